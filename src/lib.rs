@@ -1,1 +1,35 @@
+//! How much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.
+//!
+//! Two stories, each told in one file:
+//! * [`line`], the warm path: cache → decide → render → print;
+//! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt.
+//!
+//! Data flows one way, and what is absent holds the shape:
+//! * `usage`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
+//! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
+//! * only `cli` knows clap, only `http` knows ureq, only `unix` has `unsafe`;
+//! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
+//! * nothing prints, logs or stores a [`secret::Secret`].
 
+pub mod backoff;
+pub mod cache;
+pub mod cli;
+pub mod codex;
+pub mod demo;
+pub mod environment;
+pub mod error;
+pub mod fetch;
+pub mod files;
+pub mod hosts;
+pub mod http;
+pub mod line;
+pub mod output;
+pub mod render;
+pub mod secret;
+pub mod settings;
+pub mod text;
+pub mod time;
+pub mod unix;
+pub mod usage;
+pub mod view;
+pub mod worker;

@@ -1,0 +1,312 @@
+//! Codex's login: `auth.json`, and the variables that beat it.
+//!
+//! The warm path uses [`stamp`] only, which looks at the file from outside. Everything else here
+//! belongs to the fetch.
+
+use super::config::Config;
+use super::home::Home;
+use crate::environment::Surroundings;
+use crate::error::Error;
+use crate::files;
+use crate::secret::Secret;
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use std::io;
+use std::time::Duration;
+
+/// Real files have about 5 KiB.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// Codex up to about 0.14 rewrites the file in place, so a reader can meet it empty or half: read
+/// again this often, this long apart, before calling it broken.
+const READS: u32 = 4;
+const BETWEEN_READS: Duration = Duration::from_millis(50);
+
+/// Variables that Codex prefers to the file.
+const API_KEY_VARIABLE: &str = "CODEX_API_KEY";
+const ACCESS_TOKEN_VARIABLE: &str = "CODEX_ACCESS_TOKEN";
+
+/// JWTs come without padding, but nobody promises that.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Which login is in force, seen from outside: changes whenever the login may have changed, and holds
+/// nothing secret.
+///
+/// For a file: times of modification and of change (the latter cannot be set back), size, inode.
+pub fn stamp(home: &Home, surroundings: &Surroundings) -> String {
+    for variable in [API_KEY_VARIABLE, ACCESS_TOKEN_VARIABLE] {
+        if surroundings.variable(variable).is_some() {
+            return format!("environment {variable}");
+        }
+    }
+    match files::identity(&home.auth_json()) {
+        Ok(identity) => identity,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "absent".into(),
+        Err(error) => format!("unreadable {}", error.raw_os_error().unwrap_or_default()),
+    }
+}
+
+/// A ChatGPT login, as far as asking needs it.
+#[derive(Debug)]
+pub struct Login {
+    pub access_token: Secret,
+    /// The account that the usage request names; `None` sends no header, as Codex does.
+    pub account_id: Option<String>,
+    /// Sends `x-openai-fedramp: true`.
+    pub is_fedramp: bool,
+    /// Whether it came from the environment: such a token is not ours to renew.
+    pub from_environment: bool,
+    /// Every id under which an answer may speak of this login.
+    known_ids: Vec<String>,
+    has_user_ids: bool,
+}
+
+/// `auth.json`; keys that are not named here are not looked at.
+#[derive(Deserialize)]
+struct AuthFile {
+    auth_mode: Option<String>,
+    #[serde(rename = "OPENAI_API_KEY")]
+    api_key: Option<serde::de::IgnoredAny>,
+    tokens: Option<Tokens>,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    #[serde(default)]
+    id_token: Option<String>,
+    #[serde(default)]
+    access_token: Option<String>,
+    #[serde(default)]
+    account_id: Option<String>,
+}
+
+/// The claims of a Codex token that matter here.
+#[derive(Default, Deserialize)]
+struct Claims {
+    #[serde(default)]
+    chatgpt_account_id: Option<String>,
+    #[serde(default)]
+    chatgpt_user_id: Option<String>,
+    #[serde(default)]
+    user_id: Option<String>,
+    #[serde(default)]
+    chatgpt_account_is_fedramp: bool,
+}
+
+impl Login {
+    /// The login that Codex would use now.
+    ///
+    /// # Errors
+    /// Not signed in, a login without plan limits, or a file that cannot be used; see [`Error`].
+    pub fn read(home: &Home, config: &Config, surroundings: &Surroundings) -> Result<Login, Error> {
+        if surroundings.variable(API_KEY_VARIABLE).is_some() {
+            return Err(Error::ApiKeyLogin { place: format!("{API_KEY_VARIABLE} is set") });
+        }
+        if let Some(token) = surroundings.text(ACCESS_TOKEN_VARIABLE) {
+            let mut login = Login::of_tokens(Secret::new(token), None, None);
+            login.from_environment = true;
+            return Ok(login);
+        }
+        home.check()?;
+        let path = home.auth_json();
+        let store = config.credentials_store();
+        if store != "file" && !path.exists() {
+            return Err(Error::LoginElsewhere { path: home.config_toml(), store: store.to_string() });
+        }
+        let mut left = READS;
+        loop {
+            left -= 1;
+            match Login::read_once(home) {
+                Err(Error::AuthInvalid { .. }) if left > 0 => std::thread::sleep(BETWEEN_READS),
+                result => return result,
+            }
+        }
+    }
+
+    fn read_once(home: &Home) -> Result<Login, Error> {
+        let path = home.auth_json();
+        let bytes = match files::read_bounded(&path, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::NotSignedIn { path }),
+            Err(error) => return Err(Error::AuthUnreadable { path, reason: Error::io_reason(&error) }),
+        };
+        Login::parse(&bytes).map_err(|problem| match problem {
+            Problem::Invalid(reason) => Error::AuthInvalid { path, reason },
+            Problem::NoTokens => Error::NotSignedIn { path },
+            Problem::ApiKey => Error::ApiKeyLogin { place: path.display().to_string() },
+            Problem::OtherMode(mode) => Error::UnsupportedLogin { path, mode },
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Login, Problem> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(Problem::Invalid("is empty"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| Problem::Invalid("is not UTF-8"))?;
+        // The decoder's own words are dropped: they can quote the file.
+        let file: AuthFile = serde_json::from_str(text).map_err(|error| {
+            Problem::Invalid(if error.is_eof() { "is cut short" } else { "is not what codex writes" })
+        })?;
+        match file.auth_mode.as_deref() {
+            Some("chatgpt") => {}
+            Some("apikey") => return Err(Problem::ApiKey),
+            // Tokens that another program lends to Codex: they can be used, not renewed.
+            Some("chatgptAuthTokens") => {}
+            Some(mode) => return Err(Problem::OtherMode(crate::text::plain(mode, 40))),
+            None if file.api_key.is_some() => return Err(Problem::ApiKey),
+            None => {}
+        }
+        let tokens = file.tokens.ok_or(Problem::NoTokens)?;
+        let is_sendable = |value: &Option<String>| {
+            value.iter().all(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
+        };
+        if !is_sendable(&tokens.access_token) || !is_sendable(&tokens.account_id) {
+            return Err(Problem::Invalid("holds a token or account that no header can carry"));
+        }
+        let access_token =
+            tokens.access_token.filter(|token| !token.trim().is_empty()).ok_or(Problem::NoTokens)?;
+        let account_id = tokens.account_id.filter(|id| !id.is_empty());
+        Ok(Login::of_tokens(Secret::new(access_token), tokens.id_token.as_deref(), Some(account_id)))
+    }
+
+    /// `account_id`: what auth.json says (`Some(None)`: nothing); `None` takes it from the token.
+    fn of_tokens(access_token: Secret, id_token: Option<&str>, account_id: Option<Option<String>>) -> Login {
+        let access: Claims = claims(access_token.expose()).unwrap_or_default();
+        let identity: Claims = id_token.and_then(claims).unwrap_or_default();
+        let account_id = account_id.unwrap_or_else(|| access.chatgpt_account_id.clone());
+        let user_ids =
+            [&access.chatgpt_user_id, &access.user_id, &identity.chatgpt_user_id, &identity.user_id];
+        let has_user_ids = user_ids.iter().any(|id| id.is_some());
+        // With an id in auth.json that one is the account; the claims stand in where it is missing.
+        let account_ids = match &account_id {
+            Some(id) => vec![id.clone()],
+            None => access.chatgpt_account_id.iter().chain(&identity.chatgpt_account_id).cloned().collect(),
+        };
+        let known_ids = account_ids.into_iter().chain(user_ids.into_iter().flatten().cloned()).collect();
+        Login {
+            access_token,
+            account_id,
+            is_fedramp: access.chatgpt_account_is_fedramp || identity.chatgpt_account_is_fedramp,
+            from_environment: false,
+            known_ids,
+            has_user_ids,
+        }
+    }
+
+    /// Whether an answer that names these ids may be shown for this login.
+    ///
+    /// Personal plans answer with the user's id in the place of the account's; if this login's tokens
+    /// do not tell the user's id, that cannot be compared and is accepted.
+    pub fn owns_answer(&self, account_id: Option<&str>, user_id: Option<&str>) -> bool {
+        let Some(account_id) = account_id.filter(|id| !id.is_empty()) else { return true };
+        if self.known_ids.is_empty() || self.known_ids.iter().any(|id| id == account_id) {
+            return true;
+        }
+        Some(account_id) == user_id && !self.has_user_ids
+    }
+}
+
+enum Problem {
+    Invalid(&'static str),
+    NoTokens,
+    ApiKey,
+    OtherMode(String),
+}
+
+/// The claim object of a token; `None` if it is not a JWT that has one.
+fn claims(token: &str) -> Option<Claims> {
+    #[derive(Deserialize)]
+    struct Payload {
+        #[serde(rename = "https://api.openai.com/auth")]
+        claims: Claims,
+    }
+    let payload = token.split('.').nth(1)?;
+    let bytes = BASE64.decode(payload).ok()?;
+    serde_json::from_slice::<Payload>(&bytes).ok().map(|payload| payload.claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its payload is padded if the claims' length is right for that.
+    fn jwt(claims: &str) -> String {
+        let payload = BASE64.encode(format!("{{\"https://api.openai.com/auth\":{claims}}}"));
+        format!("e30.{payload}.c2ln")
+    }
+
+    fn word(text: &str) -> &'static str {
+        match Login::parse(text.as_bytes()) {
+            Ok(_) => "login",
+            Err(Problem::Invalid(reason)) => reason,
+            Err(Problem::NoTokens) => "no tokens",
+            Err(Problem::ApiKey) => "api key",
+            Err(Problem::OtherMode(_)) => "other mode",
+        }
+    }
+
+    #[test]
+    fn kinds_of_login() {
+        for (text, expected) in [
+            (r#"{"auth_mode":"chatgpt","tokens":{"access_token":"a"}}"#, "login"),
+            (r#"{"tokens":{"access_token":"a"},"OPENAI_API_KEY":null,"new":[1]}"#, "login"),
+            (r#"{"OPENAI_API_KEY":"sk-made-up"}"#, "api key"),
+            (
+                r#"{"OPENAI_API_KEY":"sk-made-up","auth_mode":"chatgpt","tokens":{"access_token":"a"}}"#,
+                "login",
+            ),
+            (r#"{"auth_mode":"apikey"}"#, "api key"),
+            (r#"{"auth_mode":"bedrockApiKey"}"#, "other mode"),
+            (r#"{"tokens":{"access_token":""}}"#, "no tokens"),
+            (r#"{"tokens":null}"#, "no tokens"),
+            ("{}", "no tokens"),
+            ("", "is empty"),
+            (" \n", "is empty"),
+            (r#"{"tokens":{"access_tok"#, "is cut short"),
+            ("[]", "is not what codex writes"),
+            (r#"{"tokens":{"access_token":5}}"#, "is not what codex writes"),
+        ] {
+            assert_eq!(word(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn claims_are_read_with_and_without_padding() {
+        let token = jwt(r#"{"chatgpt_account_id":"acc-12","chatgpt_account_is_fedramp":true}"#);
+        let bare = token.replace('=', "");
+        assert_ne!(token, bare);
+        for token in [token, bare] {
+            let login = Login::of_tokens(Secret::new(token), None, None);
+            assert_eq!(login.account_id.as_deref(), Some("acc-12"));
+            assert!(login.is_fedramp);
+        }
+        assert!(claims("not a token").is_none());
+        assert!(claims("a.####.c").is_none());
+    }
+
+    #[test]
+    fn an_answer_for_another_account_is_not_ours() {
+        let check = |claims: &str,
+                     account: Option<&str>,
+                     answer: (Option<&str>, Option<&str>),
+                     expected: bool| {
+            let login = Login::of_tokens(Secret::new(jwt(claims)), None, Some(account.map(String::from)));
+            assert_eq!(login.owns_answer(answer.0, answer.1), expected, "{claims} {account:?} {answer:?}");
+        };
+        check("{}", Some("acc-1"), (None, None), true);
+        check("{}", Some("acc-1"), (Some("acc-1"), None), true);
+        check("{}", Some("acc-1"), (Some("acc-2"), None), false);
+        check("{}", Some("acc-1"), (Some("acc-2"), Some("user-9")), false);
+        check("{}", Some("acc-1"), (Some("user-9"), Some("user-9")), true);
+        check(r#"{"chatgpt_user_id":"user-9"}"#, Some("acc-1"), (Some("user-9"), Some("user-9")), true);
+        check(r#"{"chatgpt_user_id":"user-9"}"#, Some("acc-1"), (Some("user-8"), Some("user-8")), false);
+        check(r#"{"chatgpt_account_id":"acc-1"}"#, None, (Some("acc-2"), None), false);
+        check("{}", None, (Some("acc-2"), None), true);
+    }
+}

@@ -1,0 +1,54 @@
+//! Where Codex keeps its things.
+
+use crate::environment::Surroundings;
+use crate::error::Error;
+use std::path::{Path, PathBuf};
+
+/// `$CODEX_HOME`, else `~/.codex`.
+#[derive(Clone, Debug)]
+pub struct Home {
+    path: PathBuf,
+    named: bool,
+}
+
+impl Home {
+    /// Empty `CODEX_HOME` counts as unset, as in Codex. Does not look whether it is there.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] if neither it nor a home directory is known.
+    pub fn locate(surroundings: &Surroundings) -> Result<Home, Error> {
+        if let Some(path) = surroundings.variable("CODEX_HOME") {
+            // The worker runs in another directory: a relative path must mean the same there.
+            let path = std::path::absolute(&path).unwrap_or_else(|_| path.into());
+            return Ok(Home { path, named: true });
+        }
+        let home = surroundings.home_directory().ok_or(Error::NoHome)?;
+        Ok(Home { path: home.join(".codex"), named: false })
+    }
+
+    /// A home at this path.
+    pub fn at(path: PathBuf) -> Home {
+        Home { path, named: true }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn auth_json(&self) -> PathBuf {
+        self.path.join("auth.json")
+    }
+
+    pub fn config_toml(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// # Errors
+    /// [`Error::HomeMissing`] if `CODEX_HOME` is set but is not a directory: Codex refuses that too.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.named && !self.path.is_dir() {
+            return Err(Error::HomeMissing { path: self.path.clone() });
+        }
+        Ok(())
+    }
+}

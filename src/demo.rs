@@ -1,0 +1,43 @@
+//! `codexline demo`: every host's output from a sample answer, by the same code as the real line.
+
+use crate::codex::answer;
+use crate::environment::Surroundings;
+use crate::hosts::HOSTS;
+use crate::line::compose;
+use crate::output;
+use crate::settings::Settings;
+use crate::view::View;
+
+/// A usage answer as the server gives it, with relative reset times only.
+const SAMPLE: &[u8] = include_bytes!("demo.json");
+/// How old the sample pretends to be, in seconds.
+const AGE: i64 = 41;
+
+/// Prints it. Touches no file and no network.
+pub fn run(settings: &Settings, surroundings: &Surroundings) {
+    let now = surroundings.now();
+    let fetched_at = now.plus(-AGE);
+    let Ok(sample) = answer::parse(SAMPLE, fetched_at) else { unreachable!("the sample is tested below") };
+    let view = View::of_usage(sample.usage, fetched_at, now, settings.thresholds);
+    let mut text = String::new();
+    for host in HOSTS {
+        let settings = Settings { host, ..settings.clone() };
+        text.push_str(&format!("{} ({})\n", host.name, host.about));
+        for line in compose(&settings, surroundings, &view).lines() {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
+    output::print(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn the_sample_is_an_answer() {
+        let now = Timestamp::from_unix_seconds(1_795_359_600);
+        assert_eq!(answer::parse(SAMPLE, now).unwrap().usage.windows.len(), 2);
+    }
+}

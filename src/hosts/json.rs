@@ -1,0 +1,160 @@
+//! The stable form for programs. Keys are only ever added; the README lists them and a test compares.
+
+use super::{AutoColour, Host, Output, Wait};
+use crate::cache::Problem;
+use crate::render::style::{Markup, uncoloured, verbatim};
+use crate::time::Timestamp;
+use crate::usage::{Budget, Credits, Usage, Window};
+use crate::view::View;
+use serde::{Serialize, Serializer};
+use std::time::Duration;
+
+pub const HOST: Host = Host {
+    name: "json",
+    about: "one JSON object, for programs",
+    wait: Wait::WhenEmpty(Duration::from_secs(5)),
+    markup: Markup { escape: verbatim, paint: uncoloured },
+    colour: AutoColour::Never,
+    envelope,
+};
+
+#[derive(Serialize)]
+struct Report<'a> {
+    state: &'a str,
+    plan: Option<&'a str>,
+    windows: Vec<WindowReport>,
+    binding: Option<&'a str>,
+    budget: Option<BudgetReport>,
+    pools: Vec<PoolReport<'a>>,
+    credits: Option<CreditsReport>,
+    source: Option<&'a str>,
+    age_seconds: Option<i64>,
+    stale: bool,
+    error: Option<ErrorReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct WindowReport {
+    label: String,
+    minutes: Option<u32>,
+    #[serde(serialize_with = "number")]
+    used_percent: f64,
+    #[serde(serialize_with = "number")]
+    left_percent: f64,
+    resets_at: Option<Timestamp>,
+    resets_in_seconds: Option<i64>,
+    started: bool,
+}
+
+#[derive(Serialize)]
+struct BudgetReport {
+    #[serde(serialize_with = "number")]
+    used_percent: f64,
+    #[serde(serialize_with = "optional_number")]
+    limit: Option<f64>,
+    #[serde(serialize_with = "optional_number")]
+    used: Option<f64>,
+    #[serde(serialize_with = "optional_number")]
+    remaining: Option<f64>,
+    resets_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct PoolReport<'a> {
+    name: &'a str,
+    windows: Vec<WindowReport>,
+}
+
+#[derive(Serialize)]
+struct CreditsReport {
+    available: bool,
+    unlimited: bool,
+    #[serde(serialize_with = "optional_number")]
+    balance: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ErrorReport<'a> {
+    code: &'a str,
+    message: &'a str,
+    hint: &'a str,
+}
+
+fn envelope(output: &Output) -> String {
+    let view = output.view;
+    let nothing = Usage::default();
+    let usage = view.usage.as_ref().unwrap_or(&nothing);
+    line(&Report {
+        state: view.severity.name(),
+        plan: usage.plan.as_deref(),
+        windows: windows(&usage.windows, view),
+        binding: view.binding.as_ref().map(|limit| limit.label.as_str()),
+        budget: usage.budget.as_ref().map(budget),
+        pools: usage
+            .pools
+            .iter()
+            .map(|pool| PoolReport { name: &pool.name, windows: windows(&pool.windows, view) })
+            .collect(),
+        credits: usage.credits.as_ref().map(credits),
+        source: view.usage.is_some().then_some("api"),
+        age_seconds: view.age_seconds,
+        stale: view.is_stale,
+        error: view.problem.as_ref().map(error),
+    })
+}
+
+fn windows(windows: &[Window], view: &View) -> Vec<WindowReport> {
+    let report = |window: &Window| WindowReport {
+        label: window.label(),
+        minutes: window.seconds.map(|seconds| seconds.div_ceil(60)),
+        used_percent: window.used,
+        // Binary fractions: 100 - 42.7 would print as 57.3 and a tail.
+        left_percent: ((100.0 - window.used) * 1e6).round() / 1e6,
+        resets_at: window.resets_at,
+        resets_in_seconds: window.resets_at.map(|at| at.seconds_since(view.now).max(0)),
+        started: window.started,
+    };
+    windows.iter().map(report).collect()
+}
+
+fn budget(budget: &Budget) -> BudgetReport {
+    BudgetReport {
+        used_percent: budget.used_percent,
+        limit: budget.limit,
+        used: budget.used,
+        remaining: budget.remaining,
+        resets_at: budget.resets_at,
+    }
+}
+
+fn credits(credits: &Credits) -> CreditsReport {
+    CreditsReport { available: credits.available, unlimited: credits.unlimited, balance: credits.balance }
+}
+
+fn error(problem: &Problem) -> ErrorReport<'_> {
+    ErrorReport { code: &problem.code, message: &problem.message, hint: &problem.hint }
+}
+
+/// A whole number without a fraction: 42, not 42.0.
+fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        serializer.serialize_i64(*value as i64)
+    } else {
+        serializer.serialize_f64(*value)
+    }
+}
+
+fn optional_number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => number(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// One line of JSON. Line separators inside of strings are escaped by JSON itself.
+pub(super) fn line(value: &impl Serialize) -> String {
+    // Serializing to a string fails only for maps with keys that are not strings: there is none here.
+    let mut line = serde_json::to_string(value).unwrap_or_default();
+    line.push('\n');
+    line
+}

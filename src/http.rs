@@ -1,0 +1,271 @@
+//! Requests that carry a token. The only user of ureq.
+//!
+//! Constraints, each from something that went wrong in programs of this kind:
+//! * https only; plain http only to loopback, and then never through a proxy, which would read the token.
+//! * No redirect is followed: a bearer token must not travel to where a stranger points.
+//! * Every wait is bounded, and so is every body.
+//! * The certificate store (about 145 roots, 5 ms) is loaded when a connection is made, so only here.
+//! * No compression: an answer has 1 KiB, and a bomb cannot go off.
+
+use crate::environment::Surroundings;
+use crate::error::Error;
+use crate::files;
+use crate::secret::Secret;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::http::{HeaderMap, Response, Uri};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, Timeout};
+
+/// Looking up the name; DNS resolvers retry after 5 s.
+const RESOLVE: Duration = Duration::from_secs(5);
+/// TCP, proxy and TLS together.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The whole request. The usage endpoint answers within a second; a prompt's numbers can wait this
+/// long, the lock not much longer.
+const WHOLE: Duration = Duration::from_secs(20);
+/// Real answers have about 1 KiB.
+const MAX_BODY: u64 = 1024 * 1024;
+/// A CA bundle of every root there is has 250 KiB.
+const MAX_CERTIFICATES: u64 = 4 * 1024 * 1024;
+
+const USER_AGENT: &str = concat!("codexline/", env!("CARGO_PKG_VERSION"));
+
+/// A URL that a token may be sent to.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    uri: Uri,
+    is_plain: bool,
+}
+
+impl Endpoint {
+    /// # Errors
+    /// [`Error::AddressRefused`] unless it is https, or http to a loopback address.
+    pub fn parse(url: &str) -> Result<Endpoint, Error> {
+        let refused = |reason| Error::AddressRefused { url: shown(url), reason };
+        let uri: Uri = url.parse().map_err(|_| refused("is not a URL"))?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(refused("names no host"))?;
+        match uri.scheme_str() {
+            Some("https") => Ok(Endpoint { uri, is_plain: false }),
+            Some("http") if is_loopback(host) => Ok(Endpoint { uri, is_plain: true }),
+            Some("http") => Err(refused("is not encrypted")),
+            _ => Err(refused("is not an https URL")),
+        }
+    }
+
+    /// For messages: without user name, password and query.
+    pub fn shown(&self) -> String {
+        shown(&self.uri.to_string())
+    }
+}
+
+fn shown(url: &str) -> String {
+    let url = crate::text::plain(url, 200);
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// An answer, whatever its status.
+pub struct Reply {
+    pub status: u16,
+    /// `Retry-After` as it came.
+    pub retry_after: Option<String>,
+    /// Cloudflare says that this is its own page, not the service's answer.
+    pub is_challenge: bool,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Whether the body is a JSON value: then it is the service that speaks, not something on the way.
+    pub fn is_json(&self) -> bool {
+        !self.is_challenge && serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok()
+    }
+}
+
+/// Sends requests. Cheap to make: nothing is loaded or opened before the first request.
+pub struct Client {
+    proxied: Agent,
+    direct: Agent,
+}
+
+impl Client {
+    /// Certificates come from the system's store (or `SSL_CERT_FILE` in its place), and from the file that
+    /// `CODEX_CA_CERTIFICATE` names beside it; proxies from the usual variables.
+    ///
+    /// # Errors
+    /// [`Error::CertificateFile`] if a named file cannot be used: silently going on without it would
+    /// end in a riddle about TLS.
+    pub fn new(surroundings: &Surroundings) -> Result<Client, Error> {
+        let roots = roots(surroundings)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+        let config = |proxy: Option<ureq::Proxy>, https_only: bool| {
+            Agent::config_builder()
+                .https_only(https_only)
+                .proxy(proxy)
+                .tls_config(tls.clone())
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .http_status_as_error(false)
+                .timeout_resolve(Some(RESOLVE))
+                .timeout_connect(Some(CONNECT))
+                .timeout_global(Some(WHOLE))
+                .user_agent(USER_AGENT)
+                .max_idle_connections(0)
+                .build()
+                .new_agent()
+        };
+        Ok(Client { proxied: config(ureq::Proxy::try_from_env(), true), direct: config(None, false) })
+    }
+
+    /// GET with a bearer token and further headers.
+    ///
+    /// # Errors
+    /// Network, TLS, time-out, or a body that is too large. A status is never an error here.
+    pub fn get(&self, endpoint: &Endpoint, token: &Secret, headers: &[(&str, &str)]) -> Result<Reply, Error> {
+        let mut request = self
+            .agent(endpoint)
+            .get(&endpoint.uri)
+            .header("Accept", "application/json")
+            .header("Authorization", format!("Bearer {}", token.expose()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        receive(endpoint, request.call())
+    }
+
+    fn agent(&self, endpoint: &Endpoint) -> &Agent {
+        if endpoint.is_plain { &self.direct } else { &self.proxied }
+    }
+}
+
+fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> Result<Reply, Error> {
+    let mut response = result.map_err(|error| failure(endpoint, error))?;
+    let header = |headers: &HeaderMap, name: &str| {
+        headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
+    };
+    let status = response.status().as_u16();
+    let retry_after = header(response.headers(), "retry-after");
+    let is_challenge = header(response.headers(), "cf-mitigated").is_some();
+    let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
+    let body = body.map_err(|error| failure(endpoint, error))?;
+    Ok(Reply { status, retry_after, is_challenge, body })
+}
+
+fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {
+    let url = endpoint.shown();
+    let network = |reason: &str| Error::Network { url: endpoint.shown(), reason: reason.to_string() };
+    match error {
+        ureq::Error::Timeout(phase) => Error::TimedOut {
+            url,
+            phase: match phase {
+                Timeout::Resolve => "looking up the name",
+                Timeout::Connect => "connecting",
+                _ => "waiting for the answer",
+            },
+        },
+        ureq::Error::HostNotFound => network("the name is not known"),
+        ureq::Error::BodyExceedsLimit(limit) => Error::TooLarge { url, limit },
+        ureq::Error::Rustls(error) => Error::Tls { url, reason: tls_reason(&error) },
+        ureq::Error::Io(error) => {
+            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            match tls {
+                Some(error) => Error::Tls { url, reason: tls_reason(error) },
+                None => network(&Error::io_reason(&error)),
+            }
+        }
+        ureq::Error::ConnectProxyFailed(_) => network("the proxy does not connect"),
+        ureq::Error::InvalidProxyUrl => network("the proxy's URL is not valid"),
+        ureq::Error::Protocol(_) => network("the answer is not HTTP"),
+        ureq::Error::LargeResponseHeader(..) => network("the answer's header is too large"),
+        _ => network("the connection failed"),
+    }
+}
+
+fn tls_reason(error: &rustls::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, UnknownIssuer};
+    use rustls::CertificateError::{
+        NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+    };
+    match error {
+        rustls::Error::InvalidCertificate(reason) => match reason {
+            UnknownIssuer => "the certificate's issuer is not trusted".into(),
+            Expired | ExpiredContext { .. } => "the certificate has expired".into(),
+            NotValidYet | NotValidYetContext { .. } => "the certificate is not valid yet".into(),
+            NotValidForName | NotValidForNameContext { .. } => "the certificate is for another name".into(),
+            _ => "the certificate is not valid".into(),
+        },
+        _ => "the handshake failed".into(),
+    }
+}
+
+fn roots(surroundings: &Surroundings) -> Result<RootCerts, Error> {
+    // The platform's store reads SSL_CERT_FILE by itself, but passes over a file that it cannot use.
+    if let Some(path) = surroundings.variable("SSL_CERT_FILE") {
+        certificates(path.into())?;
+    }
+    let Some(path) = surroundings.variable("CODEX_CA_CERTIFICATE") else {
+        return Ok(RootCerts::PlatformVerifier);
+    };
+    let mut roots = certificates(path.into())?;
+    let system = rustls_native_certs::load_native_certs().certs;
+    roots.extend(system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()));
+    Ok(RootCerts::new_with_certs(&roots))
+}
+
+fn certificates(path: PathBuf) -> Result<Vec<Certificate<'static>>, Error> {
+    let unusable = |reason: String| Error::CertificateFile { path: path.clone(), reason };
+    let bytes = files::read_bounded(&path, MAX_CERTIFICATES)
+        .map_err(|error: io::Error| unusable(Error::io_reason(&error)))?;
+    let certificates: Vec<Certificate<'static>> = parse_pem(&bytes)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(unusable("holds no certificate".into()));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_over_tls_or_stays_on_the_machine() {
+        let check = |url: &str, expected: Result<bool, &str>| {
+            let result = Endpoint::parse(url).map(|endpoint| endpoint.is_plain);
+            let result = result.map_err(|error| error.to_string());
+            assert_eq!(result, expected.map_err(|reason| format!("{url}: {reason}")));
+        };
+        check("https://chatgpt.com/x", Ok(false));
+        check("http://127.0.0.1:8080/x", Ok(true));
+        check("http://127.8.9.1/x", Ok(true));
+        check("http://[::1]:8080/x", Ok(true));
+        check("http://LocalHost/x", Ok(true));
+        check("http://127.0.0.1.example.com/x", Err("is not encrypted"));
+        check("http://localhost.example.com/x", Err("is not encrypted"));
+        check("http://10.0.0.1/x", Err("is not encrypted"));
+        check("ftp://127.0.0.1/x", Err("is not an https URL"));
+        check("/only/a/path", Err("names no host"));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_url_holds_no_password_and_no_query() {
+        assert_eq!(shown("https://user:pass@host.example:1/a/b?token=x#y"), "https://host.example:1/a/b");
+        assert_eq!(shown("nonsense"), "nonsense");
+    }
+}

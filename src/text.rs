@@ -1,0 +1,53 @@
+//! Text that came from outside, made fit for one line.
+
+use std::borrow::Cow;
+
+/// Without control characters (line breaks become blanks) and other invisible ones that can turn a
+/// line around; at most `longest` characters.
+pub fn plain(text: &str, longest: usize) -> String {
+    text.chars().filter_map(visible).take(longest).collect::<String>().trim().to_string()
+}
+
+/// The same without a bound on the length, and without a copy where nothing has to go.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|character| visible(character) == Some(character)) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.chars().filter_map(visible).collect())
+    }
+}
+
+fn visible(character: char) -> Option<char> {
+    match character {
+        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => Some(' '),
+        // Marks and overrides of direction: they reorder what stands around them.
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => None,
+        _ if character.is_control() => None,
+        _ => Some(character),
+    }
+}
+
+/// The known name nearest to a mistyped one; empty only if none is known.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
+    let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
+    known.into_iter().max_by(|left, right| likeness(left).total_cmp(&likeness(right))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_go() {
+        assert_eq!(plain(" a\u{1b}[31mb\r\nc\u{7}\u{202e}d ", 99), "a[31mb  cd");
+        assert_eq!(plain("abcdef", 3), "abc");
+        assert!(matches!(one_line("plain ·"), Cow::Borrowed(_)));
+        assert_eq!(one_line("a\nb\0"), "a b");
+    }
+
+    #[test]
+    fn the_nearest_name() {
+        assert_eq!(nearest("usd", ["label", "used", "left"]), "used");
+        assert_eq!(nearest("used", []), "");
+    }
+}

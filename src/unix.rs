@@ -1,0 +1,102 @@
+//! Everything that only Unix has, in one place: modes, sessions, descriptors.
+
+use crate::files::read_write;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// Opens for reading; a FIFO without a writer does not block.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// Creates a new file that only its owner may read, whatever the umask.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    let file = read_write().create_new(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Opens or creates a lock file. A link is not followed: it would put the lock elsewhere.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    read_write().create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// Makes one directory with mode 0700.
+pub fn make_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Modification and change time in nanoseconds, size and inode: no write leaves all four as they were
+/// (the change time cannot be set).
+pub fn identity(metadata: &Metadata) -> String {
+    format!(
+        "file {}.{:09} {}.{:09} {} {}",
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+        metadata.size(),
+        metadata.ino()
+    )
+}
+
+/// Whether both are the same file, not only alike.
+pub fn same_file(left: &Metadata, right: &Metadata) -> bool {
+    (left.dev(), left.ino()) == (right.dev(), right.ino())
+}
+
+/// Standard input as a file of its own.
+pub fn standard_input() -> io::Result<File> {
+    io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// Whether this process may make files in a directory, by the kernel's own answer.
+pub fn is_writable_directory(path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: the string ends with NUL and lives through the call.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
+}
+
+/// Makes `command` start in a session of its own, with none of this process's descriptors beyond 0, 1
+/// and 2.
+///
+/// A host ends its command by signal, or closes the terminal: a session of its own hears neither. And
+/// a host waits for the end of its pipes: waybar up to 0.9.17 leaks other modules' pipes into its
+/// commands, so the descriptors that we never opened count too.
+pub fn detach(command: &mut Command) {
+    close_on_exec();
+    let start_session = || {
+        // SAFETY: setsid is async-signal-safe. It fails only for the leader of a process group, which
+        // a process that was just forked is not.
+        unsafe { libc::setsid() };
+        Ok(())
+    };
+    // SAFETY: between fork and exec only setsid is called.
+    unsafe { command.pre_exec(start_session) };
+}
+
+/// Marks every descriptor from 3 on to be closed when a program is started.
+fn close_on_exec() {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: only flags of descriptors change.
+        let done =
+            unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+        if done == 0 {
+            return;
+        }
+    }
+    // Kernels before 5.11, and other systems. SAFETY: as above; numbers that are not open give EBADF.
+    unsafe {
+        let most = libc::sysconf(libc::_SC_OPEN_MAX).clamp(256, 65_536);
+        for descriptor in 3..most as i32 {
+            libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What there is to show at a moment: the numbers as they read now, how old they are, what is wrong.
+//! Pure: made from a cache entry, handed to whichever host renders it.
+
+use crate::cache::{Entry, Problem};
+use crate::time::{MINUTE, Timestamp, age};
+use crate::usage::{Limit, Severity, Thresholds, Usage};
+
+/// Older numbers than this are marked.
+const OLD: i64 = 15 * MINUTE;
+
+/// The word for "nobody has asked yet".
+const PENDING: &str = "pending";
+
+pub struct View {
+    pub now: Timestamp,
+    /// As it reads now; `None`: nothing to show.
+    pub usage: Option<Usage>,
+    pub age_seconds: Option<i64>,
+    /// Old, or the last fetch failed.
+    pub is_stale: bool,
+    pub problem: Option<Problem>,
+    pub binding: Option<Limit>,
+    pub severity: Severity,
+}
+
+impl View {
+    /// What an entry has to show for a login. Numbers of another login are not shown: they may be of
+    /// another account. `problem` is what went wrong in this very run; it comes before the stored one.
+    pub fn new(
+        entry: Option<&Entry>,
+        login: &str,
+        problem: Option<Problem>,
+        now: Timestamp,
+        thresholds: Thresholds,
+    ) -> View {
+        let entry = entry.filter(|entry| entry.login == login);
+        let stored = || entry.and_then(|entry| entry.failure.as_ref()).map(|failure| failure.problem.clone());
+        let problem = problem.or_else(stored);
+        let mut view = match entry.and_then(|entry| entry.answer.as_ref()) {
+            Some(answer) => View::of_usage(answer.usage.clone(), answer.fetched_at, now, thresholds),
+            None => View {
+                now,
+                usage: None,
+                age_seconds: None,
+                is_stale: false,
+                problem: None,
+                binding: None,
+                severity: Severity::Unknown,
+            },
+        };
+        view.is_stale |= problem.is_some();
+        view.problem = problem;
+        view
+    }
+
+    /// Numbers without a problem.
+    pub fn of_usage(usage: Usage, fetched_at: Timestamp, now: Timestamp, thresholds: Thresholds) -> View {
+        let usage = usage.as_of(fetched_at, now);
+        let age_seconds = now.seconds_since(fetched_at).max(0);
+        View {
+            now,
+            binding: usage.binding(),
+            severity: usage.severity(thresholds),
+            usage: Some(usage),
+            age_seconds: Some(age_seconds),
+            is_stale: age_seconds > OLD,
+            problem: None,
+        }
+    }
+
+    /// The one word that stands where numbers would.
+    pub fn word(&self) -> &str {
+        self.problem.as_ref().map_or(PENDING, |problem| &problem.word)
+    }
+
+    /// What stands behind numbers that are not to be trusted blindly: how old they are.
+    pub fn mark(&self) -> Option<String> {
+        let seconds = self.age_seconds.filter(|_| self.is_stale)?;
+        Some(format!("{} ago", age(seconds)))
+    }
+
+    /// What a plan without windows and without a budget is told by.
+    pub fn without_limits(&self) -> String {
+        if self.severity == Severity::Exhausted {
+            return "exhausted".into();
+        }
+        match self.credits() {
+            Some(credits) if credits == UNLIMITED => credits,
+            Some(credits) => format!("credits {credits}"),
+            None => "no-limits".into(),
+        }
+    }
+
+    /// The credits that can be spent: a number, or `unlimited`; `None` if there are none to speak of.
+    pub fn credits(&self) -> Option<String> {
+        let credits = self.usage.as_ref()?.credits.as_ref()?;
+        if credits.unlimited {
+            return Some(UNLIMITED.into());
+        }
+        credits.balance.filter(|balance| credits.available || *balance > 0.0).map(amount)
+    }
+
+    /// Used and limit of the budget, or its percentage if the amounts are not known.
+    pub fn budget(&self) -> Option<String> {
+        let budget = self.usage.as_ref()?.budget.as_ref()?;
+        Some(match (budget.used, budget.limit) {
+            (Some(used), Some(limit)) => format!("{}/{}", amount(used), amount(limit)),
+            _ => format!("{}%", crate::render::template::whole_percent(budget.used_percent)),
+        })
+    }
+}
+
+const UNLIMITED: &str = "unlimited";
+
+/// An amount as short as it can be: whole from 100 on, else with up to two decimals.
+fn amount(value: f64) -> String {
+    if value.abs() >= 100.0 {
+        return format!("{value:.0}");
+    }
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_short() {
+        for (value, text) in [(0.0, "0"), (94.48079, "94.48"), (12500.0, "12500"), (3.5, "3.5"), (7.0, "7")] {
+            assert_eq!(amount(value), text);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Starting the fetch behind a prompt.
+//!
+//! The lock is taken here, in the process that the host waits for, and handed to the worker as its
+//! standard input: an open file keeps its `flock` until the last process that has it closes it. So there is
+//! no moment between "nobody is fetching" and "the worker holds the lock", and of a hundred prompts
+//! at once one starts a worker and the others start nothing.
+
+use crate::cache::Cache;
+use crate::error::Error;
+use crate::files::Lock;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How starting one went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Started,
+    /// Somebody is at it.
+    Busy,
+    /// Somebody has just done it.
+    Done,
+}
+
+/// Starts a worker unless one is running, or `is_done` says under the lock that there is nothing left to do.
+///
+/// # Errors
+/// [`Error::CacheUnwritable`], [`Error::WorkerFailed`].
+pub fn start(cache: &Cache, max_age: Duration, is_done: impl FnOnce() -> bool) -> Result<Start, Error> {
+    cache.ensure_writable()?;
+    let path = cache.lock_path();
+    let unwritable =
+        |error: io::Error| Error::CacheUnwritable { path: path.clone(), reason: Error::io_reason(&error) };
+    let Some(held) = Lock::open(&path).and_then(Lock::try_take).map_err(unwritable)? else {
+        return Ok(Start::Busy);
+    };
+    if is_done() {
+        return Ok(Start::Done);
+    }
+    let mut command = Command::new(own_path());
+    command
+        .args(["fetch", "--worker", "--max-age", &format!("{}s", max_age.as_secs())])
+        .stdin(Stdio::from(held))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // A worker must not keep a file system busy that the user wants to unmount.
+        .current_dir("/")
+        .env("CODEX_HOME", cache.home().path());
+    crate::unix::detach(&mut command);
+    command.spawn().map_err(|error| Error::WorkerFailed { reason: Error::io_reason(&error) })?;
+    Ok(Start::Started)
+}
+
+/// The running program's file, also after an upgrade has replaced it.
+fn own_path() -> PathBuf {
+    match std::env::current_exe() {
+        Ok(path) if path.exists() => path,
+        _ => PathBuf::from("/proc/self/exe"),
+    }
+}
