@@ -47,7 +47,30 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     pub fetched_at: Timestamp,
+    #[serde(default)]
+    pub source: Source,
     pub usage: Usage,
+}
+
+/// Where numbers come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The usage endpoint.
+    #[default]
+    Api,
+    /// Codex itself, asked for it.
+    Codex,
+}
+
+impl Source {
+    /// The name in `json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Source::Api => "api",
+            Source::Codex => "codex",
+        }
+    }
 }
 
 /// The last failed attempt.
@@ -89,15 +112,8 @@ impl Entry {
     }
 
     /// The entry after a good answer.
-    pub fn answered(
-        home: &Home,
-        login: String,
-        account: Option<String>,
-        usage: Usage,
-        now: Timestamp,
-    ) -> Entry {
-        let answer = Some(Answer { fetched_at: now, usage });
-        Entry { account, answer, ..Entry::empty(home, login) }
+    pub fn answered(home: &Home, login: String, account: Option<String>, answer: Answer) -> Entry {
+        Entry { account, answer: Some(answer), ..Entry::empty(home, login) }
     }
 
     /// The entry after a failure: numbers are kept if they are surely of the same account. `account` is
@@ -295,6 +311,10 @@ impl Cache {
     /// [`Error::CacheUnwritable`].
     pub fn ensure_writable(&self) -> Result<(), Error> {
         let directory = self.entry.parent().unwrap_or(Path::new("/"));
+        if crate::unix::is_foreign_to_root(directory) {
+            let reason = "it belongs to another user, who could not replace what root makes there";
+            return Err(Error::CacheUnwritable { path: directory.to_path_buf(), reason: reason.into() });
+        }
         files::create_private_directory(directory).map_err(|error| unwritable(directory, &error))?;
         if !crate::unix::is_writable_directory(directory) {
             return Err(unwritable(directory, &io::Error::from(io::ErrorKind::PermissionDenied)));
@@ -390,7 +410,8 @@ mod tests {
         let window =
             Window { seconds: Some(18_000), used: 42.0, resets_at: Some(NOW.plus(60)), started: true };
         let usage = Usage { windows: vec![window], ..Usage::default() };
-        Entry::answered(&home(), "login".into(), Some("acc-1".into()), usage, NOW.plus(-age))
+        let answer = Answer { fetched_at: NOW.plus(-age), source: Source::Api, usage };
+        Entry::answered(&home(), "login".into(), Some("acc-1".into()), answer)
     }
 
     fn outage() -> Error {

@@ -15,10 +15,23 @@ pub enum Invocation {
     Line(Box<Settings>),
     /// Fetch now; `is_worker`: behind a prompt, and only if the entry is still stale.
     Fetch { settings: Box<Settings>, is_worker: bool },
+    /// Show what the login looks like.
+    Auth,
+    /// Renew the login now, or show how that would be done.
+    AuthRefresh(Refresh),
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
     /// Print this text (help, version) and end.
     Print(String),
+}
+
+/// `codexline auth refresh`.
+pub struct Refresh {
+    /// Show the request and send nothing.
+    pub print_only: bool,
+    /// Ask the issuer for its token endpoint.
+    pub discover: bool,
+    pub verbose: bool,
 }
 
 /// # Errors
@@ -34,6 +47,17 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
             Ok(Invocation::Fetch { settings: Box::new(settings), is_worker: matches.get_flag("worker") })
         }
+        Some(("auth", matches)) => match matches.subcommand() {
+            Some((_, matches)) => {
+                let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
+                Ok(Invocation::AuthRefresh(Refresh {
+                    print_only: matches.get_flag("print-only"),
+                    discover: matches.get_flag("discover"),
+                    verbose: settings.verbose,
+                }))
+            }
+            None => Ok(Invocation::Auth),
+        },
         Some(("demo", matches)) => {
             let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
             Ok(Invocation::Demo(Box::new(settings)))
@@ -56,12 +80,21 @@ pub fn command() -> Command {
         .help(host_help())
         .value_parser(PossibleValuesParser::new(HOSTS.iter().map(|host| host.name)))
         .hide_possible_values(true);
-    let worker = Arg::new("worker").long("worker").action(ArgAction::SetTrue).hide(true);
+    let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
         .arg(worker)
-        .args(args(&["verbose"], false))
+        .args(args(&["recover", "codex-bin", "verbose"], false))
         .args(args(&["max-age"], true));
+    let refresh = Command::new("refresh")
+        .about("Renew the login now, as codex would")
+        .arg(switch("print-only", "show the request that would be sent, the token masked; send nothing"))
+        .arg(switch("discover", "ask the login's issuer for its token endpoint"))
+        .args(args(&["verbose"], false));
+    let auth = Command::new("auth")
+        .about("Show what the login looks like, without its secrets")
+        .disable_help_subcommand(true)
+        .subcommand(refresh);
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&["format", "window", "separator", "warn", "critical", "color"], false));
@@ -73,7 +106,12 @@ pub fn command() -> Command {
         .arg(host)
         .args(OPTIONS.iter().map(|option| arg(option, false)))
         .subcommand(fetch)
+        .subcommand(auth)
         .subcommand(demo)
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
 }
 
 fn host_help() -> String {

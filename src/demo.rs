@@ -1,5 +1,6 @@
 //! `codexline demo`: every host's output from a sample answer, by the same code as the real line.
 
+use crate::cache::{Answer, Source};
 use crate::codex::answer;
 use crate::environment::Surroundings;
 use crate::hosts::HOSTS;
@@ -18,7 +19,8 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) {
     let now = surroundings.now();
     let fetched_at = now.plus(-AGE);
     let Ok(sample) = answer::parse(SAMPLE, fetched_at) else { unreachable!("the sample is tested below") };
-    let view = View::of_usage(sample.usage, fetched_at, now, settings.thresholds);
+    let answer = Answer { fetched_at, source: Source::Api, usage: sample.usage };
+    let view = View::of_answer(&answer, now, settings.thresholds);
     let mut text = String::new();
     for host in HOSTS {
         let settings = Settings { host, ..settings.clone() };

@@ -40,8 +40,8 @@ pub enum Error {
     Tls { url: String, reason: String },
     /// Nothing came in time.
     TimedOut { url: String, phase: &'static str },
-    /// 401: the access token is not (or no longer) accepted.
-    Unauthorized { url: String },
+    /// 401: the access token is not (or no longer) accepted. `is_json`: by the API itself, not by something on the way.
+    Unauthorized { url: String, is_json: bool },
     /// 403 from the API itself.
     Forbidden { url: String },
     /// 403 as a page: Cloudflare, a VPN or region block.
@@ -68,8 +68,40 @@ pub enum Error {
     CacheUnwritable { path: PathBuf, reason: String },
     /// Another fetch holds the lock and did not finish in time.
     Busy { path: PathBuf },
+    /// Something about the login file that would lose a new token: nothing was sent.
+    CheckFailed { check: Check, path: PathBuf, reason: String },
+    /// The login in the file cannot be renewed from outside.
+    NotRenewable { path: PathBuf },
+    /// The server has refused the refresh token for good.
+    RefreshRefused { path: PathBuf, code: String },
+    /// The refresh token was sent once, and what became of it is not known.
+    RefreshUnknown { path: PathBuf },
+    /// New tokens are on disk beside the login file, and not in it yet.
+    CommitPending { path: PathBuf, reason: String },
+    /// Codex itself was asked, and gave no numbers.
+    CodexFailed { program: PathBuf, reason: String },
+    /// The issuer names no token endpoint.
+    NoDiscovery { issuer: String, reason: &'static str },
     /// The worker could not be started.
     WorkerFailed { reason: String },
+}
+
+/// What must hold before a refresh token may be spent. Each of them has lost somebody's login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    NotRegular,
+    NotOwned,
+    ReadOnly,
+    HardLinks,
+    MountPoint,
+    /// The directory takes no new file.
+    Directory,
+    /// There is no room for the new content.
+    Room,
+    /// One of Codex's lock files.
+    CodexLock,
+    /// codexline's own record of what was sent.
+    Ledger,
 }
 
 /// The parts of an error that depend on its kind alone.
@@ -121,7 +153,7 @@ impl Error {
             LoginElsewhere { .. } => kind(
                 "login_elsewhere",
                 "keyring",
-                "set cli_auth_credentials_store = \"file\" and run codex login",
+                "put codex on PATH or name it with --codex-bin, to be asked instead",
             ),
             AuthUnreadable { .. } => {
                 kind("auth_unreadable", "no-access", "check that it is a file that you may read")
@@ -171,6 +203,55 @@ impl Error {
                 "make it writable, or set XDG_CACHE_HOME to a place that is",
             ),
             Busy { .. } => kind("busy", "pending", "try again: another codexline is fetching"),
+            CheckFailed { check, .. } => match check {
+                Check::NotRegular => kind(
+                    "auth_not_regular",
+                    "sign-in",
+                    "make it a regular file, or let codex renew the login",
+                ),
+                Check::NotOwned => {
+                    kind("auth_not_owned", "sign-in", "run codexline as the user whose login it is")
+                }
+                Check::ReadOnly => {
+                    kind("auth_read_only", "sign-in", "chmod u+w it, so that a new token can be stored")
+                }
+                Check::HardLinks => {
+                    kind("auth_hard_links", "sign-in", "remove the other link, or use a symbolic one")
+                }
+                Check::MountPoint => {
+                    kind("auth_mount_point", "sign-in", "mount its directory instead of the file")
+                }
+                Check::Directory => kind("auth_directory", "sign-in", "make the directory writable"),
+                Check::Room => kind("auth_no_room", "sign-in", "free some space on that disk"),
+                Check::CodexLock => kind(
+                    "codex_lock",
+                    "sign-in",
+                    "remove it while codex is not running, or make it a file of yours",
+                ),
+                Check::Ledger => kind(
+                    "ledger",
+                    "sign-in",
+                    "make it readable and writable; if it is damaged, run codex login and remove it",
+                ),
+            },
+            NotRenewable { .. } => {
+                kind("not_renewable", "sign-in", "start codex once, or run codex login if that does not help")
+            }
+            RefreshRefused { .. } => kind("refresh_refused", "sign-in", "run codex login"),
+            RefreshUnknown { .. } => kind(
+                "refresh_unknown",
+                "sign-in",
+                "start codex once, or run codex login if that does not help",
+            ),
+            CommitPending { .. } => kind(
+                "commit_pending",
+                "sign-in",
+                "nothing is lost: remove the cause, and the next run stores them",
+            ),
+            CodexFailed { .. } => {
+                kind("codex_failed", "error", "run codex, and codex login if it asks for it")
+            }
+            NoDiscovery { .. } => kind("no_discovery", "error", "look for a newer codexline"),
             WorkerFailed { .. } => kind("worker_failed", "error", "check the limits on processes and memory"),
         }
     }
@@ -239,7 +320,7 @@ impl fmt::Display for Error {
             Network { url, reason } => write!(out, "cannot reach {url}: {reason}"),
             Tls { url, reason } => write!(out, "no secure connection to {url}: {reason}"),
             TimedOut { url, phase } => write!(out, "{url}: timed out while {phase}"),
-            Unauthorized { url } => write!(out, "{url} does not accept the access token (401)"),
+            Unauthorized { url, .. } => write!(out, "{url} does not accept the access token (401)"),
             Forbidden { url } => write!(out, "{url} refuses this login (403)"),
             Blocked { url } => write!(out, "{url} is blocked on the way (403 with a web page)"),
             NotJson { url, status } => {
@@ -255,6 +336,23 @@ impl fmt::Display for Error {
             LoginChanged { path } => write!(out, "{} changed to another account meanwhile", path.display()),
             CacheUnwritable { path, reason } => write!(out, "cannot write {}: {reason}", path.display()),
             Busy { path } => write!(out, "{} is still held by another codexline", path.display()),
+            CheckFailed { path, reason, .. } => {
+                write!(out, "the login is not renewed: {} {reason}", path.display())
+            }
+            NotRenewable { path } => {
+                write!(out, "the login in {} cannot be renewed from outside", path.display())
+            }
+            RefreshRefused { path, code } => {
+                write!(out, "the login in {} has ended ({code})", path.display())
+            }
+            RefreshUnknown { path } => {
+                write!(out, "the refresh token in {} was sent once without an answer", path.display())
+            }
+            CommitPending { path, reason } => {
+                write!(out, "new tokens wait beside {}: {reason}", path.display())
+            }
+            CodexFailed { program, reason } => write!(out, "{} app-server: {reason}", program.display()),
+            NoDiscovery { issuer, reason } => write!(out, "the login's issuer {issuer:?} {reason}"),
             WorkerFailed { reason } => write!(out, "cannot start the fetch: {reason}"),
         }
     }

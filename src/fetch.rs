@@ -1,8 +1,9 @@
 //! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → read auth.json → ask
 //! → recover if refused → store the answer or the failure → release.
 
-use crate::cache::{Cache, Decision, Entry, decide};
+use crate::cache::{Answer, Cache, Decision, Entry, Source, decide};
 use crate::codex::answer;
+use crate::codex::app_server;
 use crate::codex::auth::{self, Login};
 use crate::codex::config::Config;
 use crate::codex::home::Home;
@@ -11,14 +12,18 @@ use crate::error::Error;
 use crate::files::Lock;
 use crate::http::{Client, Endpoint, Reply};
 use crate::output::Notes;
-use crate::settings::Settings;
-use crate::time::{Timestamp, retry_after};
+use crate::recovery::Recovery;
+use crate::settings::{Recover, Settings};
+use crate::time::{MINUTE, Timestamp, retry_after};
 use crate::usage::Usage;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long `codexline fetch` waits for another one that is at it: as long as that can take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// An access token that ends sooner is renewed by Codex at its start (5 minutes before the end, checked by running it);
+/// the rest is for a slow network. In seconds.
+const CODEX_NEEDS: i64 = 15 * MINUTE;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Fetches and stores. A worker does so only if the entry is still stale.
@@ -48,18 +53,13 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) ->
             notes.tell("another codexline has just fetched");
             return Ok(());
         }
-        fetch(surroundings, &home, &cache, &notes)
+        Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache)
     };
-    under_lock(&cache, is_worker, &notes, work)?
+    under_lock(&cache, is_worker, work)?
 }
 
 /// Does `work` under the lock of the cache entry, waiting for whoever holds it.
-fn under_lock<T>(
-    cache: &Cache,
-    is_worker: bool,
-    notes: &Notes,
-    work: impl FnOnce() -> T,
-) -> Result<T, Error> {
+fn under_lock<T>(cache: &Cache, is_worker: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
     let path = cache.lock_path();
     let unwritable =
         |error: io::Error| Error::CacheUnwritable { path: path.clone(), reason: Error::io_reason(&error) };
@@ -69,74 +69,202 @@ fn under_lock<T>(
         Some(lock) => lock,
         None => Lock::open(&path).map_err(unwritable)?,
     };
-    let begun = Instant::now();
-    let mut work = Some(work);
-    loop {
-        let done = lock.try_hold(|| work.take().map(|work| work())).map_err(unwritable)?;
-        match done.flatten() {
-            Some(result) => return Ok(result),
-            None if is_worker || begun.elapsed() > PATIENCE => return Err(Error::Busy { path }),
-            None => notes.tell("waiting for another codexline that is fetching"),
-        }
-        std::thread::sleep(LOOK_AGAIN);
+    let patience = if is_worker { Duration::ZERO } else { PATIENCE };
+    match lock.hold_within(patience, LOOK_AGAIN, work).map_err(unwritable)? {
+        Some(result) => Ok(result),
+        None => Err(Error::Busy { path }),
     }
 }
 
-fn fetch(surroundings: &Surroundings, home: &Home, cache: &Cache, notes: &Notes) -> Result<(), Error> {
-    let previous = cache.read(surroundings.now()).ok();
-    // Before asking: an answer that cannot be stored would be asked for again at every prompt.
-    let slot = cache.prepare()?;
-    // Before reading: if the file changes in between, the entry counts as another login's.
-    let stamp = auth::stamp(home, surroundings);
-    let mut account = None;
-    let result = ask(surroundings, home, &mut account, notes);
-    let now = surroundings.now();
-    match result {
-        Ok(usage) => {
-            notes.tell("the answer is good");
-            slot.store(&Entry::answered(home, stamp, account, usage, now))
+/// One fetch: what it works with, beside the cache.
+struct Fetch<'a> {
+    settings: &'a Settings,
+    surroundings: &'a Surroundings,
+    home: &'a Home,
+    notes: &'a Notes,
+}
+
+impl Fetch<'_> {
+    fn store(&self, cache: &Cache) -> Result<(), Error> {
+        let previous = cache.read(self.surroundings.now()).ok();
+        // Before asking: an answer that cannot be stored would be asked for again at every prompt.
+        let slot = cache.prepare()?;
+        // The login as it is before reading it. A change in between is seen at the next prompt.
+        let stamp = auth::stamp(self.home, self.surroundings);
+        match self.ask() {
+            Ok(found) => {
+                self.notes.tell("the answer is good");
+                // Our own renewal changed the file: what was read last is what the numbers are of.
+                let stamp = found.stamp.unwrap_or(stamp);
+                slot.store(&Entry::answered(self.home, stamp, found.account, found.answer))
+            }
+            Err(failed) => {
+                let error = failed.error;
+                self.notes.tell(format_args!("{error}; {}", error.hint()));
+                let now = self.surroundings.now();
+                slot.store(&Entry::failed(
+                    previous,
+                    self.home,
+                    stamp,
+                    failed.account.as_deref(),
+                    &error,
+                    now,
+                ))?;
+                Err(error)
+            }
         }
-        Err(error) => {
-            notes.tell(format_args!("{error}; {}", error.hint()));
-            slot.store(&Entry::failed(previous, home, stamp, account.as_deref(), &error, now))?;
-            Err(error)
+    }
+
+    fn ask(&self) -> Result<Found, Failed> {
+        let unknown = |error| Failed { error, account: None };
+        let config = Config::read(self.home).map_err(unknown)?;
+        let client = Client::new(self.surroundings).map_err(unknown)?;
+        let Fetch { surroundings, home, notes, .. } = *self;
+        let recovery = Recovery { surroundings, home, client: &client, notes };
+        if self.settings.recover == Recover::Full {
+            recovery.finish_interrupted().map_err(unknown)?;
         }
+        let login = match Login::read(home, &config, surroundings) {
+            Err(error @ Error::LoginElsewhere { .. }) => return self.ask_codex(error, true).map_err(unknown),
+            result => result.map_err(unknown)?,
+        };
+        let account = login.account_id.clone();
+        self.ask_as(login, &config, &recovery).map_err(|error| Failed { error, account })
+    }
+
+    /// Asks with the login as it is; if that is refused, with the login as it has become meanwhile; if it has not, or is
+    /// refused as well, with the login renewed.
+    fn ask_as(&self, login: Login, config: &Config, recovery: &Recovery) -> Result<Found, Error> {
+        let endpoint = Endpoint::parse(&config.usage_url())?;
+        let request = |login: &Login| {
+            request(recovery.client, &endpoint, login, self.surroundings, self.notes)
+                .map(|usage| Found::by_api(usage, login.account_id.clone(), self.surroundings.now()))
+        };
+        let refusal = match request(&login) {
+            Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => error,
+            result => return result,
+        };
+        if login.from_environment || self.settings.recover == Recover::Off {
+            return Err(refusal);
+        }
+        // Codex renews its tokens by itself; ours may be the one from before.
+        self.notes.tell(format_args!("{refusal}; reading {} again", self.home.auth_json().display()));
+        let (login, refusal) = match self.reload(login, config)? {
+            Reloaded::Same(login) => (login, refusal),
+            Reloaded::Renewed(login) => match request(&login) {
+                Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => (login, error),
+                result => return result.map(|found| found.stamped(self)),
+            },
+        };
+        if !self.may_renew(&refusal, &login, config) {
+            return Err(refusal);
+        }
+        match recovery.renew(Some(&login)) {
+            Ok(renewed) => request(&renewed).map(|found| found.stamped(self)),
+            Err(error @ Error::CheckFailed { .. }) => self.ask_codex_carefully(error, &login),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn reload(&self, login: Login, config: &Config) -> Result<Reloaded, Error> {
+        let reloaded = Login::read(self.home, config, self.surroundings)?;
+        if reloaded.access_token == login.access_token {
+            self.notes.tell("the access token is the same");
+            return Ok(Reloaded::Same(login));
+        }
+        if reloaded.account_id != login.account_id {
+            return Err(Error::LoginChanged { path: self.home.auth_json() });
+        }
+        self.notes.tell("codex has renewed the access token");
+        Ok(Reloaded::Renewed(reloaded))
+    }
+
+    /// Whether a refusal is one after which the refresh token may be spent: one of the API itself, for a login
+    /// in a file that holds one.
+    fn may_renew(&self, refusal: &Error, login: &Login, config: &Config) -> bool {
+        let is_by_api =
+            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
+        let reason = if self.settings.recover != Recover::Full {
+            "--recover says so"
+        } else if !is_by_api {
+            "the refusal is not the API's own"
+        } else if config.credentials_store() != "file" {
+            "the login is not stored in a file only"
+        } else if login.refresh_token.is_none() {
+            "it has no refresh token for us"
+        } else {
+            return true;
+        };
+        self.notes.tell(format_args!("the login is not renewed: {reason}"));
+        false
+    }
+
+    /// Where we may not write, Codex does it. `refusal` is what is said if that is not possible.
+    fn ask_codex(&self, refusal: Error, may_renew: bool) -> Result<Found, Error> {
+        let Some(codex) = app_server::find(self.settings.codex_bin.as_deref(), self.surroundings) else {
+            self.notes.tell("there is no codex on PATH to ask instead");
+            return Err(refusal);
+        };
+        self.notes.tell(format_args!("asking {} app-server", codex.display()));
+        match app_server::ask(&codex, self.home, may_renew, &|| self.surroundings.now()) {
+            Ok(answer) => Ok(Found {
+                answer: Answer {
+                    fetched_at: self.surroundings.now(),
+                    source: Source::Codex,
+                    usage: answer.usage,
+                },
+                account: answer.account_id,
+                stamp: None,
+            }),
+            Err(error) => {
+                self.notes.tell(&error);
+                // What Codex says of a login that only it can see is the better word.
+                Err(if may_renew { error } else { refusal })
+            }
+        }
+    }
+
+    /// The same where auth.json cannot be written: Codex renews a token that is about to end by itself, and would
+    /// lose it as we would. So it is asked only while the token has time left.
+    fn ask_codex_carefully(&self, refusal: Error, login: &Login) -> Result<Found, Error> {
+        let left = login.claims.expires_at().map(|end| end.seconds_since(self.surroundings.now()));
+        if left.is_none_or(|left| left < CODEX_NEEDS) {
+            self.notes.tell("codex is not asked either: it might renew the login and lose it");
+            return Err(refusal);
+        }
+        self.ask_codex(refusal, false).and_then(|found| {
+            let is_same = login.account_id.is_none() || found.account == login.account_id;
+            if is_same { Ok(found) } else { Err(Error::LoginChanged { path: self.home.auth_json() }) }
+        })
     }
 }
 
-/// Asks with the login as it is; if that is refused, with the login as it has become meanwhile.
-/// `account` is filled in as soon as it is known, for the failure too.
-fn ask(
-    surroundings: &Surroundings,
-    home: &Home,
-    account: &mut Option<String>,
-    notes: &Notes,
-) -> Result<Usage, Error> {
-    let config = Config::read(home)?;
-    let login = Login::read(home, &config, surroundings)?;
-    account.clone_from(&login.account_id);
-    let endpoint = Endpoint::parse(&config.usage_url())?;
-    let client = Client::new(surroundings)?;
+/// A good answer, whose it is, and the state of the login that it was asked with, if that has changed on the way.
+struct Found {
+    answer: Answer,
+    account: Option<String>,
+    stamp: Option<String>,
+}
 
-    let refusal = match request(&client, &endpoint, &login, surroundings, notes) {
-        Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => error,
-        result => return result,
-    };
-    if login.from_environment {
-        return Err(refusal);
+impl Found {
+    fn by_api(usage: Usage, account: Option<String>, now: Timestamp) -> Found {
+        Found { answer: Answer { fetched_at: now, source: Source::Api, usage }, account, stamp: None }
     }
-    // Codex renews its tokens by itself; ours may be the one from before.
-    notes.tell(format_args!("{refusal}; reading {} again", home.auth_json().display()));
-    let renewed = Login::read(home, &config, surroundings)?;
-    if renewed.access_token == login.access_token {
-        notes.tell("the access token is the same");
-        return Err(refusal);
+
+    fn stamped(self, fetch: &Fetch) -> Found {
+        Found { stamp: Some(auth::stamp(fetch.home, fetch.surroundings)), ..self }
     }
-    if renewed.account_id != login.account_id {
-        return Err(Error::LoginChanged { path: home.auth_json() });
-    }
-    notes.tell("codex has renewed the access token");
-    request(&client, &endpoint, &renewed, surroundings, notes)
+}
+
+/// A failure, and the account that auth.json named, as far as it could be read.
+struct Failed {
+    error: Error,
+    account: Option<String>,
+}
+
+enum Reloaded {
+    Same(Login),
+    Renewed(Login),
 }
 
 fn request(
@@ -174,7 +302,7 @@ fn judge(reply: &Reply, endpoint: &Endpoint, login: &Login, now: Timestamp) -> R
             Ok(answer) => return Ok(answer.usage),
         },
         300..=399 => Error::Redirected { url, status },
-        401 => Error::Unauthorized { url },
+        401 => Error::Unauthorized { url, is_json: reply.is_json() },
         403 if reply.is_json() => Error::Forbidden { url },
         403 => Error::Blocked { url },
         429 => Error::RateLimited { url, retry_after: wait() },

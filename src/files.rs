@@ -4,6 +4,7 @@ use fd_lock::RwLock;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Reads a regular file of at most `most` bytes. Never blocks: a FIFO or device is refused, not waited for.
 ///
@@ -120,6 +121,11 @@ impl Lock {
         Ok(Lock { file: RwLock::new(crate::unix::open_lock(path)?) })
     }
 
+    /// A lock on a file that is open already.
+    pub fn of(file: File) -> Lock {
+        Lock { file: RwLock::new(file) }
+    }
+
     /// A lock whose file came from the process that started this one; `None` if `file` is not the one
     /// at `path`.
     pub fn inherited(file: File, path: &Path) -> Option<Lock> {
@@ -136,6 +142,28 @@ impl Lock {
             Ok(_guard) => Ok(Some(work())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Does `work` under the lock, asking for it every `pace` for at most `patience`; `None` without doing it if
+    /// somebody else holds it all that time.
+    ///
+    /// # Errors
+    /// As `flock`, except that it is held.
+    pub fn hold_within<T>(
+        &mut self,
+        patience: Duration,
+        pace: Duration,
+        work: impl FnOnce() -> T,
+    ) -> io::Result<Option<T>> {
+        let begun = Instant::now();
+        let mut work = Some(work);
+        loop {
+            let done = self.try_hold(|| work.take().map(|work| work()))?;
+            if done.is_some() || begun.elapsed() >= patience {
+                return Ok(done.flatten());
+            }
+            std::thread::sleep(pace);
         }
     }
 

@@ -26,12 +26,15 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The whole request. The usage endpoint answers within a second; a prompt's numbers can wait this
 /// long, the lock not much longer.
 const WHOLE: Duration = Duration::from_secs(20);
+/// For the answer to an exchange of tokens.
+const EXCHANGE: Duration = Duration::from_secs(120);
 /// Real answers have about 1 KiB.
 const MAX_BODY: u64 = 1024 * 1024;
 /// A CA bundle of every root there is has 250 KiB.
 const MAX_CERTIFICATES: u64 = 4 * 1024 * 1024;
 
-const USER_AGENT: &str = concat!("codexline/", env!("CARGO_PKG_VERSION"));
+/// How codexline names itself to servers.
+pub const USER_AGENT: &str = concat!("codexline/", env!("CARGO_PKG_VERSION"));
 
 /// A URL that a token may be sent to.
 #[derive(Clone, Debug)]
@@ -142,7 +145,34 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        receive(endpoint, request.call())
+        receive(endpoint, request.call()).map_err(|undelivered| undelivered.error)
+    }
+
+    /// GET without a token, for what is public.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_public(&self, endpoint: &Endpoint) -> Result<Reply, Error> {
+        let request = self.agent(endpoint).get(&endpoint.uri).header("Accept", "application/json");
+        receive(endpoint, request.call()).map_err(|undelivered| undelivered.error)
+    }
+
+    /// POST of a form, with a short time-out to connect and a long one for the answer: what has been sent cannot be
+    /// taken back, so it is worth waiting for.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and whether anything may have been sent.
+    pub fn post_form(&self, endpoint: &Endpoint, form: &Secret) -> Result<Reply, Undelivered> {
+        let request = self
+            .agent(endpoint)
+            .post(&endpoint.uri)
+            .config()
+            .timeout_global(Some(CONNECT + EXCHANGE))
+            .timeout_recv_response(Some(EXCHANGE))
+            .build()
+            .header("Accept", "application/json")
+            .header("Content-Type", "application/x-www-form-urlencoded");
+        receive(endpoint, request.send(form.expose()))
     }
 
     fn agent(&self, endpoint: &Endpoint) -> &Agent {
@@ -150,8 +180,20 @@ impl Client {
     }
 }
 
-fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> Result<Reply, Error> {
-    let mut response = result.map_err(|error| failure(endpoint, error))?;
+/// A request without an answer.
+#[derive(Debug)]
+pub struct Undelivered {
+    pub error: Error,
+    /// Whether the request, or a part of it, may have reached the server. False only where the connection did not
+    /// stand.
+    pub was_sent: bool,
+}
+
+fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> Result<Reply, Undelivered> {
+    let mut response = result.map_err(|error| {
+        let was_sent = !is_before_connection(&error);
+        Undelivered { error: failure(endpoint, error), was_sent }
+    })?;
     let header = |headers: &HeaderMap, name: &str| {
         headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
     };
@@ -159,8 +201,27 @@ fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> 
     let retry_after = header(response.headers(), "retry-after");
     let is_challenge = header(response.headers(), "cf-mitigated").is_some();
     let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
-    let body = body.map_err(|error| failure(endpoint, error))?;
+    let body = body.map_err(|error| Undelivered { error: failure(endpoint, error), was_sent: true })?;
     Ok(Reply { status, retry_after, is_challenge, body })
+}
+
+/// Whether an error says that the connection never stood. Everything that could come later counts as later: a reset,
+/// say, or the system's own time-out.
+fn is_before_connection(error: &ureq::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let is_certificate = |error: &rustls::Error| matches!(error, rustls::Error::InvalidCertificate(_));
+    match error {
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
+        ureq::Error::HostNotFound | ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => true,
+        ureq::Error::Rustls(error) => is_certificate(error),
+        ureq::Error::Io(error) => {
+            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            let kind = error.kind();
+            tls.is_some_and(is_certificate)
+                || matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable)
+        }
+        _ => false,
+    }
 }
 
 fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {

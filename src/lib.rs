@@ -11,6 +11,7 @@
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
 //! * nothing prints, logs or stores a [`secret::Secret`].
 
+pub mod auth;
 pub mod backoff;
 pub mod cache;
 pub mod cli;
@@ -22,8 +23,10 @@ pub mod fetch;
 pub mod files;
 pub mod hosts;
 pub mod http;
+pub mod ledger;
 pub mod line;
 pub mod output;
+pub mod recovery;
 pub mod render;
 pub mod secret;
 pub mod settings;

@@ -84,7 +84,7 @@ fn start_worker(
     seen: &Result<Entry, Miss>,
     notes: &Notes,
 ) -> Result<Start, Error> {
-    let started = worker::start(cache, settings.max_age, || cache.read(surroundings.now()) != *seen);
+    let started = worker::start(cache, settings, || cache.read(surroundings.now()) != *seen);
     match &started {
         Ok(Start::Started) => notes.tell("a fetch has been started"),
         Ok(Start::Busy) => notes.tell("another codexline is fetching"),

@@ -3,7 +3,7 @@
 use codexline::cli::{self, Invocation};
 use codexline::environment::Surroundings;
 use codexline::error::Error;
-use codexline::{demo, fetch, line, output};
+use codexline::{auth, demo, fetch, line, output};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,6 +21,8 @@ fn run(surroundings: &Surroundings) -> Result<(), Error> {
     match cli::parse(std::env::args_os().collect(), surroundings)? {
         Invocation::Line(settings) => line::run(&settings, surroundings),
         Invocation::Fetch { settings, is_worker } => fetch::run(&settings, surroundings, is_worker)?,
+        Invocation::Auth => auth::show(surroundings)?,
+        Invocation::AuthRefresh(refresh) => auth::refresh(&refresh, surroundings)?,
         Invocation::Demo(settings) => demo::run(&settings, surroundings),
         Invocation::Print(text) => output::print(&text),
     }

@@ -9,6 +9,7 @@ use crate::hosts::{self, Host};
 use crate::render::template::{Kind, Template};
 use crate::text::nearest;
 use crate::usage::Thresholds;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a run that prints the line goes by.
@@ -26,8 +27,34 @@ pub struct Settings {
     pub separator: String,
     pub thresholds: Thresholds,
     pub color: Color,
+    /// How far the fetch goes if the login is refused.
+    pub recover: Recover,
+    /// The `codex` to ask where auth.json may not be used; `None`: the one on PATH.
+    pub codex_bin: Option<PathBuf>,
     /// Tell on stderr what was decided and why.
     pub verbose: bool,
+}
+
+/// `--recover`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recover {
+    /// Read auth.json again, then renew the login.
+    Full,
+    /// Read auth.json again only.
+    Reload,
+    /// Nothing.
+    Off,
+}
+
+impl Recover {
+    /// As it is typed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Recover::Full => "full",
+            Recover::Reload => "reload",
+            Recover::Off => "off",
+        }
+    }
 }
 
 /// `--color`.
@@ -138,6 +165,28 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        name: "recover",
+        value: Some("HOW"),
+        help: "if the login is refused: reload auth.json, then renew it (full), only reload, or off",
+        default: Some("full"),
+        apply: |settings, text| {
+            let known = [Recover::Full, Recover::Reload, Recover::Off];
+            let found = known.into_iter().find(|recover| recover.name() == text);
+            settings.recover = found.ok_or("is not full, reload or off")?;
+            Ok(())
+        },
+    },
+    Opt {
+        name: "codex-bin",
+        value: Some("PATH"),
+        help: "the codex to ask where auth.json may not be used",
+        default: Some("the one on PATH"),
+        apply: |settings, text| {
+            settings.codex_bin = Some(PathBuf::from(text));
+            Ok(())
+        },
+    },
+    Opt {
         name: "verbose",
         value: None,
         help: "tell on stderr what was decided and why",
@@ -161,6 +210,8 @@ impl Settings {
             separator: SEPARATOR.to_string(),
             thresholds: Thresholds { warn: WARN, critical: CRITICAL },
             color: Color::Auto,
+            recover: Recover::Full,
+            codex_bin: None,
             verbose: false,
         }
     }
@@ -266,7 +317,9 @@ mod tests {
     #[test]
     fn defaults_are_valid_and_as_the_help_says() {
         let defaults = resolve(&[], &[]).unwrap();
-        for option in OPTIONS.iter().filter(|option| !matches!(option.name, "wait" | "separator")) {
+        for option in
+            OPTIONS.iter().filter(|option| !matches!(option.name, "wait" | "separator" | "codex-bin"))
+        {
             let Some(default) = option.default else { continue };
             let typed = resolve(&[], &[(option.name, default)]).unwrap();
             assert_eq!(typed.max_age, defaults.max_age);

@@ -50,6 +50,84 @@ pub fn same_file(left: &Metadata, right: &Metadata) -> bool {
     (left.dev(), left.ino()) == (right.dev(), right.ino())
 }
 
+/// Whether a file belongs to the user that this process acts as.
+pub fn is_ours(metadata: &Metadata) -> bool {
+    metadata.uid() == effective_user()
+}
+
+/// Whether this process is root and the nearest directory that exists there is another user's: what root makes
+/// in it, that user can never replace.
+pub fn is_foreign_to_root(path: &Path) -> bool {
+    let nearest = || path.ancestors().find_map(|path| std::fs::metadata(path).ok());
+    effective_user() == 0 && nearest().is_some_and(|metadata| metadata.uid() != 0)
+}
+
+fn effective_user() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// By the mode bits, which do not bind root but say what the owner wants.
+pub fn owner_may_write(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o200 != 0
+}
+
+pub fn mode(metadata: &Metadata) -> u32 {
+    metadata.mode() & 0o7777
+}
+
+/// How many names a file has.
+pub fn links(metadata: &Metadata) -> u64 {
+    metadata.nlink()
+}
+
+/// Whether something is mounted at this very path, as containers do with single files: such a name cannot be
+/// replaced. Always false where there is no `/proc`.
+pub fn is_mount_point(path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(table) = crate::files::read_bounded(Path::new("/proc/self/mountinfo"), 16 * 1024 * 1024) else {
+        return false;
+    };
+    table.split(|byte| *byte == b'\n').any(|line| {
+        // proc(5): the fifth field, with blanks and the like as octal escapes.
+        let field = line.split(|byte| *byte == b' ').nth(4).unwrap_or_default();
+        unescape_octal(field) == path.as_os_str().as_bytes()
+    })
+}
+
+fn unescape_octal(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, tail)) = rest.split_first() {
+        let digits = tail.get(..3).filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)));
+        match digits.filter(|_| *byte == b'\\') {
+            Some(digits) => {
+                let value = digits.iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
+                out.push(value as u8);
+                rest = &tail[3..];
+            }
+            None => {
+                out.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+/// Syncs the directory that holds `path`: a rename is durable only then.
+pub fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+/// From now on HUP, INT and TERM do nothing: what has begun must be finished.
+pub fn ignore_requests_to_end() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: ignoring a signal installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// Standard input as a file of its own.
 pub fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
@@ -98,5 +176,15 @@ fn close_on_exec() {
         for descriptor in 3..most as i32 {
             libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_tables_escape_blanks() {
+        assert_eq!(unescape_octal(br"/a\040b\134c\9"), br"/a b\c\9");
     }
 }

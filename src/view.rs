@@ -1,7 +1,7 @@
 //! What there is to show at a moment: the numbers as they read now, how old they are, what is wrong.
 //! Pure: made from a cache entry, handed to whichever host renders it.
 
-use crate::cache::{Entry, Problem};
+use crate::cache::{Answer, Entry, Problem, Source};
 use crate::time::{MINUTE, Timestamp, age};
 use crate::usage::{Limit, Severity, Thresholds, Usage};
 
@@ -16,6 +16,8 @@ pub struct View {
     /// As it reads now; `None`: nothing to show.
     pub usage: Option<Usage>,
     pub age_seconds: Option<i64>,
+    /// Where the numbers come from.
+    pub source: Option<Source>,
     /// Old, or the last fetch failed.
     pub is_stale: bool,
     pub problem: Option<Problem>,
@@ -37,11 +39,12 @@ impl View {
         let stored = || entry.and_then(|entry| entry.failure.as_ref()).map(|failure| failure.problem.clone());
         let problem = problem.or_else(stored);
         let mut view = match entry.and_then(|entry| entry.answer.as_ref()) {
-            Some(answer) => View::of_usage(answer.usage.clone(), answer.fetched_at, now, thresholds),
+            Some(answer) => View::of_answer(answer, now, thresholds),
             None => View {
                 now,
                 usage: None,
                 age_seconds: None,
+                source: None,
                 is_stale: false,
                 problem: None,
                 binding: None,
@@ -54,15 +57,16 @@ impl View {
     }
 
     /// Numbers without a problem.
-    pub fn of_usage(usage: Usage, fetched_at: Timestamp, now: Timestamp, thresholds: Thresholds) -> View {
-        let usage = usage.as_of(fetched_at, now);
-        let age_seconds = now.seconds_since(fetched_at).max(0);
+    pub fn of_answer(answer: &Answer, now: Timestamp, thresholds: Thresholds) -> View {
+        let usage = answer.usage.clone().as_of(answer.fetched_at, now);
+        let age_seconds = now.seconds_since(answer.fetched_at).max(0);
         View {
             now,
             binding: usage.binding(),
             severity: usage.severity(thresholds),
             usage: Some(usage),
             age_seconds: Some(age_seconds),
+            source: Some(answer.source),
             is_stale: age_seconds > OLD,
             problem: None,
         }

@@ -8,10 +8,10 @@
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::files::Lock;
+use crate::settings::Settings;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// How starting one went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Start {
 ///
 /// # Errors
 /// [`Error::CacheUnwritable`], [`Error::WorkerFailed`].
-pub fn start(cache: &Cache, max_age: Duration, is_done: impl FnOnce() -> bool) -> Result<Start, Error> {
+pub fn start(cache: &Cache, settings: &Settings, is_done: impl FnOnce() -> bool) -> Result<Start, Error> {
     cache.ensure_writable()?;
     let path = cache.lock_path();
     let unwritable =
@@ -40,13 +40,20 @@ pub fn start(cache: &Cache, max_age: Duration, is_done: impl FnOnce() -> bool) -
     }
     let mut command = Command::new(own_path());
     command
-        .args(["fetch", "--worker", "--max-age", &format!("{}s", max_age.as_secs())])
+        .args(["fetch", "--worker", "--recover", settings.recover.name()])
+        .args(["--max-age", &format!("{}s", settings.max_age.as_secs())])
         .stdin(Stdio::from(held))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         // A worker must not keep a file system busy that the user wants to unmount.
         .current_dir("/")
         .env("CODEX_HOME", cache.home().path());
+    if let Some(codex) = &settings.codex_bin {
+        // The worker runs in another directory; a bare name is looked up on PATH.
+        let is_path = codex.components().count() > 1;
+        let named = if is_path { std::path::absolute(codex).unwrap_or(codex.clone()) } else { codex.clone() };
+        command.arg("--codex-bin").arg(named);
+    }
     crate::unix::detach(&mut command);
     command.spawn().map_err(|error| Error::WorkerFailed { reason: Error::io_reason(&error) })?;
     Ok(Start::Started)

@@ -5,15 +5,14 @@
 
 use super::config::Config;
 use super::home::Home;
+use super::jwt::Claims;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files;
 use crate::secret::Secret;
-use base64::Engine;
-use base64::alphabet::URL_SAFE;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// Real files have about 5 KiB.
@@ -26,14 +25,6 @@ const BETWEEN_READS: Duration = Duration::from_millis(50);
 /// Variables that Codex prefers to the file.
 const API_KEY_VARIABLE: &str = "CODEX_API_KEY";
 const ACCESS_TOKEN_VARIABLE: &str = "CODEX_ACCESS_TOKEN";
-
-/// JWTs come without padding, but nobody promises that.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// Which login is in force, seen from outside: changes whenever the login may have changed, and holds
 /// nothing secret.
@@ -60,8 +51,13 @@ pub struct Login {
     pub account_id: Option<String>,
     /// Sends `x-openai-fedramp: true`.
     pub is_fedramp: bool,
-    /// Whether it came from the environment: such a token is not ours to renew.
+    /// What renews the access token; `None` if it is not ours to renew: a token from the environment or
+    /// lent to Codex by another program, or none in the file.
+    pub refresh_token: Option<Secret>,
+    /// Whether it came from the environment: then there is no file to read again.
     pub from_environment: bool,
+    /// The claims of the access token.
+    pub claims: Claims,
     /// Every id under which an answer may speak of this login.
     known_ids: Vec<String>,
     has_user_ids: bool,
@@ -83,20 +79,9 @@ struct Tokens {
     #[serde(default)]
     access_token: Option<String>,
     #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
     account_id: Option<String>,
-}
-
-/// The claims of a Codex token that matter here.
-#[derive(Default, Deserialize)]
-struct Claims {
-    #[serde(default)]
-    chatgpt_account_id: Option<String>,
-    #[serde(default)]
-    chatgpt_user_id: Option<String>,
-    #[serde(default)]
-    user_id: Option<String>,
-    #[serde(default)]
-    chatgpt_account_is_fedramp: bool,
 }
 
 impl Login {
@@ -109,9 +94,7 @@ impl Login {
             return Err(Error::ApiKeyLogin { place: format!("{API_KEY_VARIABLE} is set") });
         }
         if let Some(token) = surroundings.text(ACCESS_TOKEN_VARIABLE) {
-            let mut login = Login::of_tokens(Secret::new(token), None, None);
-            login.from_environment = true;
-            return Ok(login);
+            return Ok(Login::of_environment(Secret::new(token)));
         }
         home.check()?;
         let path = home.auth_json();
@@ -136,7 +119,16 @@ impl Login {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::NotSignedIn { path }),
             Err(error) => return Err(Error::AuthUnreadable { path, reason: Error::io_reason(&error) }),
         };
-        Login::parse(&bytes).map_err(|problem| match problem {
+        Login::of_file(&path, &bytes)
+    }
+
+    /// The login that `bytes`, the content of `path`, hold.
+    ///
+    /// # Errors
+    /// As [`Login::read`].
+    pub fn of_file(path: &Path, bytes: &[u8]) -> Result<Login, Error> {
+        let path = path.to_path_buf();
+        Login::parse(bytes).map_err(|problem| match problem {
             Problem::Invalid(reason) => Error::AuthInvalid { path, reason },
             Problem::NoTokens => Error::NotSignedIn { path },
             Problem::ApiKey => Error::ApiKeyLogin { place: path.display().to_string() },
@@ -153,15 +145,15 @@ impl Login {
         let file: AuthFile = serde_json::from_str(text).map_err(|error| {
             Problem::Invalid(if error.is_eof() { "is cut short" } else { "is not what codex writes" })
         })?;
-        match file.auth_mode.as_deref() {
-            Some("chatgpt") => {}
+        let is_renewable = match file.auth_mode.as_deref() {
+            Some("chatgpt") => true,
             Some("apikey") => return Err(Problem::ApiKey),
             // Tokens that another program lends to Codex: they can be used, not renewed.
-            Some("chatgptAuthTokens") => {}
+            Some("chatgptAuthTokens") => false,
             Some(mode) => return Err(Problem::OtherMode(crate::text::plain(mode, 40))),
             None if file.api_key.is_some() => return Err(Problem::ApiKey),
-            None => {}
-        }
+            None => true,
+        };
         let tokens = file.tokens.ok_or(Problem::NoTokens)?;
         let is_sendable = |value: &Option<String>| {
             value.iter().all(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -171,31 +163,54 @@ impl Login {
         }
         let access_token =
             tokens.access_token.filter(|token| !token.trim().is_empty()).ok_or(Problem::NoTokens)?;
+        let access_token = Secret::new(access_token);
+        let claims = Claims::of(access_token.expose());
+        let identity = tokens.id_token.as_deref().map(Claims::of).unwrap_or_default().codex;
         let account_id = tokens.account_id.filter(|id| !id.is_empty());
-        Ok(Login::of_tokens(Secret::new(access_token), tokens.id_token.as_deref(), Some(account_id)))
-    }
-
-    /// `account_id`: what auth.json says (`Some(None)`: nothing); `None` takes it from the token.
-    fn of_tokens(access_token: Secret, id_token: Option<&str>, account_id: Option<Option<String>>) -> Login {
-        let access: Claims = claims(access_token.expose()).unwrap_or_default();
-        let identity: Claims = id_token.and_then(claims).unwrap_or_default();
-        let account_id = account_id.unwrap_or_else(|| access.chatgpt_account_id.clone());
-        let user_ids =
-            [&access.chatgpt_user_id, &access.user_id, &identity.chatgpt_user_id, &identity.user_id];
-        let has_user_ids = user_ids.iter().any(|id| id.is_some());
         // With an id in auth.json that one is the account; the claims stand in where it is missing.
-        let account_ids = match &account_id {
+        let mut known_ids: Vec<String> = match &account_id {
             Some(id) => vec![id.clone()],
-            None => access.chatgpt_account_id.iter().chain(&identity.chatgpt_account_id).cloned().collect(),
+            None => {
+                claims.codex.chatgpt_account_id.iter().chain(&identity.chatgpt_account_id).cloned().collect()
+            }
         };
-        let known_ids = account_ids.into_iter().chain(user_ids.into_iter().flatten().cloned()).collect();
-        Login {
+        let users = [
+            &claims.codex.chatgpt_user_id,
+            &claims.codex.user_id,
+            &identity.chatgpt_user_id,
+            &identity.user_id,
+        ];
+        let has_user_ids = users.iter().any(|id| id.is_some());
+        known_ids.extend(users.into_iter().flatten().cloned());
+        Ok(Login {
             access_token,
             account_id,
-            is_fedramp: access.chatgpt_account_is_fedramp || identity.chatgpt_account_is_fedramp,
+            is_fedramp: claims.codex.chatgpt_account_is_fedramp || identity.chatgpt_account_is_fedramp,
+            refresh_token: tokens
+                .refresh_token
+                .filter(|token| is_renewable && !token.is_empty())
+                .map(Secret::new),
             from_environment: false,
+            claims,
             known_ids,
             has_user_ids,
+        })
+    }
+
+    /// A token alone: what it is for stands in it.
+    fn of_environment(access_token: Secret) -> Login {
+        let claims = Claims::of(access_token.expose());
+        let account_id = claims.codex.chatgpt_account_id.clone();
+        let users = [&claims.codex.chatgpt_user_id, &claims.codex.user_id].map(Clone::clone);
+        Login {
+            access_token,
+            is_fedramp: claims.codex.chatgpt_account_is_fedramp,
+            refresh_token: None,
+            from_environment: true,
+            has_user_ids: users.iter().any(Option::is_some),
+            known_ids: account_id.iter().cloned().chain(users.into_iter().flatten()).collect(),
+            account_id,
+            claims,
         }
     }
 
@@ -219,27 +234,9 @@ enum Problem {
     OtherMode(String),
 }
 
-/// The claim object of a token; `None` if it is not a JWT that has one.
-fn claims(token: &str) -> Option<Claims> {
-    #[derive(Deserialize)]
-    struct Payload {
-        #[serde(rename = "https://api.openai.com/auth")]
-        claims: Claims,
-    }
-    let payload = token.split('.').nth(1)?;
-    let bytes = BASE64.decode(payload).ok()?;
-    serde_json::from_slice::<Payload>(&bytes).ok().map(|payload| payload.claims)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Its payload is padded if the claims' length is right for that.
-    fn jwt(claims: &str) -> String {
-        let payload = BASE64.encode(format!("{{\"https://api.openai.com/auth\":{claims}}}"));
-        format!("e30.{payload}.c2ln")
-    }
 
     fn word(text: &str) -> &'static str {
         match Login::parse(text.as_bytes()) {
@@ -277,26 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_read_with_and_without_padding() {
-        let token = jwt(r#"{"chatgpt_account_id":"acc-12","chatgpt_account_is_fedramp":true}"#);
-        let bare = token.replace('=', "");
-        assert_ne!(token, bare);
-        for token in [token, bare] {
-            let login = Login::of_tokens(Secret::new(token), None, None);
-            assert_eq!(login.account_id.as_deref(), Some("acc-12"));
-            assert!(login.is_fedramp);
-        }
-        assert!(claims("not a token").is_none());
-        assert!(claims("a.####.c").is_none());
-    }
-
-    #[test]
     fn an_answer_for_another_account_is_not_ours() {
         let check = |claims: &str,
                      account: Option<&str>,
                      answer: (Option<&str>, Option<&str>),
                      expected: bool| {
-            let login = Login::of_tokens(Secret::new(jwt(claims)), None, Some(account.map(String::from)));
+            let token = crate::codex::jwt::made_up(&format!("{{\"https://api.openai.com/auth\":{claims}}}"));
+            let file = serde_json::json!({"tokens": {"access_token": token, "account_id": account}});
+            let login = Login::of_file(Path::new("x"), file.to_string().as_bytes()).unwrap();
             assert_eq!(login.owns_answer(answer.0, answer.1), expected, "{claims} {account:?} {answer:?}");
         };
         check("{}", Some("acc-1"), (None, None), true);

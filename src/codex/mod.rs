@@ -2,6 +2,11 @@
 //! Facts come from running Codex 0.169 and from its public source.
 
 pub mod answer;
+pub mod app_server;
 pub mod auth;
 pub mod config;
+pub mod exchange;
 pub mod home;
+pub mod jwt;
+pub mod login_file;
+pub mod merge;

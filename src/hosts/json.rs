@@ -1,7 +1,7 @@
 //! The stable form for programs. Keys are only ever added; the README lists them and a test compares.
 
 use super::{AutoColour, Host, Output, Wait};
-use crate::cache::Problem;
+use crate::cache::{Problem, Source};
 use crate::render::style::{Markup, uncoloured, verbatim};
 use crate::time::Timestamp;
 use crate::usage::{Budget, Credits, Usage, Window};
@@ -96,7 +96,7 @@ fn envelope(output: &Output) -> String {
             .map(|pool| PoolReport { name: &pool.name, windows: windows(&pool.windows, view) })
             .collect(),
         credits: usage.credits.as_ref().map(credits),
-        source: view.usage.is_some().then_some("api"),
+        source: view.source.map(Source::name),
         age_seconds: view.age_seconds,
         stale: view.is_stale,
         error: view.problem.as_ref().map(error),

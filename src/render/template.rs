@@ -338,6 +338,7 @@ fn bar(used: f64, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::{Answer, Source};
     use crate::render::style;
     use crate::usage::{Usage, Window};
 
@@ -354,7 +355,8 @@ mod tests {
             })
             .collect();
         let usage = Usage { windows, plan: Some("plus".into()), ..Usage::default() };
-        View::of_usage(usage, NOW.plus(-42), NOW, Thresholds { warn: 70.0, critical: 90.0 })
+        let answer = Answer { fetched_at: NOW.plus(-42), source: Source::Api, usage };
+        View::of_answer(&answer, NOW, Thresholds { warn: 70.0, critical: 90.0 })
     }
 
     fn check(line: &str, window: &str, view: &View, expected: &str) {

@@ -1,0 +1,154 @@
+//! Tokens as far as a stranger may look into them. Nothing is verified: whoever holds the file holds the tokens.
+
+use crate::time::Timestamp;
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// JWTs come without padding, but nobody promises that.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// What of a token's claims matters here. All are optional: a token may be opaque.
+#[derive(Debug, Default, Deserialize)]
+pub struct Claims {
+    /// The issuer, an https URL.
+    #[serde(default)]
+    pub iss: Option<String>,
+    /// When it ends, in unix seconds.
+    #[serde(default)]
+    exp: Option<f64>,
+    /// Scopes: a list, or one string with blanks.
+    #[serde(default)]
+    scp: Value,
+    #[serde(default, rename = "https://api.openai.com/auth")]
+    pub codex: CodexClaims,
+}
+
+/// Codex's own claim object.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CodexClaims {
+    pub chatgpt_account_id: Option<String>,
+    pub chatgpt_user_id: Option<String>,
+    pub user_id: Option<String>,
+    pub chatgpt_plan_type: Option<String>,
+    pub chatgpt_account_is_fedramp: bool,
+}
+
+impl Claims {
+    /// The claims of a token; all absent if it is not a JWT.
+    pub fn of(token: &str) -> Claims {
+        payload(token).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// When the token ends.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.exp.map(|seconds| Timestamp::from_unix_seconds(seconds as i64))
+    }
+
+    pub fn scopes(&self) -> Vec<&str> {
+        match &self.scp {
+            Value::String(text) => text.split_whitespace().collect(),
+            Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn payload(token: &str) -> Option<Vec<u8>> {
+    BASE64.decode(token.split('.').nth(1)?).ok()
+}
+
+/// Whether Codex 0.169 can read an id_token. It is stricter than need be, and one that it cannot read in
+/// auth.json counts as signed out; so one like that is not stored.
+///
+/// Three parts that are not empty; the second unpadded base64url of a JSON object; `email` a string or null;
+/// the two claim objects, if there, objects with members of the right types.
+pub fn is_readable_by_codex(id_token: &str) -> bool {
+    let mut parts = id_token.split('.');
+    let (Some(header), Some(middle), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    if header.is_empty() || middle.is_empty() || signature.is_empty() || middle.contains('=') {
+        return false;
+    }
+    let Some(payload) = payload(id_token) else { return false };
+    let Ok(Value::Object(claims)) = serde_json::from_slice::<Value>(&payload) else { return false };
+    let is_text = |value: Option<&Value>| value.is_none_or(|value| value.is_string() || value.is_null());
+    let member = |object: &str, name: &str| claims.get(object).and_then(|object| object.get(name)).cloned();
+    let is_object = |name: &str| claims.get(name).is_none_or(|value| value.is_object() || value.is_null());
+    const AUTH: &str = "https://api.openai.com/auth";
+    const PROFILE: &str = "https://api.openai.com/profile";
+    is_text(claims.get("email"))
+        && is_object(AUTH)
+        && is_object(PROFILE)
+        && is_text(member(PROFILE, "email").as_ref())
+        && ["chatgpt_plan_type", "chatgpt_user_id", "user_id", "chatgpt_account_id"]
+            .iter()
+            .all(|name| is_text(member(AUTH, name).as_ref()))
+        && member(AUTH, "chatgpt_account_is_fedramp").is_none_or(|value| value.is_boolean())
+}
+
+/// A made-up token with these claims, for tests.
+#[cfg(test)]
+pub(crate) fn made_up(claims: &str) -> String {
+    let payload = BASE64.encode(claims);
+    format!("e30.{}.c2ln", payload.trim_end_matches('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_read_with_and_without_padding() {
+        let bare = made_up(
+            r#"{"iss":"https://auth.example","exp":17.5,"scp":["a","offline_access"],
+                "https://api.openai.com/auth":{"chatgpt_account_id":"acc-1"}}"#,
+        );
+        let padded =
+            BASE64.encode(BASE64.decode(bare.split('.').nth(1).unwrap()).unwrap() /* as it is */);
+        for token in [bare.clone(), format!("e30.{padded}.c2ln")] {
+            let claims = Claims::of(&token);
+            assert_eq!(claims.codex.chatgpt_account_id.as_deref(), Some("acc-1"));
+            assert_eq!(claims.expires_at(), Some(Timestamp::from_unix_seconds(17)));
+            assert_eq!(claims.scopes(), ["a", "offline_access"]);
+        }
+        assert_eq!(Claims::of(&made_up(r#"{"scp":"a b"}"#)).scopes(), ["a", "b"]);
+        for opaque in ["", "opaque", "a.####.c", "a.e30", &made_up("[]")] {
+            assert!(Claims::of(opaque).iss.is_none());
+        }
+    }
+
+    #[test]
+    fn an_id_token_must_be_one_that_codex_can_read() {
+        for (claims, readable) in [
+            ("{}", true),
+            (r#"{"email":null,"https://api.openai.com/auth":null}"#, true),
+            (r#"{"email":"a@example.invalid","https://api.openai.com/profile":{"email":"b"}}"#, true),
+            (
+                r#"{"https://api.openai.com/auth":{"chatgpt_plan_type":"plus","chatgpt_account_is_fedramp":false}}"#,
+                true,
+            ),
+            ("[]", false),
+            ("null", false),
+            (r#"{"email":5}"#, false),
+            (r#"{"https://api.openai.com/auth":5}"#, false),
+            (r#"{"https://api.openai.com/auth":{"user_id":5}}"#, false),
+            (r#"{"https://api.openai.com/auth":{"chatgpt_account_is_fedramp":null}}"#, false),
+        ] {
+            assert_eq!(is_readable_by_codex(&made_up(claims)), readable, "{claims}");
+        }
+        for token in ["", "a.b", "a..c", ".e30.c", "a.e30.", "a.e30=.c", "a.####.c"] {
+            assert!(!is_readable_by_codex(token), "{token}");
+        }
+        assert!(is_readable_by_codex("a.e30.c.d"));
+    }
+}

@@ -1,0 +1,222 @@
+//! auth.json as a file to be written: what must hold before a token may be spent, and Codex's own way to
+//! commit.
+//!
+//! Codex 0.169 commits under two locks: `$CODEX_HOME/auth.lock`, then `<target of auth.json>.lock`. It waits
+//! for the first without limit and for the second 5 s, after which it loses the token that it has just
+//! renewed. So both are held here only to compare and rename, never across the network, and while one is
+//! busy the other is given back.
+//!
+//! codexline's own three files lie beside the target, because they belong to this login, whichever cache
+//! directory a process has: `.codexline.lock`, `.codexline.ledger`, `.codexline.new`.
+
+use super::home::Home;
+use crate::error::{Check, Error};
+use crate::files::{self, Lock};
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Real files have about 5 KiB.
+pub const MAX_BYTES: u64 = 1024 * 1024;
+/// The room that is taken for new content, beyond the size of the old: tokens grow, but not by this much.
+const MARGIN: usize = 32 * 1024;
+
+/// Where auth.json really is, and what lies beside it.
+pub struct LoginFile {
+    target: PathBuf,
+    home: PathBuf,
+}
+
+impl LoginFile {
+    /// Follows auth.json's links: Codex keeps a link and replaces its target.
+    ///
+    /// # Errors
+    /// [`Error::NotSignedIn`], [`Error::AuthUnreadable`].
+    pub fn locate(home: &Home) -> Result<LoginFile, Error> {
+        let path = home.auth_json();
+        match std::fs::canonicalize(&path) {
+            Ok(target) => Ok(LoginFile { target, home: home.path().to_path_buf() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotSignedIn { path }),
+            Err(error) => Err(Error::AuthUnreadable { path, reason: Error::io_reason(&error) }),
+        }
+    }
+
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    fn directory(&self) -> &Path {
+        self.target.parent().unwrap_or(Path::new("/"))
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut path = self.target.clone().into_os_string();
+        path.push(ending);
+        path.into()
+    }
+
+    /// codexline's own lock: whoever holds it may spend this login's token.
+    pub fn own_lock(&self) -> PathBuf {
+        self.beside(".codexline.lock")
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        self.beside(".codexline.ledger")
+    }
+
+    /// Where an answer waits for its commit.
+    pub fn rescue(&self) -> PathBuf {
+        self.beside(".codexline.new")
+    }
+
+    /// # Errors
+    /// As `open` and `read`.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        files::read_bounded(&self.target, MAX_BYTES)
+    }
+
+    /// Whether the file is one that Codex's commit works on. Looks only.
+    ///
+    /// Each of these lost the rotated token in Codex itself: it finds out after it has spent.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`].
+    pub fn check(&self) -> Result<(), Error> {
+        let failed = |check, path: &Path, reason: &str| Error::CheckFailed {
+            check,
+            path: path.to_path_buf(),
+            reason: reason.into(),
+        };
+        let metadata = std::fs::symlink_metadata(&self.target)
+            .map_err(|error| failed(Check::NotRegular, &self.target, &Error::io_reason(&error)))?;
+        if !metadata.is_file() {
+            return Err(failed(Check::NotRegular, &self.target, "is not a regular file"));
+        }
+        if !crate::unix::is_ours(&metadata) {
+            return Err(failed(Check::NotOwned, &self.target, "belongs to another user"));
+        }
+        for directory in [self.directory(), &self.home] {
+            if crate::unix::is_foreign_to_root(directory) {
+                return Err(failed(Check::NotOwned, directory, "belongs to another user"));
+            }
+        }
+        if !crate::unix::owner_may_write(&metadata) {
+            return Err(failed(Check::ReadOnly, &self.target, "is not writable by its mode"));
+        }
+        if crate::unix::links(&metadata) != 1 {
+            return Err(failed(Check::HardLinks, &self.target, "has more than one hard link"));
+        }
+        if crate::unix::is_mount_point(&self.target) {
+            return Err(failed(Check::MountPoint, &self.target, "is a mount point"));
+        }
+        if !crate::unix::is_writable_directory(self.directory()) {
+            return Err(failed(Check::Directory, self.directory(), "takes no new file"));
+        }
+        Ok(())
+    }
+
+    /// Opens both of Codex's lock files, making them as Codex would if they are missing.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`] if one is not a regular file of ours.
+    pub fn open_codex_locks(&self) -> Result<CodexLocks, Error> {
+        let open = |path: PathBuf| {
+            let failed =
+                |reason: String| Error::CheckFailed { check: Check::CodexLock, path: path.clone(), reason };
+            let file = crate::unix::open_lock(&path).map_err(|error| failed(Error::io_reason(&error)))?;
+            let metadata = file.metadata().map_err(|error| failed(Error::io_reason(&error)))?;
+            if !metadata.is_file() {
+                return Err(failed("is not a regular file".into()));
+            }
+            if !crate::unix::is_ours(&metadata) {
+                return Err(failed("belongs to another user".into()));
+            }
+            Ok(Lock::of(file))
+        };
+        Ok(CodexLocks { home: open(self.home.join("auth.lock"))?, target: open(self.beside(".lock"))? })
+    }
+}
+
+/// Codex's two locks, opened and not held.
+pub struct CodexLocks {
+    home: Lock,
+    target: Lock,
+}
+
+impl CodexLocks {
+    /// Does `work` under both, in Codex's order; `None` without doing it if one is busy. Does not wait.
+    ///
+    /// # Errors
+    /// As `flock`.
+    pub fn try_hold<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<Option<T>> {
+        let target = &mut self.target;
+        self.home.try_hold(|| target.try_hold(work)).and_then(|held| held.transpose().map(Option::flatten))
+    }
+}
+
+/// The file in which an answer waits for its commit: made, with its room, before the token is spent.
+///
+/// It stays until it is committed or discarded by name, also if this process ends: then the next run
+/// finishes.
+pub struct Rescue {
+    file: File,
+    path: PathBuf,
+}
+
+impl Rescue {
+    /// Takes room for content of `size` bytes and some more, synced.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`]; nothing is left behind.
+    pub fn prepare(path: PathBuf, size: usize) -> Result<Rescue, Error> {
+        let failed = |check, error: io::Error| Error::CheckFailed {
+            check,
+            path: path.clone(),
+            reason: Error::io_reason(&error),
+        };
+        let mut file = crate::unix::create_private(&path).map_err(|error| failed(Check::Directory, error))?;
+        let taken = file.write_all(&vec![b' '; size + MARGIN]).and_then(|()| file.sync_all());
+        if let Err(error) = taken {
+            let _ = std::fs::remove_file(&path);
+            return Err(failed(Check::Room, error));
+        }
+        Ok(Rescue { file, path })
+    }
+
+    /// The one that an interrupted run left, opened again.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn reopen(path: PathBuf) -> io::Result<Rescue> {
+        Ok(Rescue { file: files::read_write().open(&path)?, path })
+    }
+
+    /// Writes `content`, synced. In one piece and over the blanks: at any moment the file holds what it
+    /// held, or the new content with blanks behind it.
+    ///
+    /// # Errors
+    /// As `write` and `fsync`.
+    pub fn fill(&mut self, content: &[u8]) -> io::Result<()> {
+        self.file.rewind()?;
+        self.file.write_all(content)?;
+        self.file.set_len(content.len() as u64)?;
+        self.file.sync_all()
+    }
+
+    /// Puts it in the place of `target`.
+    ///
+    /// # Errors
+    /// As `rename`; it is still there then.
+    pub fn rename(&self, target: &Path) -> io::Result<()> {
+        std::fs::rename(&self.path, target)
+    }
+
+    /// Removes it.
+    pub fn discard(self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,418 @@
+//! Recovery from a refused access token by spending the refresh token: check everything → record → POST → keep
+//! the answer → commit as Codex does.
+//!
+//! A refresh token is single-use. Spent twice, or rotated and not stored, it logs the user out of Codex. So:
+//! * nothing is sent before it is certain, as far as anything is, that the answer can be stored;
+//! * one process at a time, across all caches and users of this login file (its own lock lies beside it);
+//! * the ledger knows a token before its first byte leaves, and no token is ever sent again, except where
+//!   the connection did not even stand;
+//! * the answer is on disk before anything else happens, and a run that was interrupted is finished by the next;
+//! * if the token on disk is no longer the one that was spent, disk wins.
+
+use crate::codex::auth::Login;
+use crate::codex::exchange::{self, NewTokens, Outcome};
+use crate::codex::home::Home;
+use crate::codex::login_file::{CodexLocks, LoginFile, Rescue};
+use crate::codex::merge::merge;
+use crate::environment::Surroundings;
+use crate::error::{Check, Error};
+use crate::files::Lock;
+use crate::http::{Client, Endpoint, Undelivered};
+use crate::ledger::{Ledger, State, fingerprint};
+use crate::output::Notes;
+use crate::secret::Secret;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Overrides the token endpoint, in Codex too.
+const URL_VARIABLE: &str = "CODEX_REFRESH_TOKEN_URL_OVERRIDE";
+/// How long to wait for another codexline that is spending: its POST may take 2 minutes, its commit
+/// [`COMMIT_PATIENCE`].
+const SPENDER_PATIENCE: Duration = Duration::from_secs(180);
+/// How long Codex's locks are asked for before the commit is left to the next run.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
+/// Codex asks at this pace too.
+const LOCK_PACE: Duration = Duration::from_millis(10);
+/// After `reused`, Codex may have won the race and be about to commit: it does so a few milliseconds after its
+/// answer, which may be on its way.
+const WINNER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long new tokens are tried to be written, should the disk refuse them in spite of the room taken.
+const KEEP_PATIENCE: Duration = Duration::from_secs(60);
+const KEEP_PACE: Duration = Duration::from_millis(250);
+/// A file that is being rewritten in place can be read half: again this often before it counts.
+const HALF_READS: u32 = 4;
+const BETWEEN_READS: Duration = Duration::from_millis(50);
+
+/// What a recovery works with.
+pub struct Recovery<'a> {
+    pub surroundings: &'a Surroundings,
+    pub home: &'a Home,
+    pub client: &'a Client,
+    pub notes: &'a Notes,
+}
+
+/// What would be sent, for `auth refresh --print-only`.
+pub struct Planned {
+    pub endpoint: Endpoint,
+    pub is_override: bool,
+}
+
+impl Recovery<'_> {
+    /// Finishes what an interrupted run left, if there is anything.
+    ///
+    /// # Errors
+    /// [`Error::CommitPending`] if it still cannot be finished.
+    pub fn finish_interrupted(&self) -> Result<(), Error> {
+        let file = match LoginFile::locate(self.home) {
+            Ok(file) => file,
+            // Without auth.json nobody is signed in, and what waits beside it is nobody's.
+            Err(_) => return self.discard_orphan(),
+        };
+        if !file.rescue().exists() {
+            return Ok(());
+        }
+        file.check()?;
+        self.as_only_spender(&file, || self.finish(&file))?
+    }
+
+    fn discard_orphan(&self) -> Result<(), Error> {
+        let mut path = self.home.auth_json().into_os_string();
+        path.push(".codexline.new");
+        if std::fs::remove_file(&path).is_ok() {
+            self.notes.tell("auth.json is gone; the new tokens that waited for it are dropped");
+        }
+        Ok(())
+    }
+
+    /// A login whose access token is another than `refused`: one that somebody else has renewed meanwhile, or one
+    /// that is renewed here. `None` renews in any case.
+    ///
+    /// # Errors
+    /// A failed check before anything was sent, or what became of the exchange; see [`Error`].
+    pub fn renew(&self, refused: Option<&Login>) -> Result<Login, Error> {
+        let file = LoginFile::locate(self.home)?;
+        file.check()?;
+        self.as_only_spender(&file, || {
+            self.finish(&file)?;
+            self.spend(&file, refused)
+        })?
+    }
+
+    /// Where the exchange goes.
+    ///
+    /// # Errors
+    /// [`Error::AddressRefused`].
+    pub fn plan(&self) -> Result<Planned, Error> {
+        let named = self.surroundings.text(URL_VARIABLE);
+        let endpoint = Endpoint::parse(named.as_deref().unwrap_or(exchange::TOKEN_URL))?;
+        Ok(Planned { endpoint, is_override: named.is_some() })
+    }
+
+    /// The token endpoint that the login's issuer names.
+    ///
+    /// # Errors
+    /// [`Error::NoDiscovery`], or what the request failed with.
+    pub fn discover(&self, login: &Login) -> Result<Endpoint, Error> {
+        let issuer = login.claims.iss.as_deref().unwrap_or_default();
+        let none = |reason| Error::NoDiscovery { issuer: crate::text::plain(issuer, 100), reason };
+        let url = exchange::discovery_url(issuer).ok_or(none("is not an https URL of openai.com"))?;
+        let endpoint = Endpoint::parse(&url)?;
+        self.notes.tell(format_args!("GET {}", endpoint.shown()));
+        let reply = self.client.get_public(&endpoint)?;
+        let found = if reply.status == 200 { exchange::discovered_endpoint(&reply.body) } else { None };
+        Endpoint::parse(&found.ok_or(none("names no token endpoint of openai.com"))?)
+    }
+
+    fn as_only_spender<T>(&self, file: &LoginFile, work: impl FnOnce() -> T) -> Result<T, Error> {
+        let path = file.own_lock();
+        let failed = |error: io::Error| Error::CheckFailed {
+            check: Check::Directory,
+            path: path.clone(),
+            reason: Error::io_reason(&error),
+        };
+        let mut lock = Lock::open(&path).map_err(failed)?;
+        match lock.hold_within(SPENDER_PATIENCE, LOCK_PACE, work).map_err(failed)? {
+            Some(done) => Ok(done),
+            None => Err(Error::Busy { path }),
+        }
+    }
+
+    fn spend(&self, file: &LoginFile, refused: Option<&Login>) -> Result<Login, Error> {
+        // The token that is there now is the one to spend.
+        let (base, login) = self.read(file)?;
+        if let Some(refused) = refused
+            && login.access_token != refused.access_token
+        {
+            if login.account_id != refused.account_id {
+                return Err(Error::LoginChanged { path: file.target().to_path_buf() });
+            }
+            self.notes.tell("somebody else has renewed the access token");
+            return Ok(login);
+        }
+        let token = login
+            .refresh_token
+            .clone()
+            .ok_or_else(|| Error::NotRenewable { path: file.target().to_path_buf() })?;
+        let spent = fingerprint(&token);
+        let mut ledger = Ledger::read(file.ledger())?;
+        if let Some(record) = ledger.find(&spent) {
+            return Err(match record.state {
+                State::Refused => self.refused(file, record.code.as_deref().unwrap_or("refused")),
+                _ => Error::RefreshUnknown { path: file.target().to_path_buf() },
+            });
+        }
+        // What cannot take new tokens must be known before there are any.
+        let rehearsal = NewTokens { access_token: Some(token.clone()), refresh_token: None, id_token: None };
+        self.compose(&base, &rehearsal).map_err(|_| Error::AuthInvalid {
+            path: file.target().to_path_buf(),
+            reason: "is not what codex writes",
+        })?;
+        let planned = self.plan()?;
+        let mut locks = file.open_codex_locks()?;
+        let mut rescue = Rescue::prepare(file.rescue(), base.len())?;
+        // From here on the process sees it through, whoever wants it to end.
+        crate::unix::ignore_requests_to_end();
+        if let Err(error) = ledger.record(&spent, State::Sent, None, self.surroundings.now()) {
+            rescue.discard();
+            return Err(error);
+        }
+        match self.exchange(&planned, &login, &token) {
+            Err(Undelivered { error, was_sent: false }) => {
+                rescue.discard();
+                ledger.forget(&spent)?;
+                Err(error)
+            }
+            Err(Undelivered { error, was_sent: true }) => {
+                self.notes.tell(&error);
+                rescue.discard();
+                ledger.record(&spent, State::Unknown, None, self.surroundings.now())?;
+                Err(Error::RefreshUnknown { path: file.target().to_path_buf() })
+            }
+            Ok(Outcome::Renewed(tokens)) => {
+                let kept = self.compose(&base, &tokens).and_then(|content| self.keep(&mut rescue, &content));
+                kept.map_err(|error| self.pending(file, &error))?;
+                self.commit(file, &mut locks, rescue, &mut ledger, &spent, base, &tokens)?;
+                Ok(self.read(file)?.1)
+            }
+            Ok(Outcome::Refused(code)) => {
+                self.notes.tell(format_args!("the refresh token is refused ({code})"));
+                rescue.discard();
+                ledger.record(&spent, State::Refused, Some(code), self.surroundings.now())?;
+                self.winner(file, &login, code).ok_or_else(|| self.refused(file, code))
+            }
+            Ok(Outcome::NoEndpoint | Outcome::Unknown) => {
+                rescue.discard();
+                ledger.record(&spent, State::Unknown, None, self.surroundings.now())?;
+                Err(Error::RefreshUnknown { path: file.target().to_path_buf() })
+            }
+        }
+    }
+
+    /// One POST; a second one only where the first found no endpoint, which spent nothing.
+    fn exchange(&self, planned: &Planned, login: &Login, token: &Secret) -> Result<Outcome, Undelivered> {
+        let form = exchange::form(token);
+        let post = |endpoint: &Endpoint| {
+            self.notes.tell(format_args!("POST {}", endpoint.shown()));
+            let reply = self.client.post_form(endpoint, &form)?;
+            self.notes.tell(format_args!("status {}, {} bytes", reply.status, reply.body.len()));
+            Ok(exchange::judge(&reply))
+        };
+        match post(&planned.endpoint)? {
+            Outcome::NoEndpoint if !planned.is_override => match self.discover(login) {
+                Ok(endpoint) if endpoint.shown() != planned.endpoint.shown() => {
+                    // The first attempt has been out: whatever happens now, this is no clean slate.
+                    post(&endpoint).map_err(|undelivered| Undelivered { was_sent: true, ..undelivered })
+                }
+                _ => Ok(Outcome::NoEndpoint),
+            },
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Codex, or another program, may have spent the same token a moment earlier: then its tokens are about to be there.
+    fn winner(&self, file: &LoginFile, loser: &Login, code: &str) -> Option<Login> {
+        let patience = if code == "refresh_token_reused" { WINNER_PATIENCE } else { Duration::ZERO };
+        let begun = Instant::now();
+        loop {
+            if let Ok((_, login)) = self.read(file)
+                && login.access_token != loser.access_token
+                && login.account_id == loser.account_id
+            {
+                self.notes.tell("somebody else has renewed the access token");
+                return Some(login);
+            }
+            if begun.elapsed() >= patience {
+                return None;
+            }
+            std::thread::sleep(BETWEEN_READS);
+        }
+    }
+
+    /// Finishes what an interrupted run left. Under our own lock.
+    fn finish(&self, file: &LoginFile) -> Result<(), Error> {
+        let path = file.rescue();
+        if !path.exists() {
+            return Ok(());
+        }
+        let pending = |error: &io::Error| self.pending(file, error);
+        let rescue = Rescue::reopen(path.clone()).map_err(|error| pending(&error))?;
+        let content = crate::files::read_bounded(&path, crate::codex::login_file::MAX_BYTES)
+            .map_err(|error| pending(&error))?;
+        let mut ledger = Ledger::read(file.ledger())?;
+        let spent = ledger.pending().map(|record| record.token.clone());
+        let rescued = Login::of_file(&path, &content).ok().and_then(|login| NewTokens::of(&login, &content));
+        let (Some(spent), Some(tokens)) = (&spent, rescued) else {
+            self.notes.tell("an interrupted run left no answer behind");
+            rescue.discard();
+            return match spent {
+                Some(spent) => ledger.record(&spent, State::Unknown, None, self.surroundings.now()),
+                None => Ok(()),
+            };
+        };
+        self.notes.tell("an interrupted run left new tokens behind; storing them");
+        let mut locks = file.open_codex_locks()?;
+        // No content equals nothing: the first look under the locks sees the file as changed, and merges.
+        self.commit(file, &mut locks, rescue, &mut ledger, spent, Vec::new(), &tokens)
+    }
+
+    /// Puts the new tokens in the place of the spent ones, in Codex's own way. `base` is what `rescue` was made from.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
+    fn commit(
+        &self,
+        file: &LoginFile,
+        locks: &mut CodexLocks,
+        mut rescue: Rescue,
+        ledger: &mut Ledger,
+        spent: &str,
+        mut base: Vec<u8>,
+        tokens: &NewTokens,
+    ) -> Result<(), Error> {
+        let begun = Instant::now();
+        let mut half_reads = 0;
+        loop {
+            // Only this is done under Codex's locks: read, compare, rename.
+            let seen = locks.try_hold(|| match file.read() {
+                Ok(content) if content == base => rescue.rename(file.target()).map(|()| None),
+                other => Ok(Some(other)),
+            });
+            let seen = match seen.and_then(Option::transpose) {
+                Ok(seen) => seen,
+                Err(error) => return Err(self.pending(file, &error)),
+            };
+            let Some(seen) = seen else {
+                if begun.elapsed() > COMMIT_PATIENCE {
+                    return Err(self.pending(file, &io::Error::other("codex holds its locks")));
+                }
+                std::thread::sleep(LOCK_PACE);
+                continue;
+            };
+            let Some(content) = seen else {
+                // Renamed. The tokens are safe even if these last steps fail: the next run reads the file.
+                let _ = crate::unix::sync_directory_of(file.target());
+                self.notes.tell(format_args!("{} has the new tokens", file.target().display()));
+                return ledger.record(spent, State::Committed, None, self.surroundings.now());
+            };
+            match self.look_again(file, content, spent, tokens) {
+                Again::Merged(content, merged) => {
+                    rescue.fill(merged.as_bytes()).map_err(|error| self.pending(file, &error))?;
+                    base = content;
+                }
+                Again::DiskWins => {
+                    self.notes.tell("another login is there by now; the new tokens are dropped");
+                    rescue.discard();
+                    return ledger.record(spent, State::Committed, None, self.surroundings.now());
+                }
+                Again::Unreadable(error) => {
+                    half_reads += 1;
+                    if half_reads >= HALF_READS {
+                        return Err(self.pending(file, &error));
+                    }
+                    std::thread::sleep(BETWEEN_READS);
+                }
+            }
+        }
+    }
+
+    /// What to do about a file that is not as it was.
+    fn look_again(
+        &self,
+        file: &LoginFile,
+        content: io::Result<Vec<u8>>,
+        spent: &str,
+        tokens: &NewTokens,
+    ) -> Again {
+        let content = match content {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Again::DiskWins,
+            Err(error) => return Again::Unreadable(error),
+        };
+        match Login::of_file(file.target(), &content) {
+            Ok(login) if login.refresh_token.as_ref().map(fingerprint).as_deref() == Some(spent) => {
+                match self.compose(&content, tokens) {
+                    Ok(merged) => Again::Merged(content, merged),
+                    Err(error) => Again::Unreadable(error),
+                }
+            }
+            Err(Error::AuthInvalid { reason, .. }) => {
+                Again::Unreadable(io::Error::other(format!("it {reason}")))
+            }
+            _ => Again::DiskWins,
+        }
+    }
+
+    fn compose(&self, base: &[u8], tokens: &NewTokens) -> io::Result<String> {
+        let base = std::str::from_utf8(base).map_err(|_| io::Error::other("it is not UTF-8"))?;
+        merge(base, tokens, &self.surroundings.now().rfc3339())
+            .map_err(|reason| io::Error::other(format!("it {reason}")))
+    }
+
+    /// Puts the answer on disk, into the room that was taken for it. Some file systems need more room even so: while
+    /// this process lives, the tokens live.
+    fn keep(&self, rescue: &mut Rescue, content: &str) -> io::Result<()> {
+        let begun = Instant::now();
+        loop {
+            match rescue.fill(content.as_bytes()) {
+                Err(error) if begun.elapsed() < KEEP_PATIENCE => {
+                    let reason = Error::io_reason(&error);
+                    self.notes.tell(format_args!("cannot write {}: {reason}", rescue.path().display()));
+                    std::thread::sleep(KEEP_PACE);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// auth.json and the login in it, also while it is being rewritten in place.
+    fn read(&self, file: &LoginFile) -> Result<(Vec<u8>, Login), Error> {
+        let mut left = HALF_READS;
+        loop {
+            left -= 1;
+            let path = file.target();
+            let content = file.read().map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Error::NotSignedIn { path: path.to_path_buf() },
+                _ => Error::AuthUnreadable { path: path.to_path_buf(), reason: Error::io_reason(&error) },
+            })?;
+            match Login::of_file(path, &content) {
+                Ok(login) => return Ok((content, login)),
+                Err(Error::AuthInvalid { .. }) if left > 0 => std::thread::sleep(BETWEEN_READS),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn refused(&self, file: &LoginFile, code: &str) -> Error {
+        Error::RefreshRefused { path: file.target().to_path_buf(), code: crate::text::plain(code, 40) }
+    }
+
+    fn pending(&self, file: &LoginFile, error: &io::Error) -> Error {
+        Error::CommitPending { path: file.target().to_path_buf(), reason: Error::io_reason(error) }
+    }
+}
+
+/// What [`Recovery::look_again`] found.
+enum Again {
+    /// The spent token is still there, in other surroundings: the content, and what it becomes.
+    Merged(Vec<u8>, String),
+    DiskWins,
+    Unreadable(io::Error),
+}
