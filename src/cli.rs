@@ -1,5 +1,9 @@
 //! What was typed. The only user of clap; everything it knows of options comes from
 //! [`crate::settings::OPTIONS`], of hosts from [`crate::hosts::HOSTS`].
+//!
+//! Building clap's grammar costs a quarter of all instructions of a warm start, so what prompts and bars really
+//! type, a host and options with values, is read straight from the same tables first ([`plainly`]). Whatever that does
+//! not understand goes to clap, which also finds the words for what is wrong. A test compares the two.
 
 use crate::environment::Surroundings;
 use crate::error::Error;
@@ -37,6 +41,9 @@ pub struct Refresh {
 /// # Errors
 /// [`Error::Usage`]: the text is complete, with its hint.
 pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<Invocation, Error> {
+    if let Some(line) = plainly(&arguments) {
+        return line.resolve(surroundings);
+    }
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.render().to_string())),
@@ -62,15 +69,57 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
             Ok(Invocation::Demo(Box::new(settings)))
         }
-        _ => {
-            let host = match matches.get_one::<String>("host") {
-                Some(name) => settings::host(name)?,
-                None => hosts::DEFAULT,
-            };
-            let settings = Settings::resolve(host, surroundings, &typed(&matches))?;
-            Ok(Invocation::Line(Box::new(settings)))
-        }
+        _ => line_of(&matches).resolve(surroundings),
     }
+}
+
+/// A line as it was typed.
+#[derive(Debug, PartialEq)]
+struct Line {
+    host: Option<String>,
+    typed: Vec<(&'static Opt, String)>,
+}
+
+impl Line {
+    fn resolve(self, surroundings: &Surroundings) -> Result<Invocation, Error> {
+        let host = self.host.map_or(Ok(hosts::DEFAULT), |name| settings::host(&name))?;
+        Settings::resolve(host, surroundings, &self.typed)
+            .map(|settings| Invocation::Line(Box::new(settings)))
+    }
+}
+
+fn line_of(matches: &ArgMatches) -> Line {
+    Line { host: matches.get_one::<String>("host").cloned(), typed: typed(matches) }
+}
+
+/// Reads a host and options of the line, each as `--name value`, `--name=value` or `--name`; `None` for anything
+/// else, right or wrong.
+fn plainly(arguments: &[OsString]) -> Option<Line> {
+    let mut line = Line { host: None, typed: Vec::new() };
+    let mut arguments = arguments.iter().skip(1);
+    while let Some(argument) = arguments.next() {
+        let argument = argument.to_str()?;
+        let Some(option) = argument.strip_prefix("--") else {
+            if line.host.is_some() || hosts::find(argument).is_none() {
+                return None;
+            }
+            line.host = Some(argument.to_string());
+            continue;
+        };
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (option, None),
+        };
+        let option = OPTIONS.iter().find(|option| option.name == name)?;
+        let value = match (option.value, value) {
+            (None, None) if line.typed.iter().all(|(typed, _)| typed.name != name) => ON,
+            (Some(_), Some(value)) => value,
+            (Some(_), None) => arguments.next()?.to_str()?,
+            _ => return None,
+        };
+        line.typed.push((option, value.to_string()));
+    }
+    Some(line)
 }
 
 /// The whole grammar.
@@ -135,6 +184,9 @@ fn arg(option: &'static Opt, hidden: bool) -> Arg {
     }
 }
 
+/// The value of a switch that was typed.
+const ON: &str = "1";
+
 /// The options that were typed, with their values.
 fn typed(matches: &ArgMatches) -> Vec<(&'static Opt, String)> {
     let mut typed = Vec::new();
@@ -147,7 +199,7 @@ fn typed(matches: &ArgMatches) -> Vec<(&'static Opt, String)> {
             }
             None => {
                 if let Ok(Some(true)) = matches.try_get_one::<bool>(option.name) {
-                    typed.push((option, "1".to_string()));
+                    typed.push((option, ON.to_string()));
                 }
             }
         }
@@ -166,6 +218,48 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Words that a line may be made of, and some that break it.
+    const WORDS: [&str; 16] = [
+        "plain",
+        "tmux",
+        "fetch",
+        "tmx",
+        "--offline",
+        "--verbose",
+        "--warn",
+        "--warn=80",
+        "80",
+        "--color",
+        "auto",
+        "--format",
+        "{plan}",
+        "--max-age=",
+        "--nonsense",
+        "--",
+    ];
+
+    #[test]
+    fn both_readers_understand_the_same() {
+        // Every line of up to three words.
+        for number in 0..WORDS.len().pow(3) {
+            let (first, rest) = (number % WORDS.len(), number / WORDS.len());
+            let picks = [first, rest % WORDS.len(), rest / WORDS.len()];
+            for length in 1..=3 {
+                let line =
+                    std::iter::once("codexline").chain(picks[..length].iter().map(|pick| WORDS[*pick]));
+                let line: Vec<OsString> = line.map(OsString::from).collect();
+                let Some(plain) = plainly(&line) else { continue };
+                let matches = command().try_get_matches_from(&line);
+                let clap = matches.map(|matches| line_of(&matches)).map_err(|error| error.to_string());
+                let sorted = |mut line: Line| {
+                    line.typed.sort_by_key(|(option, _)| option.name);
+                    line
+                };
+                assert_eq!(clap.map(sorted), Ok(sorted(plain)), "{line:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_grammar_is_sound() {

@@ -9,6 +9,7 @@ use crate::hosts::{self, Host};
 use crate::render::template::{Kind, Template};
 use crate::text::nearest;
 use crate::usage::Thresholds;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -242,6 +243,18 @@ impl Settings {
                 .map_err(|reason| Error::Usage(format!("--{} {}: {reason}", option.name, shown(text))))?;
         }
         Ok(settings)
+    }
+}
+
+impl fmt::Debug for Opt {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "--{}", self.name)
+    }
+}
+
+impl PartialEq for Opt {
+    fn eq(&self, other: &Opt) -> bool {
+        self.name == other.name
     }
 }
 
