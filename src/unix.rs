@@ -9,6 +9,24 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+/// What Rust's own entry point does for a program, for one that does without it: a closed pipe is an error to
+/// handle and no signal, and descriptors 0, 1 and 2 are open, so that no file of ours can take their place and be
+/// printed into.
+pub fn begin() {
+    // SAFETY: called before there is another thread; open gives the lowest free number, which is the one that was
+    // found closed, for they are gone through in order.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        for descriptor in 0..=2 {
+            if libc::fcntl(descriptor, libc::F_GETFD) == -1
+                && libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) == -1
+            {
+                libc::abort();
+            }
+        }
+    }
+}
+
 /// Opens for reading; a FIFO without a writer does not block.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
