@@ -2,5 +2,6 @@
 // A test may read files and the clock, stop where something is wrong, and say what it skips.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
+mod line;
 mod support;
 mod support_itself;

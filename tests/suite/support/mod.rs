@@ -48,20 +48,29 @@ pub fn fixture(name: &str) -> String {
 }
 
 /// A fixture as if the server had sent it now: every `reset_at` is moved so that it agrees with its `reset_after_seconds`;
-/// where there is none, it lies an hour before the end of its window.
+/// where there is none, it lies an hour before the end of its window. Three quarters of a minute are added to both, so that a countdown
+/// reads the same however long the test takes; not to a window that has not started, whose mark is that both are equal.
 pub fn fresh_fixture(name: &str) -> serde_json::Value {
-    fn walk(value: &mut serde_json::Value, now: i64) {
+    use serde_json::Value;
+    fn walk(value: &mut Value, now: i64) {
         match value {
-            serde_json::Value::Object(object) => {
+            Value::Object(object) => {
+                let whole = |key: &str| object.get(key).and_then(Value::as_i64);
+                let (after, length) = (whole("reset_after_seconds"), whole("limit_window_seconds"));
+                let left = match (after, length) {
+                    (Some(after), length) if Some(after) == length => after,
+                    (Some(after), _) => after + 45,
+                    (None, length) => length.unwrap_or(86_400) - 3600 + 45,
+                };
                 if object.contains_key("reset_at") {
-                    let after = object.get("reset_after_seconds").and_then(serde_json::Value::as_i64);
-                    let length = object.get("limit_window_seconds").and_then(serde_json::Value::as_i64);
-                    let after = after.or(length.map(|length| length - 3600)).unwrap_or(86_400);
-                    object.insert("reset_at".into(), (now + after).into());
+                    object.insert("reset_at".into(), (now + left).into());
+                }
+                if after.is_some() {
+                    object.insert("reset_after_seconds".into(), left.into());
                 }
                 object.values_mut().for_each(|inner| walk(inner, now));
             }
-            serde_json::Value::Array(items) => items.iter_mut().for_each(|inner| walk(inner, now)),
+            Value::Array(items) => items.iter_mut().for_each(|inner| walk(inner, now)),
             _ => {}
         }
     }
