@@ -241,7 +241,16 @@ impl Server {
 
     /// HTTPS with a certificate for 127.0.0.1 and localhost, signed by `authority`.
     pub fn tls(authority: &Authority, script: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
-        Self::listen(Box::new(script), Some(authority.server_config()))
+        Self::tls_as(authority, &["127.0.0.1", "localhost"], script)
+    }
+
+    /// HTTPS with a certificate for these names.
+    pub fn tls_as(
+        authority: &Authority,
+        names: &[&str],
+        script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Box::new(script), Some(authority.server_config(names)))
     }
 
     fn listen(script: Script, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
@@ -537,12 +546,10 @@ impl Authority {
         std::fs::write(path, self.pem()).expect("the CA can be written");
     }
 
-    fn server_config(&self) -> Arc<rustls::ServerConfig> {
+    fn server_config(&self, names: &[&str]) -> Arc<rustls::ServerConfig> {
         let key = rcgen::KeyPair::generate().expect("a key");
-        let mut parameters =
-            rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])
-                .expect("good names");
-        // rcgen's default dates span thousands of years, which some verifiers refuse; the platform's is content.
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut parameters = rcgen::CertificateParams::new(names).expect("good names");
         parameters.extended_key_usages.push(rcgen::ExtendedKeyUsagePurpose::ServerAuth);
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a server certificate");
         let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into();
