@@ -655,14 +655,16 @@ fn thresholds_decide_the_state() {
     check(&["--critical", "40"], "critical");
 }
 
+/// An option, a value, the arguments to run with, and what then holds because of it.
+type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a dyn Fn(&Output) -> bool);
+
 #[test]
 fn every_option_can_be_given_in_the_environment() {
     let server = Server::usage(usage());
     let home = Home::new(&server);
     home.fill();
     home.age(Duration::from_secs(60));
-    // Each with something that is different because of it.
-    let cases: [(&str, &str, &[&str], &dyn Fn(&Output) -> bool); 10] = [
+    let cases: [Case; 10] = [
         ("max-age", "30s", &["--offline", "--verbose"], &|output| output.stderr.contains("stale")),
         ("wait", "1ms", &["--max-age=1s", "--verbose"], &|output| output.stderr.contains("1 ms")),
         ("offline", "1", &["--max-age=1s", "--wait=9s", "--verbose"], &|output| {

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod fetch;
+mod herd;
+mod input;
 mod line;
+mod properties;
+mod secrets;
 mod support;
 mod support_itself;
