@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, collect, finish, jwt};
 use crate::support::server::{Answer, Authority, Gate, Server, dead_port};
-use crate::support::{USAGE, USUAL_LINE, eventually, fixture, usage, usage_of};
+use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, usage, usage_of};
 
 const MINUTE: i64 = 60;
 
@@ -144,13 +144,26 @@ fn a_login_in_the_environment_beats_the_file() {
 // --- a refused login --------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_401_with_the_same_token_is_not_asked_again() {
-    let body: Value = serde_json::from_str(&fixture("error-401-token_expired")).unwrap();
-    let server = Server::start(move |_| Answer::json(401, &body));
-    let home = Home::new(&server);
-    fails(&home.run(&["fetch"]), &server.base());
-    let word = home.run(&["--wait", "20s"]).stdout;
-    assert_eq!((word.split_whitespace().count(), server.count(USAGE)), (1, 1), "{word}");
+fn a_refusal_of_the_same_token_is_not_asked_again() {
+    for status in [401, 403] {
+        for (how, exchanges) in [("off", 0), ("reload", 0), ("full", 1)] {
+            let body: Value = serde_json::from_str(&fixture("error-401-token_expired")).unwrap();
+            // The exchange is refused too.
+            let server = Server::start(move |request| {
+                Answer::json(if request.method == "POST" { 401 } else { status }, &body)
+            });
+            let home = Home::new(&server);
+            fails(&home.run(&["fetch", "--recover", how]), "codexline: ");
+            let word = home.run(&["--wait", "20s", "--recover", how]).stdout;
+            home.settle();
+            assert_eq!(
+                (word.split_whitespace().count(), server.count(USAGE)),
+                (1, 1),
+                "{status} {how}: {word}"
+            );
+            assert_eq!(server.count(TOKEN), exchanges, "{status} {how}");
+        }
+    }
 }
 
 /// The server refuses the first login's token with `status`; meanwhile auth.json becomes that of `renewed`.
@@ -200,7 +213,7 @@ fn a_second_refusal_is_the_end() {
         let gate = Gate::closed();
         server.push(USAGE, Answer::json(401, &json!({})).behind(&gate));
         let home = Home::new(&server);
-        let mut command = home.command(&["fetch"]);
+        let mut command = home.command(&["fetch", "--recover", "reload"]);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let child = command.spawn().unwrap();
         server.wait_for(USAGE, 1);
@@ -258,7 +271,7 @@ fn blocks_and_portals_wait_a_quarter_of_an_hour() {
 fn a_403_of_the_api_itself_waits_a_quarter_of_an_hour() {
     let server = Server::start(|_| Answer::json(403, &json!({"error": {"code": "forbidden"}})));
     let home = Home::new(&server);
-    fails(&home.run(&["fetch"]), &server.base());
+    fails(&home.run(&["fetch", "--recover", "reload"]), &server.base());
     assert_eq!(failure(&home).1, 15 * MINUTE);
     prints(&home.run(&["--wait", "20s"]), "refused\n");
     assert_eq!(server.count(USAGE), 1);

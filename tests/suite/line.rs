@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use codexline::settings::OPTIONS;
 use serde_json::{Value, json};
 
-use crate::support::home::{ACCOUNT, Home, Login, Output, collect, jwt};
+use crate::support::home::{ACCOUNT, Home, Login, Output, collect, jwt, set_mode};
 use crate::support::server::{Answer, Gate, Server};
 use crate::support::{
-    USAGE, USUAL_LINE, can_trace, eventually, fixture, fresh_fixture, installed, now, usage, usage_of,
+    TOKEN, USAGE, USUAL_LINE, can_trace, eventually, fixture, fresh_fixture, installed, now, usage, usage_of,
 };
 
 const HOSTS: [&str; 6] = ["plain", "starship", "tmux", "waybar", "i3blocks", "json"];
@@ -45,7 +45,7 @@ fn warm_it_asks_nobody() {
         assert_eq!(home.run(&[host]).code, Some(0));
     }
     prints(&home.run(&[]), USUAL_LINE);
-    home.age(Duration::from_secs(110));
+    home.age(Duration::from_secs(80));
     prints(&home.run(&[]), USUAL_LINE);
     home.settle();
     assert_eq!(server.total(), 1);
@@ -686,12 +686,41 @@ fn every_option_can_be_given_in_the_environment() {
         assert!(*name == "offline" || !holds(&without), "{name} makes no difference: {without:?}");
     }
     for option in OPTIONS {
-        assert!(cases.iter().any(|(name, ..)| *name == option.name), "--{} is not covered here", option.name);
+        let elsewhere = ["recover", "codex-bin"];
+        let covered = cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
+        assert!(covered, "--{} is not covered here", option.name);
     }
     // What was typed wins, and an empty variable is none.
     let both = home.run_with(&["--offline", "--format", "b"], &[("CODEXLINE_FORMAT", "a")]);
     prints(&both, "b\n");
     prints(&home.run_with(&["--offline"], &[("CODEXLINE_FORMAT", "")]), USUAL_LINE);
+}
+
+#[test]
+fn the_options_of_the_fetch_can_be_given_in_the_environment_of_a_line() {
+    let server = Server::start(|_| Answer::json(401, &json!({"error": {"code": "token_expired"}})));
+    let check = |variable: &str, value: &str, exchanges: usize| {
+        let before = server.count(TOKEN);
+        let home = Home::new(&server);
+        let output = home.run_with(&["--wait", "20s"], &[(variable, value)]);
+        assert_eq!((output.stdout.split_whitespace().count(), output.code), (1, Some(0)), "{output:?}");
+        home.settle();
+        assert_eq!(server.count(TOKEN) - before, exchanges, "{variable}={value}");
+    };
+    check("CODEXLINE_RECOVER", "off", 0);
+    check("CODEXLINE_RECOVER", "reload", 0);
+    check("CODEXLINE_RECOVER", "full", 1);
+    check("CODEXLINE_RECOVER", "", 1);
+    // A login elsewhere is asked of Codex; here of something that only says that it was started.
+    let home = Home::signed_out();
+    home.write_config("cli_auth_credentials_store = 'keyring'");
+    let (codex, log) = (home.path().join("another-codex"), home.path().join("started"));
+    std::fs::write(&codex, format!("#!/bin/sh\necho \"$@\" >'{}'\n", log.display())).unwrap();
+    set_mode(&codex, 0o755);
+    let output = home.run_with(&["--wait", "20s"], &[("CODEXLINE_CODEX_BIN", codex.to_str().unwrap())]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    home.settle();
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "app-server\n");
 }
 
 #[test]

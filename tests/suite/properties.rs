@@ -1,5 +1,6 @@
 //! Properties that hold for every input, through the library: templates, escaping, and the answer. No input panics.
 
+use codexline::cache::{Answer, Source};
 use codexline::codex::{answer, config::Config};
 use codexline::environment::Surroundings;
 use codexline::hosts::{HOSTS, Host};
@@ -24,7 +25,8 @@ fn surroundings() -> Surroundings {
 /// What a host prints for a usage, with these templates.
 fn line(host: &'static Host, usage: Usage, format: Template, window: Template, now: Timestamp) -> String {
     let settings = Settings { format, window, ..Settings::new(host) };
-    compose(&settings, &surroundings(), &View::of_usage(usage, NOW, now, THRESHOLDS))
+    let answer = Answer { fetched_at: NOW, source: Source::Api, usage };
+    compose(&settings, &surroundings(), &View::of_answer(&answer, now, THRESHOLDS))
 }
 
 // --- what inputs look like --------------------------------------------------------------------------------------------

@@ -190,8 +190,10 @@ impl Home {
         for name in ["home", "codex", "cache", "config", "runtime"] {
             std::fs::create_dir(home.path().join(name)).expect("an empty directory to fill");
         }
+        // Without a real codex, which the program would ask where it finds one.
         let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-        home.environment.insert("PATH".into(), path);
+        let directories = std::env::split_paths(&path).filter(|directory| !directory.join("codex").exists());
+        home.set("PATH", std::env::join_paths(directories).expect("they came from such a list"));
         for (name, directory) in [
             ("HOME", "home"),
             ("CODEX_HOME", "codex"),
@@ -328,8 +330,10 @@ impl Home {
         Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{path:?}: {error}")))
     }
 
-    /// Changes the entry in place.
+    /// Changes the entry in place, once the worker that may just have written it has ended and let go of the lock: the next
+    /// run would otherwise take it for one that is at it.
     pub fn patch(&self, change: impl FnOnce(&mut Value)) {
+        self.settle();
         let mut entry = self.entry().expect("an entry to change");
         change(&mut entry);
         std::fs::write(self.entry_path(), entry.to_string()).unwrap();
