@@ -1,0 +1,1047 @@
+//! The line: when it asks, what it prints, what it does with every option, and that it prints in every state.
+
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use codexline::settings::OPTIONS;
+use serde_json::{Value, json};
+
+use crate::support::home::{ACCOUNT, Home, Login, Output, collect, jwt, set_mode};
+use crate::support::server::{Answer, Gate, Server};
+use crate::support::{
+    TOKEN, USAGE, USUAL_LINE, can_trace, eventually, fixture, fresh_fixture, installed, now, usage, usage_of,
+};
+
+const HOSTS: [&str; 6] = ["plain", "starship", "tmux", "waybar", "i3blocks", "json"];
+
+/// A line was printed, and nothing else.
+#[track_caller]
+fn prints(output: &Output, expected: &str) {
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code), (expected, "", Some(0)));
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+// --- when it asks -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn cold_it_asks_once_and_prints_the_answer() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    prints(&home.run(&[]), USUAL_LINE);
+    assert_eq!(server.total(), 1);
+}
+
+#[test]
+fn warm_it_asks_nobody() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    for host in HOSTS {
+        assert_eq!(home.run(&[host]).code, Some(0));
+    }
+    prints(&home.run(&[]), USUAL_LINE);
+    home.age(Duration::from_secs(80));
+    prints(&home.run(&[]), USUAL_LINE);
+    home.settle();
+    assert_eq!(server.total(), 1);
+}
+
+#[test]
+fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    for host in HOSTS {
+        let log = home.path().join("trace");
+        let program = env!("CARGO_BIN_EXE_codexline");
+        let mut command =
+            home.wrapped(&["strace", "-f", "-s", "400", "-o", log.to_str().unwrap(), program, host]);
+        let output = crate::support::home::finish(&mut command);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        let log = std::fs::read_to_string(log).unwrap();
+        let calls: Vec<&str> =
+            log.lines().filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim())).collect();
+        let like = |names: &[&str]| -> Vec<&str> {
+            let is_like = |call: &&&str| names.iter().any(|name| call.starts_with(&format!("{name}(")));
+            calls.iter().filter(is_like).copied().collect()
+        };
+        assert_eq!(like(&["socket", "connect", "socketpair"]), [""; 0], "{host}");
+        assert_eq!(like(&["clone", "clone3", "fork", "vfork"]), [""; 0], "{host}");
+        let written = like(&["write", "writev", "pwrite64", "sendto", "sendmsg"]);
+        assert_eq!(written.len(), 1, "{host}: one line in one write: {written:?}");
+        assert!(written[0].starts_with("write(1, "), "{host}: {written:?}");
+        let opened = like(&["open", "openat", "openat2", "creat"]);
+        assert!(opened.iter().any(|call| call.contains("/cache/codexline/")), "{host}: {opened:?}");
+        let codex: Vec<_> = opened.iter().filter(|call| call.contains("/codex/")).collect();
+        assert!(codex.is_empty(), "{host}: {codex:?}");
+        let changes: Vec<_> = opened
+            .iter()
+            .filter(|call| ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|f| call.contains(f)))
+            .collect();
+        assert!(changes.is_empty(), "{host}: {changes:?}");
+    }
+}
+
+#[test]
+fn stale_numbers_are_shown_at_once_and_the_next_ones_fetched_behind_them() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    home.age(minutes(5));
+    let gate = Gate::closed();
+    server.push(USAGE, Answer::json(200, &usage_of(50, 20)).behind(&gate));
+    // It ends although the server does not answer.
+    prints(&home.run(&["starship", "--color", "never"]), USUAL_LINE);
+    server.wait_for(USAGE, 2);
+    prints(&home.run(&["plain"]), USUAL_LINE);
+    gate.open();
+    home.settle();
+    prints(&home.run(&["plain"]), "5h 50% 1h03m · 7d 20% 5d8h\n");
+    assert_eq!(server.total(), 2);
+}
+
+#[test]
+fn with_wait_the_fresh_numbers_are_printed() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    server.always(Answer::json(200, &usage_of(50, 20)));
+    for arguments in [["plain", "--wait", "20s"], ["starship", "--wait=20s", "--color=never"]] {
+        home.age(minutes(5));
+        prints(&home.run(&arguments), "5h 50% 1h03m · 7d 20% 5d8h\n");
+    }
+    assert_eq!(server.total(), 3);
+}
+
+#[test]
+fn bars_wait_by_themselves_and_a_prompt_does_not() {
+    let check = |host: &str, waits: bool| {
+        let server = Server::usage(usage());
+        let home = Home::new(&server);
+        home.fill();
+        home.age(minutes(5));
+        server.always(Answer::json(200, &usage_of(50, 20)));
+        let gate = Gate::closed();
+        if !waits {
+            server.push(USAGE, Answer::json(200, &usage_of(50, 20)).behind(&gate));
+        }
+        let output = home.run(&[host, "--color", "never", "--format", "{5h.used}"]);
+        let expected = if waits { "50%" } else { "42%" };
+        assert!(output.stdout.contains(expected), "{host}: {output:?}");
+        gate.open();
+    };
+    check("plain", false);
+    check("starship", false);
+    check("tmux", true);
+    check("waybar", true);
+    check("i3blocks", true);
+}
+
+#[test]
+fn waiting_ends_without_an_answer_too() {
+    let server = Server::usage(usage());
+    let gate = Gate::closed();
+    let held = gate.clone();
+    server.script(move |_| Answer::json(200, &usage()).behind(&held));
+    let home = Home::new(&server);
+    // tmux calls a command "not ready" after one second.
+    let output = home.run(&["tmux", "--color", "never", "--verbose"]);
+    assert_eq!((output.stdout.as_str(), output.code), ("pending\n", Some(0)));
+    let waited = output.stderr.split("within ").nth(1).and_then(|rest| rest.split(' ').next());
+    let waited: u64 = waited.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{output:?}"));
+    assert!((100..1000).contains(&waited), "{output:?}");
+    prints(&home.run(&["plain", "--wait", "50ms"]), "pending\n");
+    prints(&home.run(&["starship", "--color", "never"]), "pending\n");
+    gate.open();
+    home.settle();
+    prints(&home.run(&[]), USUAL_LINE);
+    assert_eq!(server.total(), 1);
+}
+
+#[test]
+fn offline_never_asks() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    prints(&home.run(&["--offline"]), "pending\n");
+    prints(&home.run(&["--offline", "--wait", "5s"]), "pending\n");
+    prints(&home.run_with(&["tmux", "--color=never"], &[("CODEXLINE_OFFLINE", "1")]), "pending\n");
+    assert_eq!((server.connections(), home.processes()), (0, vec![]));
+    home.fill();
+    home.age(minutes(5));
+    prints(&home.run(&["--offline", "--wait", "5s"]), USUAL_LINE);
+    home.settle();
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn max_age_decides_what_is_stale() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    home.age(Duration::from_secs(90));
+    prints(&home.run(&["--wait=20s"]), USUAL_LINE);
+    assert_eq!(server.total(), 1);
+    prints(&home.run(&["--wait=20s", "--max-age=1m"]), USUAL_LINE);
+    assert_eq!(server.total(), 2);
+    home.age(minutes(50));
+    prints(&home.run(&["--wait=20s", "--max-age=1h", "--format={5h.used}"]), "42% (50m ago)\n");
+    assert_eq!(server.total(), 2);
+}
+
+// --- what it says -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn old_numbers_are_marked() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    home.age(minutes(14));
+    prints(&home.run(&["--offline", "--format", "{5h.used}"]), "42%\n");
+    home.age(minutes(9));
+    prints(&home.run(&["--offline"]), &USUAL_LINE.replace('\n', " (23m ago)\n"));
+    let json = home.run(&["json", "--offline"]).json();
+    assert_eq!((&json["stale"], &json["error"]), (&json!(true), &Value::Null));
+    assert!((1380..1400).contains(&json["age_seconds"].as_i64().unwrap()), "{json}");
+    let waybar = home.run(&["waybar", "--offline"]).json();
+    assert!(waybar["class"].as_array().unwrap().contains(&json!("stale")), "{waybar}");
+}
+
+#[test]
+fn a_window_whose_time_has_passed_is_shown_as_reset() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    // As if everything had happened two hours ago: the five-hour window has ended an hour ago.
+    let shift = 2 * 3600;
+    home.patch(|entry| {
+        entry["answer"]["fetched_at"] = json!(now() - shift);
+        for window in entry["answer"]["usage"]["windows"].as_array_mut().unwrap() {
+            window["resets_at"] = json!(window["resets_at"].as_i64().unwrap() - shift);
+        }
+    });
+    prints(&home.run(&["--offline"]), "5h 0% · 7d 17% 5d6h (2h ago)\n");
+    let json = home.run(&["json", "--offline"]).json();
+    let window = &json["windows"][0];
+    assert_eq!(
+        (&window["used_percent"], &window["resets_at"], &window["started"]),
+        (&json!(0), &Value::Null, &json!(false))
+    );
+    assert_eq!((&json["binding"], &json["state"]), (&json!("7d"), &json!("ok")));
+}
+
+#[test]
+fn a_window_that_ends_makes_young_numbers_stale() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    home.patch(|entry| {
+        entry["answer"]["fetched_at"] = json!(now() - 20);
+        entry["answer"]["usage"]["windows"][0]["resets_at"] = json!(now() - 5);
+    });
+    prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
+    assert_eq!(server.total(), 2);
+}
+
+#[test]
+fn each_state_without_numbers_has_one_word_of_its_own() {
+    let server = Server::usage(usage());
+    let login = Login::of(ACCOUNT);
+    let mut words = BTreeSet::new();
+    let mut check = |expected: &str, prepare: &dyn Fn(&mut Home)| {
+        let mut home = Home::new(&server);
+        prepare(&mut home);
+        let before = server.total();
+        let output = home.run(&["--wait", "20s"]);
+        prints(&output, &format!("{expected}\n"));
+        assert_eq!(server.total(), before, "{expected}: nothing to ask with");
+        for host in HOSTS {
+            let output = home.run(&[host, "--wait", "20s", "--color", "never"]);
+            assert_eq!(output.code, Some(0), "{output:?}");
+            let told = match host {
+                "json" => output.json()["error"]["code"].as_str().unwrap().to_owned(),
+                "waybar" => output.json()["text"].as_str().unwrap().to_owned(),
+                _ => output.stdout.lines().next().unwrap().to_owned(),
+            };
+            assert!(host == "json" || told == expected, "{host}: {told}");
+        }
+        assert_eq!(expected.split_whitespace().count(), 1, "{expected}");
+        words.insert(expected.to_owned());
+    };
+    check("signed-out", &|home| std::fs::remove_file(home.auth_path()).unwrap());
+    check("signed-out", &|home| home.write_auth(json!({"auth_mode": "chatgpt", "tokens": null}).to_string()));
+    check("api-key", &|home| home.write_auth(Login::api_key("sk-made-up").to_string()));
+    check("api-key", &|home| home.set("CODEX_API_KEY", "sk-made-up"));
+    check("keyring", &|home| {
+        std::fs::remove_file(home.auth_path()).unwrap();
+        home.write_config("cli_auth_credentials_store = \"keyring\"\n");
+    });
+    for mode in ["headers", "agentIdentity", "personalAccessToken", "bedrockApiKey", "bedrockAccessKeys"] {
+        let login = Login { mode: Some(mode.into()), ..login.clone() };
+        check("no-plan", &move |home| home.sign_in(&login));
+    }
+    check("bad-login", &|home| home.write_auth("{}x"));
+    check("bad-config", &|home| home.write_config("chatgpt_base_url = \n"));
+    check("no-home", &|home| home.set("CODEX_HOME", home.path().join("nowhere")));
+    assert_eq!(words.len(), 7, "{words:?}");
+}
+
+#[test]
+fn an_auth_json_that_is_left_over_from_before_the_keyring_is_not_used() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    for store in ["keyring", "ephemeral"] {
+        let base = server.base();
+        home.write_config(&format!(
+            "chatgpt_base_url = \"{base}\"\ncli_auth_credentials_store = \"{store}\"\n"
+        ));
+        let _ = std::fs::remove_dir_all(home.cache_directory());
+        prints(&home.run(&[]), "keyring\n");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn nobodys_numbers_are_shown_to_somebody_else() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    home.sign_in(&Login::of("acc-2"));
+    prints(&home.run(&["--offline"]), "pending\n");
+    let mut other = usage_of(5, 6);
+    other["account_id"] = json!("acc-2");
+    server.always(Answer::json(200, &other));
+    prints(&home.run(&[]), "5h 5% 1h03m · 7d 6% 5d8h\n");
+    assert_eq!(server.last(USAGE).header("chatgpt-account-id"), Some("acc-2"));
+    std::fs::remove_file(home.auth_path()).unwrap();
+    prints(&home.run(&["--wait=20s"]), "signed-out\n");
+    prints(&home.run(&["--offline"]), "signed-out\n");
+}
+
+#[test]
+fn two_homes_share_a_cache_directory_and_nothing_else() {
+    let server = Server::start(|request| {
+        let account = request.header("chatgpt-account-id").unwrap();
+        let mut usage = if account == "acc-1" { usage_of(11, 1) } else { usage_of(22, 2) };
+        usage["account_id"] = json!(account);
+        Answer::json(200, &usage)
+    });
+    let one = Home::new(&server);
+    let mut two = Home::at(&server, &Login::of("acc-2"));
+    two.set("XDG_CACHE_HOME", one.path().join("cache"));
+    let arguments = ["--format", "{5h.used}"];
+    for _ in 0..2 {
+        prints(&one.run(&arguments), "11%\n");
+        prints(&two.run(&arguments), "22%\n");
+    }
+    assert_eq!((one.entries().len(), server.total()), (2, 2));
+}
+
+// --- every answer from the wild ---------------------------------------------------------------------------------------
+
+/// One fixture through the real binary: the plain line, and from `json` the state, the binding limit and the pools' names.
+#[track_caller]
+fn check_fixture(name: &str, line: &str, state: &str, binding: Option<&str>, pools: &[&str]) -> Value {
+    let answer = fresh_fixture(name);
+    let account = answer["account_id"].as_str().unwrap_or(ACCOUNT).to_owned();
+    let server = Server::usage(answer);
+    let home = Home::at(&server, &Login::of(&account));
+    prints(&home.run(&[]), &format!("{line}\n"));
+    for host in HOSTS {
+        let output = home.run(&[host]);
+        assert_eq!((output.stderr.as_str(), output.code), ("", Some(0)), "{name} {host}");
+    }
+    let json = home.run(&["json"]).json();
+    check_keys(&json);
+    assert_eq!((json["state"].as_str(), json["binding"].as_str()), (Some(state), binding), "{name}: {json}");
+    let names: Vec<&str> =
+        json["pools"].as_array().unwrap().iter().map(|pool| pool["name"].as_str().unwrap()).collect();
+    assert_eq!(names, pools, "{name}");
+    assert_eq!(
+        (&json["source"], &json["error"], &json["stale"]),
+        (&json!("api"), &Value::Null, &json!(false))
+    );
+    assert_eq!(server.total(), 1, "{name}");
+    json
+}
+
+#[track_caller]
+fn check_object(value: &Value, keys: &[&str]) {
+    let found: BTreeSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(found, keys.iter().copied().collect());
+}
+
+/// The key set of `json`, which programs rely on.
+#[track_caller]
+fn check_keys(json: &Value) {
+    let window_keys =
+        ["label", "minutes", "used_percent", "left_percent", "resets_at", "resets_in_seconds", "started"];
+    check_object(
+        json,
+        &[
+            "state",
+            "plan",
+            "windows",
+            "binding",
+            "budget",
+            "pools",
+            "credits",
+            "source",
+            "age_seconds",
+            "stale",
+            "error",
+        ],
+    );
+    let pools = json["pools"].as_array().unwrap();
+    let windows = pools.iter().flat_map(|pool| pool["windows"].as_array().unwrap());
+    for window in json["windows"].as_array().unwrap().iter().chain(windows) {
+        check_object(window, &window_keys);
+        let used = window["used_percent"].as_f64().unwrap();
+        assert!((0.0..=100.0).contains(&used), "{window}");
+        assert!((used + window["left_percent"].as_f64().unwrap() - 100.0).abs() < 1e-6, "{window}");
+    }
+    pools.iter().for_each(|pool| check_object(pool, &["name", "windows"]));
+    if !json["budget"].is_null() {
+        check_object(&json["budget"], &["used_percent", "limit", "used", "remaining", "resets_at"]);
+    }
+    if !json["credits"].is_null() {
+        check_object(&json["credits"], &["available", "unlimited", "balance"]);
+    }
+    if !json["error"].is_null() {
+        check_object(&json["error"], &["code", "message", "hint"]);
+    }
+}
+
+#[test]
+fn the_classic_pair() {
+    let json =
+        check_fixture("plus-5h-and-weekly-2026-05", "5h 46% 1h52m · 7d 15% 5d20h", "ok", Some("5h"), &[]);
+    assert_eq!(json["plan"], "plus");
+    assert_eq!(json["credits"], json!({"available": false, "unlimited": false, "balance": 0}));
+    assert_eq!(json["windows"][0]["minutes"], 300);
+    assert_eq!(json["windows"][1]["minutes"], 10_080);
+    assert_eq!(json["windows"][0]["left_percent"], 54);
+    let left = json["windows"][0]["resets_in_seconds"].as_i64().unwrap();
+    assert!((6700..=6744).contains(&left), "{json}");
+    assert_eq!(json["budget"], Value::Null);
+}
+
+#[test]
+fn a_weekly_window_alone_in_primary() {
+    let json = check_fixture("pro-weekly-only-2026-09", "7d 93% 2d23h", "critical", Some("7d"), &[]);
+    assert_eq!((&json["plan"], json["windows"].as_array().unwrap().len()), (&json!("pro"), 1));
+}
+
+#[test]
+fn windows_that_have_not_started() {
+    let json = check_fixture("free-weekly-only-2026-05", "7d 3% 7d0h", "ok", Some("7d"), &[]);
+    assert_eq!(json["windows"][0]["started"], true, "3 % are used");
+    let json =
+        check_fixture("unstarted-window-reset_after-equals-window", "5h 0% · 7d 0%", "ok", Some("5h"), &[]);
+    for window in json["windows"].as_array().unwrap() {
+        assert_eq!((&window["started"], &window["resets_at"]), (&json!(false), &Value::Null));
+    }
+}
+
+#[test]
+fn further_pools() {
+    let json = check_fixture(
+        "team-2026-02-code-review-window",
+        "5h 7% 1h21m · 7d 2% 6d20h",
+        "ok",
+        Some("5h"),
+        &["code review"],
+    );
+    assert_eq!(json["pools"][0]["windows"][0]["label"], "7d");
+    let json = check_fixture(
+        "model-unavailable-reserve-pool-2026-09",
+        "7d 5% 6d23h",
+        "ok",
+        Some("7d"),
+        &["GPT-5.3-Codex-Spark", "gpt-reserve"],
+    );
+    let labels: Vec<&Value> =
+        json["pools"][0]["windows"].as_array().unwrap().iter().map(|window| &window["label"]).collect();
+    assert_eq!(labels, ["5h", "7d"]);
+    assert_eq!(json["pools"][1]["windows"][0]["used_percent"], 71);
+}
+
+#[test]
+fn a_business_plan_has_a_budget_and_no_error() {
+    let json = check_fixture("business-spend-control-2026-07", "budget 1% 15d3h", "ok", Some("budget"), &[]);
+    let budget = &json["budget"];
+    assert_eq!((&budget["used_percent"], &budget["limit"]), (&json!(1), &json!(12500)));
+    assert!((budget["used"].as_f64().unwrap() - 94.480_792_522_430_42).abs() < 1e-9);
+    assert!((budget["remaining"].as_f64().unwrap() - 12_405.519_207_477_57).abs() < 1e-9);
+    assert_eq!(json["windows"], json!([]));
+}
+
+#[test]
+fn a_business_plan_that_is_used_up() {
+    let json = check_fixture("business-usage-based-depleted", "exhausted", "exhausted", None, &[]);
+    assert_eq!(json["credits"], json!({"available": false, "unlimited": false, "balance": null}));
+}
+
+#[test]
+fn an_exhausted_window() {
+    check_fixture(
+        "plus-5h-exhausted-reached-type-object-2026-05",
+        "5h 100% 3h59m · 7d 77% 5h10m",
+        "exhausted",
+        Some("5h"),
+        &[],
+    );
+}
+
+#[test]
+fn a_window_is_named_by_its_length_never_by_its_slot() {
+    let line = "7d 61% 3d12h · 30d 2% 24d0h";
+    let json = check_fixture("plus-primary-30d-secondary-7d", line, "ok", Some("7d"), &[]);
+    assert_eq!(json["windows"][1]["minutes"], 43_200);
+}
+
+#[test]
+fn either_reset_gives_the_other() {
+    let line = "5h 37% 1h00m · 7d 12% 1d0h";
+    let json = check_fixture("self_serve_business_prolite-no-reset_at", line, "ok", Some("5h"), &[]);
+    let at = json["windows"][0]["resets_at"].as_i64().unwrap();
+    assert!((now() + 3600..=now() + 3645).contains(&at), "{json}");
+}
+
+#[test]
+fn numbers_as_strings() {
+    let json = check_fixture("used-percent-strings", "7d 43%", "ok", Some("7d"), &[]);
+    let window = &json["windows"][0];
+    assert_eq!((&window["used_percent"], &window["left_percent"]), (&json!(42.7), &json!(57.3)));
+    assert_eq!((&window["resets_at"], &window["resets_in_seconds"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn fixtures_that_are_no_usage_answer_are_not_taken_for_one() {
+    for name in [
+        "error-401-token_expired",
+        "oauth-error-refresh_token_reused",
+        "spend-controls-monthly-usage-endpoint",
+    ] {
+        let server = Server::usage(serde_json::from_str(&fixture(name)).unwrap());
+        let home = Home::new(&server);
+        prints(&home.run(&[]), "bad-answer\n");
+        let json = home.run(&["json"]).json();
+        assert_eq!(
+            (&json["error"]["code"], &json["state"]),
+            (&json!("bad_answer"), &json!("unknown")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_fixture_is_in_a_test() {
+    let source = include_str!("line.rs");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/usage");
+    for file in std::fs::read_dir(directory).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        // The record of a session file belongs to another source.
+        let is_answer = name.ends_with(".json") && !name.starts_with("rollout-");
+        let quoted = format!("\"{}\"", name.trim_end_matches(".json"));
+        assert!(!is_answer || source.contains(&quoted), "{name}");
+    }
+}
+
+#[test]
+fn a_server_with_another_clock_gives_the_right_countdown() {
+    let mut answer = usage();
+    for (slot, shift) in [("primary_window", 4 * 31_536_000), ("secondary_window", -31_536_000)] {
+        let at = &mut answer["rate_limit"][slot]["reset_at"];
+        *at = json!(at.as_i64().unwrap() + shift);
+    }
+    let server = Server::usage(answer);
+    prints(&Home::new(&server).run(&[]), USUAL_LINE);
+}
+
+#[test]
+fn the_json_form_has_the_same_keys_in_every_state() {
+    let server = Server::usage(usage());
+    let mut home = Home::new(&server);
+    check_keys(&home.run(&["json", "--offline"]).json());
+    check_keys(&home.run(&["json"]).json());
+    server.always(Answer::status(500));
+    home.age(minutes(5));
+    let failed = home.run(&["json", "--wait=20s"]).json();
+    check_keys(&failed);
+    assert_eq!((&failed["error"]["code"], &failed["stale"]), (&json!("server_error"), &json!(true)));
+    assert_eq!(failed["windows"][0]["used_percent"], 42);
+    home.set("CODEX_HOME", "/nowhere/at/all");
+    let none = home.run(&["json", "--wait=20s"]).json();
+    check_keys(&none);
+    assert_eq!(
+        (&none["state"], &none["source"], &none["binding"]),
+        (&json!("unknown"), &Value::Null, &Value::Null)
+    );
+}
+
+// --- templates and options --------------------------------------------------------------------------------------------
+
+#[test]
+fn templates_and_options_shape_the_line() {
+    let mut answer = usage();
+    answer["credits"] = json!({"has_credits": true, "unlimited": false, "balance": "12.5"});
+    let server = Server::usage(answer);
+    let home = Home::new(&server);
+    home.fill();
+    home.age(Duration::from_secs(20));
+    let check = |arguments: &[&str], expected: &str| prints(&home.run(arguments), &format!("{expected}\n"));
+    check(&["--format", "{binding.label} {binding.used} {binding.left} {binding.reset}"], "5h 42% 58% 1h03m");
+    check(&["--format", "{5h.left}/{7d.left}"], "58%/83%");
+    check(&["--format", "{plan} {credits}"], "plus 12.5");
+    check(&["--format", "{{x}} [[y]] [{30d.used} never]{plan}"], "{x} [y] plus");
+    check(&["--format", "{plan}[ budget {budget}]"], "plus");
+    check(&["--format", "[{plan}[[literal]]]"], "plus[literal]");
+    check(&["--window", "{label}={left}", "--separator", "|"], "5h=58%|7d=83%");
+    check(&["--window", "{bar:10}", "--separator", ""], "████░░░░░░██░░░░░░░░");
+    check(&["--window", "{bar}", "--format", "<{windows}>"], "<███░░░░░ · █░░░░░░░>");
+    check(&["plain", "--format", ""], "");
+    check(&["--format=% #{plan}"], "% #plus");
+    check(&["--format", "-{plan}"], "-plus");
+    // The last of several counts.
+    check(&["--format", "a", "--format", "b"], "b");
+    let age = home.run(&["--format", "{age}"]).stdout;
+    let age: i64 = age.trim().strip_suffix('s').unwrap().parse().unwrap();
+    assert!((20..55).contains(&age), "{age}");
+}
+
+#[test]
+fn reset_at_is_local_clock_time() {
+    let server = Server::usage(usage());
+    let mut home = Home::new(&server);
+    home.fill();
+    home.patch(|entry| {
+        // 2100-01-01T12:34:00Z, far enough away to be told by its date.
+        entry["answer"]["usage"]["windows"][1]["resets_at"] = json!(4_102_490_040_i64);
+    });
+    home.set("TZ", "UTC");
+    prints(&home.run(&["--format", "{7d.reset_at}"]), "1 Jan\n");
+    let at = home.entry().unwrap()["answer"]["usage"]["windows"][0]["resets_at"].as_i64().unwrap();
+    let clock = |shift: i64| format!("{:02}:{:02}\n", (at + shift) % 86_400 / 3600, (at + shift) % 3600 / 60);
+    let text = home.run(&["--format", "{5h.reset_at}"]).stdout;
+    assert!(text.ends_with(&clock(0)), "{text}");
+    home.set("TZ", "XXX-5:30");
+    let text = home.run(&["--format", "{5h.reset_at}"]).stdout;
+    assert!(text.ends_with(&clock(19_800)), "{text}");
+}
+
+#[test]
+fn thresholds_decide_the_state() {
+    let server = Server::usage(usage_of(42, 17));
+    let home = Home::new(&server);
+    home.fill();
+    let check = |arguments: &[&str], expected: &str| {
+        let json = home.run(&[&["json"], arguments].concat()).json();
+        assert_eq!(json["state"], expected, "{arguments:?}");
+        let waybar = home.run(&[&["waybar"], arguments].concat()).json();
+        assert_eq!(waybar["class"][0], expected, "{arguments:?}");
+    };
+    check(&[], "ok");
+    check(&["--warn", "42"], "warning");
+    check(&["--warn", "42.1"], "ok");
+    check(&["--warn", "10", "--critical", "40%"], "critical");
+    check(&["--critical", "40"], "critical");
+}
+
+/// An option, a value, the arguments to run with, and what then holds because of it.
+type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a dyn Fn(&Output) -> bool);
+
+#[test]
+fn every_option_can_be_given_in_the_environment() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    home.age(Duration::from_secs(60));
+    let cases: [Case; 10] = [
+        ("max-age", "30s", &["--offline", "--verbose"], &|output| output.stderr.contains("stale")),
+        ("wait", "1ms", &["--max-age=1s", "--verbose"], &|output| output.stderr.contains("1 ms")),
+        ("offline", "1", &["--max-age=1s", "--wait=9s", "--verbose"], &|output| {
+            !output.stderr.contains("started")
+        }),
+        ("format", "{plan}", &["--offline"], &|output| output.stdout == "plus\n"),
+        ("window", "{used}", &["--offline"], &|output| output.stdout == "42% · 17%\n"),
+        ("separator", "/", &["--offline"], &|output| output.stdout == USUAL_LINE.replace(" · ", "/")),
+        ("warn", "40", &["json", "--offline"], &|output| output.json()["state"] == "warning"),
+        ("critical", "40", &["json", "--offline"], &|output| output.json()["state"] == "critical"),
+        ("color", "always", &["--offline"], &|output| output.stdout.contains("\u{1b}[32m")),
+        ("verbose", "1", &["--offline"], &|output| !output.stderr.is_empty()),
+    ];
+    for (name, value, arguments, holds) in &cases {
+        let variable = format!("CODEXLINE_{}", name.to_uppercase().replace('-', "_"));
+        let output = home.run_with(arguments, &[(&variable, value)]);
+        assert!(output.code == Some(0) && holds(&output), "{variable}={value} {arguments:?}: {output:?}");
+        let without = home.run(arguments);
+        assert!(*name == "offline" || !holds(&without), "{name} makes no difference: {without:?}");
+    }
+    for option in OPTIONS {
+        let elsewhere = ["recover", "codex-bin"];
+        let covered = cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
+        assert!(covered, "--{} is not covered here", option.name);
+    }
+    // What was typed wins, and an empty variable is none.
+    let both = home.run_with(&["--offline", "--format", "b"], &[("CODEXLINE_FORMAT", "a")]);
+    prints(&both, "b\n");
+    prints(&home.run_with(&["--offline"], &[("CODEXLINE_FORMAT", "")]), USUAL_LINE);
+}
+
+#[test]
+fn the_options_of_the_fetch_can_be_given_in_the_environment_of_a_line() {
+    let server = Server::start(|_| Answer::json(401, &json!({"error": {"code": "token_expired"}})));
+    let check = |variable: &str, value: &str, exchanges: usize| {
+        let before = server.count(TOKEN);
+        let home = Home::new(&server);
+        let output = home.run_with(&["--wait", "20s"], &[(variable, value)]);
+        assert_eq!((output.stdout.split_whitespace().count(), output.code), (1, Some(0)), "{output:?}");
+        home.settle();
+        assert_eq!(server.count(TOKEN) - before, exchanges, "{variable}={value}");
+    };
+    check("CODEXLINE_RECOVER", "off", 0);
+    check("CODEXLINE_RECOVER", "reload", 0);
+    check("CODEXLINE_RECOVER", "full", 1);
+    check("CODEXLINE_RECOVER", "", 1);
+    // A login elsewhere is asked of Codex; here of something that only says that it was started.
+    let home = Home::signed_out();
+    home.write_config("cli_auth_credentials_store = 'keyring'");
+    let (codex, log) = (home.path().join("another-codex"), home.path().join("started"));
+    std::fs::write(&codex, format!("#!/bin/sh\necho \"$@\" >'{}'\n", log.display())).unwrap();
+    set_mode(&codex, 0o755);
+    let output = home.run_with(&["--wait", "20s"], &[("CODEXLINE_CODEX_BIN", codex.to_str().unwrap())]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    home.settle();
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "app-server\n");
+}
+
+#[test]
+fn a_misused_command_line_ends_with_2_and_names_the_nearest_name() {
+    let home = Home::signed_out();
+    let check = |arguments: &[&str], named: &[&str]| {
+        let output = home.run(arguments);
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{arguments:?}: {output:?}");
+        assert_eq!(output.stderr.lines().count(), 1, "one line: {output:?}");
+        for name in named {
+            assert!(output.stderr.contains(name), "{arguments:?} should name {name}: {output:?}");
+        }
+    };
+    check(&["--formt", "x"], &["--formt", "--format"]);
+    check(&["--format", "{widnows}"], &["--format", "{widnows}", "{windows}"]);
+    check(&["--format", "{5h.usd}"], &["usd", "used"]);
+    check(&["--format", "{binding.lable}"], &["lable", "label"]);
+    check(&["--window", "{usde}"], &["--window", "{usde}", "{used}"]);
+    check(&["--window", "{plan}"], &["{plan}"]);
+    check(&["--format", "{plan"], &["{{"]);
+    check(&["--format", "[x"], &["[["]);
+    check(&["tmuxx"], &["tmuxx", "tmux"]);
+    check(&["fetsh"], &["fetsh", "fetch"]);
+    check(&["--wait", "soon"], &["--wait", "soon"]);
+    check(&["--wait"], &["--wait"]);
+    check(&["--max-age", "5"], &["--max-age"]);
+    check(&["--warn", "120"], &["--warn", "120"]);
+    check(&["--color", "sometimes"], &["auto", "always", "never"]);
+    check(&["plain", "tmux"], &["tmux"]);
+    check(&["fetch", "--format", "x"], &["--format"]);
+    let output = home.run_with(&[], &[("CODEXLINE_WARN", "much")]);
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.stderr.contains("CODEXLINE_WARN") && output.stderr.contains("much"), "{output:?}");
+    assert!(!home.cache_directory().exists(), "a slip writes nothing");
+}
+
+#[test]
+fn help_and_version_are_for_stdout() {
+    let home = Home::signed_out();
+    let help = home.run(&["--help"]);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    for option in OPTIONS {
+        assert!(help.stdout.contains(&format!("--{}", option.name)), "{}", help.stdout);
+    }
+    for name in HOSTS.iter().chain(&["fetch", "demo"]) {
+        assert!(help.stdout.contains(name), "{name}");
+    }
+    assert!(!help.stdout.contains("--worker"));
+    prints(&home.run(&["--version"]), concat!("codexline ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn verbose_tells_on_stderr_what_was_decided() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    let cold = home.run(&["--verbose"]);
+    assert_eq!(cold.stdout, USUAL_LINE);
+    let entry = home.entry_path().display().to_string();
+    assert!(cold.stderr.contains(&entry) && cold.stderr.contains("stale"), "{cold:?}");
+    let warm = home.run(&["--verbose"]);
+    assert_eq!(warm.stdout, USUAL_LINE);
+    assert!(warm.stderr.contains("fresh") && !warm.stderr.contains("started"), "{warm:?}");
+}
+
+// --- colours, hosts, and text from outside ----------------------------------------------------------------------------
+
+#[test]
+fn colours_follow_the_host_the_option_and_no_color() {
+    let check = |arguments: &[&str], variables: &[(&str, &str)], used: i64, expected: &str| {
+        let server = Server::usage(usage_of(used, 17));
+        let home = Home::new(&server);
+        home.fill();
+        let arguments = [arguments, &["--format", "{5h.used}"]].concat();
+        prints(&home.run_with(&arguments, variables), expected);
+    };
+    check(&["plain"], &[], 42, "42%\n");
+    check(&["plain", "--color=always"], &[], 42, "\u{1b}[32m42%\u{1b}[0m\n");
+    check(&["plain", "--color=always"], &[("NO_COLOR", "1")], 75, "\u{1b}[33m75%\u{1b}[0m\n");
+    check(&["starship"], &[], 95, "\u{1b}[31m95%\u{1b}[0m\n");
+    check(&["starship"], &[("NO_COLOR", "1")], 95, "95%\n");
+    check(&["starship"], &[("NO_COLOR", "")], 95, "\u{1b}[31m95%\u{1b}[0m\n");
+    check(&["starship", "--color", "never"], &[], 95, "95%\n");
+    check(&["tmux"], &[], 75, "#[fg=yellow]75%#[default]\n");
+    check(&["tmux"], &[("NO_COLOR", "1")], 75, "75%\n");
+    check(&["i3blocks", "--color=never"], &[], 95, "95%\n5h 95%\n");
+    check(&["i3blocks"], &[], 42, "42%\n5h 42%\n");
+}
+
+#[test]
+fn i3blocks_gets_its_colour_on_the_third_line() {
+    let server = Server::usage(usage_of(95, 17));
+    let home = Home::new(&server);
+    home.fill();
+    let output = home.run(&["i3blocks"]);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines[..2], ["5h 95% 1h03m · 7d 17% 5d8h", "5h 95%"]);
+    let colour = lines[2].strip_prefix('#').unwrap();
+    assert!(colour.len() == 6 && colour.chars().all(|digit| digit.is_ascii_hexdigit()), "{colour}");
+    assert!(lines.len() == 3 && output.stdout.ends_with('\n'));
+}
+
+#[test]
+fn on_a_terminal_plain_is_coloured() {
+    if !installed("script", "") {
+        return;
+    }
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    let program = format!("{} --format {{5h.used}}", env!("CARGO_BIN_EXE_codexline"));
+    let mut command = home.wrapped(&["script", "-qec", &program, "/dev/null"]);
+    let output = crate::support::home::finish(&mut command);
+    assert!(output.stdout.contains("\u{1b}[32m42%\u{1b}[0m"), "{output:?}");
+    let output = crate::support::home::finish(command.env("NO_COLOR", "1"));
+    assert!(output.stdout.contains("42%") && !output.stdout.contains('\u{1b}'), "{output:?}");
+}
+
+#[test]
+fn waybar_gets_one_object_on_one_line() {
+    let server = Server::usage(usage_of(75, 17));
+    let home = Home::new(&server);
+    home.fill();
+    let output = home.run(&["waybar"]);
+    assert_eq!(output.stdout.lines().count(), 1);
+    let json = output.json();
+    check_object(&json, &["text", "alt", "tooltip", "class", "percentage"]);
+    assert_eq!((&json["percentage"], json["percentage"].is_i64()), (&json!(75), true));
+    assert_eq!(json["class"], json!(["warning"]));
+    let tooltip = json["tooltip"].as_str().unwrap();
+    assert!(tooltip.contains("plus") && tooltip.contains("7d") && tooltip.contains('\n'), "{tooltip}");
+}
+
+#[test]
+fn text_from_the_server_is_inert_in_every_host() {
+    let hostile = "a\u{1b}[31m#(touch x)#[fg=red]\r\n\t%{F#f00}<b x='\"'>&\u{7}\u{0}\u{202e}\u{9b}31m";
+    let mut answer = usage();
+    answer["plan_type"] = json!(hostile);
+    answer["additional_rate_limits"] = json!([{"limit_name": hostile, "rate_limit": answer["rate_limit"]}]);
+    let server = Server::usage(answer);
+    let home = Home::new(&server);
+    home.fill();
+    for host in HOSTS {
+        let output = home.run(&[host, "--format", "{plan}", "--color", "never"]);
+        let lines = if host == "i3blocks" { 2 } else { 1 };
+        assert_eq!(output.stdout.lines().count(), lines, "{output:?}");
+        let odd = |character: char| {
+            (character.is_control() && character != '\n') || ('\u{202a}'..='\u{202e}').contains(&character)
+        };
+        assert!(!output.stdout.contains(odd), "{host}: {output:?}");
+        match host {
+            "tmux" => assert!(!output.stdout.replace("##", "").contains('#'), "{output:?}"),
+            "i3blocks" => assert!(!output.stdout.contains(['<', '>', '\'', '"']), "{output:?}"),
+            "waybar" => {
+                let json = output.json();
+                for key in ["text", "tooltip"] {
+                    let text = json[key].as_str().unwrap();
+                    assert!(!text.contains(['<', '>', '\'', '"']), "{key}: {text}");
+                    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{key}: {text:?}");
+                    let entity = |part: &str| {
+                        ["amp;", "lt;", "gt;", "#39;", "apos;", "quot;"]
+                            .iter()
+                            .any(|name| part.starts_with(name))
+                    };
+                    assert!(text.split('&').skip(1).all(entity), "{key}: {text}");
+                }
+            }
+            "json" => {
+                let json = output.json();
+                assert!(!json["plan"].as_str().unwrap().contains(odd));
+                assert!(!json["pools"][0]["name"].as_str().unwrap().contains(odd));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_users_own_template_is_passed_on_as_it_is() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    let check = |host: &str, template: &str, expected: &str| {
+        let output = home.run(&[host, "--color=never", "--format", template]);
+        assert_eq!(output.stdout.lines().next(), Some(expected), "{output:?}");
+    };
+    check("tmux", "#[[bold]]{plan}#[[default]]", "#[bold]plus#[default]");
+    check("i3blocks", "<b>{plan}</b>", "<b>plus</b>");
+}
+
+// --- endings ----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_closed_stdout_ends_quietly() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    for arguments in [&["plain"][..], &["json"], &["demo"], &["--help"]] {
+        // A pipe that nobody reads any more.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let start = Instant::now();
+        let mut child = home.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let mut complaint = String::new();
+        std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut complaint).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!((complaint.as_str(), status.code()), ("", Some(0)), "{arguments:?} {:?}", start.elapsed());
+    }
+    // No stdout at all, and one that takes nothing.
+    for redirection in [">&-", ">/dev/full", "<&- >&- 2>&-"] {
+        let program = env!("CARGO_BIN_EXE_codexline");
+        let script = format!("exec {program} plain {redirection}");
+        let output = crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
+        prints(&output, "");
+    }
+}
+
+#[test]
+fn stdin_is_never_read() {
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    let (reader, writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut &writer, b"click\n").unwrap();
+    for arguments in [&["i3blocks"][..], &["plain", "--max-age=0s"], &["fetch"]] {
+        let child = home
+            .command(arguments)
+            .stdin(reader.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert_eq!(collect(child, Instant::now()).code, Some(0));
+    }
+    home.settle();
+    let mut rest = [0; 16];
+    // SAFETY: only a flag of the descriptor changes: an empty pipe then answers instead of blocking.
+    unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    assert_eq!(std::io::Read::read(&mut &reader, &mut rest).unwrap(), 6);
+}
+
+#[test]
+fn the_demo_needs_no_login_no_network_and_leaves_nothing_behind() {
+    let mut home = Home::signed_out();
+    home.set("CODEX_HOME", "/nowhere/at/all");
+    home.set("HOME", "/nowhere");
+    let output = home.run(&["demo"]);
+    assert_eq!((output.stderr.as_str(), output.code), ("", Some(0)));
+    for host in HOSTS {
+        assert!(output.stdout.contains(host), "{host}: {output:?}");
+    }
+    assert!(output.stdout.contains("5h 42% 1h0"), "{output:?}");
+    assert!(std::fs::read_dir(home.path().join("cache")).unwrap().next().is_none());
+    let formatted = home.run(&["demo", "--format", "{5h.used}", "--color", "never"]);
+    assert!(formatted.stdout.contains("  42%\n"), "{formatted:?}");
+}
+
+#[test]
+fn the_cache_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    let program = env!("CARGO_BIN_EXE_codexline");
+    for umask in ["0000", "0777"] {
+        let _ = std::fs::remove_dir_all(home.cache_directory());
+        let script = format!("umask {umask}; exec {program}");
+        let output = crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
+        prints(&output, USUAL_LINE);
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&home.cache_directory()), 0o700, "umask {umask}");
+        for file in std::fs::read_dir(home.cache_directory()).unwrap() {
+            let path = file.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "umask {umask}: {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_entry_stays_small_whatever_the_server_says() {
+    let mut answer = usage();
+    let long = "long ".repeat(20_000);
+    answer["plan_type"] = json!(long);
+    let pool = json!({"limit_name": long, "rate_limit": answer["rate_limit"]});
+    answer["additional_rate_limits"] = json!(vec![pool; 200].iter().take(5).collect::<Vec<_>>());
+    let server = Server::usage(answer);
+    let home = Home::new(&server);
+    prints(&home.run(&[]), USUAL_LINE);
+    let small = json!({"limit_name": "x".repeat(60), "rate_limit": usage()["rate_limit"]});
+    let mut answer = usage();
+    answer["additional_rate_limits"] = json!(vec![small; 900]);
+    server.always(Answer::json(200, &answer));
+    home.fill();
+    assert!(std::fs::metadata(home.entry_path()).unwrap().len() < 8192);
+    prints(&home.run(&[]), USUAL_LINE);
+}
+
+#[test]
+fn a_token_without_claims_does_as_well() {
+    let server = Server::usage(usage());
+    for token in ["opaque", "a.b.c", &jwt(&json!([1])), &jwt(&json!({"https://api.openai.com/auth": 5}))] {
+        let login = Login { access_token: token.into(), id_token: token.into(), ..Login::of(ACCOUNT) };
+        let home = Home::at(&server, &login);
+        prints(&home.run(&[]), USUAL_LINE);
+        assert_eq!(server.last(USAGE).bearer(), Some(token));
+    }
+}
+
+#[test]
+fn the_environment_of_a_run_without_options_is_enough() {
+    // Codex's own defaults: ~/.codex and ~/.cache.
+    let server = Server::usage(usage());
+    let mut home = Home::new(&server);
+    let directory = home.path().join("home");
+    std::fs::rename(home.codex_home(), directory.join(".codex")).unwrap();
+    for value in [None, Some("")] {
+        home.unset("CODEX_HOME");
+        home.unset("XDG_CACHE_HOME");
+        if let Some(value) = value {
+            home.set("CODEX_HOME", value);
+            home.set("XDG_CACHE_HOME", value);
+        }
+        prints(&home.run(&[]), USUAL_LINE);
+    }
+    eventually("the entry", || directory.join(".cache/codexline").is_dir());
+    assert_eq!(server.total(), 1);
+}

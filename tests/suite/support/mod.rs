@@ -1,0 +1,142 @@
+//! What the scenarios share: a scripted server in place of OpenAI's, a made-up home in place of a person's, and waiting
+//! for something to become true instead of sleeping.
+//!
+//! Everything stays on loopback and in a temporary directory of its own, so the scenarios run side by side; every token is
+//! made up. Not every test binary or module uses every helper, hence the `allow`.
+#![allow(dead_code)]
+
+pub mod home;
+pub mod server;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The path that Codex asks for usage under a base URL that contains `/backend-api`.
+pub const USAGE: &str = "GET /backend-api/wham/usage";
+
+/// The path of the refresh exchange; `Home::new` points `CODEX_REFRESH_TOKEN_URL_OVERRIDE` at it.
+pub const TOKEN: &str = "POST /oauth/token";
+
+/// How long anything that must happen "soon" may take on a machine that is busy with the rest of the suite.
+pub const SOON: Duration = Duration::from_secs(15);
+
+/// Waits until `condition` holds; a panic naming `what` when it does not within [`SOON`].
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    eventually_within(SOON, what, condition);
+}
+
+/// As [`eventually`] with a limit of its own.
+pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Unix seconds.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970").as_secs() as i64
+}
+
+/// The text of `tests/fixtures/usage/<name>.json`, as the server once sent it: its reset times are long past.
+pub fn fixture(name: &str) -> String {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/usage").join(format!("{name}.json"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A fixture as if the server had sent it now: every `reset_at` is moved so that it agrees with its `reset_after_seconds`;
+/// where there is none, it lies an hour before the end of its window. Three quarters of a minute are added to both, so that a countdown
+/// reads the same however long the test takes; not to a window that has not started, whose mark is that both are equal.
+pub fn fresh_fixture(name: &str) -> serde_json::Value {
+    use serde_json::Value;
+    fn walk(value: &mut Value, now: i64) {
+        match value {
+            Value::Object(object) => {
+                let whole = |key: &str| object.get(key).and_then(Value::as_i64);
+                let (after, length) = (whole("reset_after_seconds"), whole("limit_window_seconds"));
+                let left = match (after, length) {
+                    (Some(after), length) if Some(after) == length => after,
+                    (Some(after), _) => after + 45,
+                    (None, length) => length.unwrap_or(86_400) - 3600 + 45,
+                };
+                if object.contains_key("reset_at") {
+                    object.insert("reset_at".into(), (now + left).into());
+                }
+                if after.is_some() {
+                    object.insert("reset_after_seconds".into(), left.into());
+                }
+                object.values_mut().for_each(|inner| walk(inner, now));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|inner| walk(inner, now)),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_str(&fixture(name)).expect("a fixture is JSON");
+    walk(&mut value, now());
+    value
+}
+
+/// The usual answer: 42 % of 5 hours, resetting in 1 h 3 min, and 17 % of 7 days, in 5 d 8 h (each with half a minute
+/// to spare, so that the text does not depend on how long the test takes). Its `account_id` is [`home::ACCOUNT`].
+pub fn usage() -> serde_json::Value {
+    usage_of(42, 17)
+}
+
+/// [`usage`] with other percentages.
+pub fn usage_of(five_hours: i64, week: i64) -> serde_json::Value {
+    let now = now();
+    serde_json::json!({
+        "account_id": home::ACCOUNT,
+        "plan_type": "plus",
+        "rate_limit": {
+            "allowed": true,
+            "limit_reached": false,
+            "primary_window": {
+                "used_percent": five_hours, "limit_window_seconds": 18_000,
+                "reset_after_seconds": 3810, "reset_at": now + 3810
+            },
+            "secondary_window": {
+                "used_percent": week, "limit_window_seconds": 604_800,
+                "reset_after_seconds": 460_830, "reset_at": now + 460_830
+            }
+        },
+        "credits": { "has_credits": false, "unlimited": false, "balance": "0" }
+    })
+}
+
+/// The plain line of [`usage`].
+pub const USUAL_LINE: &str = "5h 42% 1h03m · 7d 17% 5d8h\n";
+
+/// Whether `program` is on PATH. When it is not: prints `skipped: PROGRAM is not installed` and answers false, or, where
+/// `CODEXLINE_REQUIRE` contains `word`, fails the test.
+pub fn installed(program: &str, word: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
+        return true;
+    }
+    let required = std::env::var("CODEXLINE_REQUIRE").unwrap_or_default();
+    assert!(
+        word.is_empty() || !required.contains(word),
+        "{program} is not installed, and CODEXLINE_REQUIRE={required} asks for it"
+    );
+    eprintln!("skipped: {program} is not installed");
+    false
+}
+
+/// Whether strace is there and may trace (a container can forbid ptrace).
+pub fn can_trace() -> bool {
+    if !installed("strace", "strace") {
+        return false;
+    }
+    let traced = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !traced {
+        eprintln!("skipped: strace may not trace here");
+    }
+    traced
+}
