@@ -7,9 +7,9 @@
 
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::hosts::{self, HOSTS};
-use crate::settings::{self, OPTIONS, Opt, Settings};
-use clap::builder::PossibleValuesParser;
+use crate::hosts::{self, HOSTS, Host};
+use crate::settings::{OPTIONS, Opt, Settings};
+use crate::text::nearest;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
 
@@ -82,10 +82,22 @@ struct Line {
 
 impl Line {
     fn resolve(self, surroundings: &Surroundings) -> Result<Invocation, Error> {
-        let host = self.host.map_or(Ok(hosts::DEFAULT), |name| settings::host(&name))?;
+        let host = self.host.map_or(Ok(hosts::DEFAULT), |name| host(&name))?;
         Settings::resolve(host, surroundings, &self.typed)
             .map(|settings| Invocation::Line(Box::new(settings)))
     }
+}
+
+/// # Errors
+/// [`Error::Usage`] with the nearest name that could stand there.
+fn host(name: &str) -> Result<&'static Host, Error> {
+    hosts::find(name).ok_or_else(|| {
+        let command = command();
+        let commands = command.get_subcommands().map(Command::get_name);
+        let near = nearest(name, HOSTS.iter().map(|host| host.name).chain(commands));
+        let name = crate::text::plain(name, 60);
+        Error::Usage(format!("unknown host or command '{name}'; did you mean {near}?"))
+    })
 }
 
 fn line_of(matches: &ArgMatches) -> Line {
@@ -124,11 +136,7 @@ fn plainly(arguments: &[OsString]) -> Option<Line> {
 
 /// The whole grammar.
 pub fn command() -> Command {
-    let host = Arg::new("host")
-        .value_name("HOST")
-        .help(host_help())
-        .value_parser(PossibleValuesParser::new(HOSTS.iter().map(|host| host.name)))
-        .hide_possible_values(true);
+    let host = Arg::new("host").value_name("HOST").help(host_help());
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")

@@ -5,9 +5,8 @@
 
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::hosts::{self, Host};
+use crate::hosts::Host;
 use crate::render::template::{Kind, Template};
-use crate::text::nearest;
 use crate::usage::Thresholds;
 use std::fmt;
 use std::path::PathBuf;
@@ -271,17 +270,6 @@ impl Opt {
     }
 }
 
-/// Finds a host by its name.
-///
-/// # Errors
-/// [`Error::Usage`] with the nearest name.
-pub fn host(name: &str) -> Result<&'static Host, Error> {
-    hosts::find(name).ok_or_else(|| {
-        let near = nearest(name, hosts::HOSTS.iter().map(|host| host.name));
-        Error::Usage(format!("unknown host {}; did you mean {near}?", shown(name)))
-    })
-}
-
 fn shown(text: &str) -> String {
     format!("'{}'", crate::text::plain(text, 60))
 }
@@ -314,6 +302,7 @@ fn switch(text: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts;
     use crate::time::Timestamp;
 
     fn option(name: &str) -> &'static Opt {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Seconds since 1970-01-01T00:00:00Z. Values are kept within year 1 to 9999, so that every one has
 /// a calendar date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "i64", into = "i64")]
 pub struct Timestamp(i64);
 
 /// The last second of the year 9999.
@@ -53,8 +53,8 @@ impl Timestamp {
     }
 
     fn zoned(self, zone: &TimeZone) -> jiff::Zoned {
-        // A value read from a file may be out of bounds: the constructor's bounds apply here too.
-        let seconds = Timestamp::from_unix_seconds(self.0).0.min(LATEST - 86_400);
+        // jiff's last second lies a day before ours, for the sake of zones.
+        let seconds = self.0.min(LATEST - DAY);
         jiff::Timestamp::from_second(seconds).unwrap_or_default().to_zoned(zone.clone())
     }
 
@@ -70,6 +70,18 @@ impl Timestamp {
             "%-d %b"
         };
         then.strftime(format).to_string()
+    }
+}
+
+impl From<i64> for Timestamp {
+    fn from(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(time: Timestamp) -> i64 {
+        time.0
     }
 }
 

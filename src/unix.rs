@@ -41,12 +41,22 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 
 /// Opens or creates a lock file. A link is not followed: it would put the lock elsewhere.
 pub fn open_lock(path: &Path) -> io::Result<File> {
-    read_write().create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
+    let open = || read_write().custom_flags(libc::O_NOFOLLOW).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match create_private(path) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(),
+            result => result,
+        },
+        result => result,
+    }
 }
 
 /// Makes one directory with mode 0700.
 pub fn make_private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)
+    DirBuilder::new().mode(0o700).create(path)?;
+    // The umask may have taken bits away.
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))
 }
 
 /// Modification and change time in nanoseconds, size and inode: no write leaves all four as they were

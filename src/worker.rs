@@ -38,6 +38,8 @@ pub fn start(cache: &Cache, settings: &Settings, is_done: impl FnOnce() -> bool)
     if is_done() {
         return Ok(Start::Done);
     }
+    // The worker has no voice: what would keep it from storing an answer is found out here.
+    drop(cache.prepare()?);
     let mut command = Command::new(own_path());
     command
         .args(["fetch", "--worker", "--recover", settings.recover.name()])

@@ -96,10 +96,11 @@ impl Login {
         if let Some(token) = surroundings.text(ACCESS_TOKEN_VARIABLE) {
             return Ok(Login::of_environment(Secret::new(token)));
         }
-        home.check()?;
-        let path = home.auth_json();
         let store = config.credentials_store();
-        if store != "file" && !path.exists() {
+        // With `auto`, Codex removes the file when it could use the keyring; with the others, a file that is there is
+        // left over from another time.
+        let is_in_file = store == "file" || (store == "auto" && home.auth_json().exists());
+        if !is_in_file {
             return Err(Error::LoginElsewhere { path: home.config_toml(), store: store.to_string() });
         }
         let mut left = READS;

@@ -29,9 +29,10 @@ impl Config {
     /// A missing file means defaults.
     ///
     /// # Errors
-    /// [`Error::ConfigInvalid`] if it is there and cannot be used: asking a default endpoint instead
+    /// [`Error::HomeMissing`]; [`Error::ConfigInvalid`] if it is there and cannot be used: asking a default endpoint instead
     /// of the company's would send the token to the wrong place.
     pub fn read(home: &Home) -> Result<Config, Error> {
+        home.check()?;
         let path = home.config_toml();
         let invalid = |reason: String| Error::ConfigInvalid { path: path.clone(), reason };
         let bytes = match files::read_bounded(&path, MAX_BYTES) {
