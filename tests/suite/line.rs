@@ -979,6 +979,38 @@ fn a_closed_stdout_ends_quietly() {
 }
 
 #[test]
+fn closed_standard_descriptors_do_no_harm() {
+    // Their numbers are the first that any file opened later gets: a line or a complaint must not end up in one.
+    let program = env!("CARGO_BIN_EXE_codexline");
+    for redirection in ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        for (arguments, status) in [
+            ("plain --wait 20s --verbose", 200),
+            ("starship --verbose", 200),
+            ("fetch --verbose", 200),
+            ("fetch --verbose", 500),
+            ("plain --wait 20s --verbose", 500),
+        ] {
+            let server = Server::start(move |_| Answer::json(status, &usage()));
+            let home = Home::new(&server);
+            for _ in 0..2 {
+                let script = format!("exec {program} {arguments} {redirection}");
+                let output = crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
+                let expected = if arguments.starts_with("fetch") && status != 200 { 1 } else { 0 };
+                assert_eq!(output.code, Some(expected), "{arguments} {redirection}: {output:?}");
+                home.settle();
+                let entry = home.entry().expect("an entry, and nothing but an entry");
+                assert_eq!(entry["answer"].is_null(), status != 200, "{arguments} {redirection}");
+                let lock = home.entry_path().with_extension("lock");
+                assert_eq!(std::fs::read_to_string(lock).unwrap(), "", "{arguments} {redirection}");
+                home.age(minutes(5));
+            }
+            assert!(server.total() >= 1);
+            assert_eq!(server.connections(), server.total(), "each connection carried a whole request");
+        }
+    }
+}
+
+#[test]
 fn stdin_is_never_read() {
     let server = Server::usage(usage());
     let home = Home::new(&server);
