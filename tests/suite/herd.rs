@@ -319,9 +319,7 @@ fn a_worker_outlives_a_replaced_program() {
     // An upgrade while prompts run: the new file is another inode, the running one has no name any more.
     let server = Server::usage(usage());
     let home = Home::new(&server);
-    let copy = home.path().join("codexline");
-    std::fs::copy(env!("CARGO_BIN_EXE_codexline"), &copy).unwrap();
-    let copied = copy.to_str().unwrap();
+    let copied = home.copy_of_program();
     // Deleted between its start and the start of its worker.
     let script = format!("exec 3<{copied}; rm {copied}; exec /proc/self/fd/3 plain --wait 20s");
     let mut command = home.wrapped(&["sh", "-c", &script]);

@@ -514,10 +514,8 @@ fn a_directory_without_write_permission() {
     }
     let server = Server::usage(usage());
     let home = Home::new(&server);
-    let program = home.path().join("codexline");
-    std::fs::copy(env!("CARGO_BIN_EXE_codexline"), &program).unwrap();
+    let program = &home.copy_of_program();
     set_mode(&home.path().join("cache"), 0o555);
-    let program = program.to_str().unwrap();
     let drop_privileges = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let prefix: &[&str] = if is_root { &drop_privileges } else { &[] };
     if is_root {
@@ -590,11 +588,9 @@ fn home_unset() {
         eprintln!("skipped: only root can become a user that does not exist");
         return;
     }
-    let program = home.path().join("codexline");
-    std::fs::copy(env!("CARGO_BIN_EXE_codexline"), &program).unwrap();
+    let program = &home.copy_of_program();
     home.unset("CODEX_HOME");
     home.unset("XDG_CACHE_HOME");
-    let program = program.to_str().unwrap();
     let prefix = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", program];
     let output = finish(&mut home.wrapped(&prefix));
     prints(&output, "no-home\n");

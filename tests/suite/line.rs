@@ -51,6 +51,44 @@ fn warm_it_asks_nobody() {
     assert_eq!(server.total(), 1);
 }
 
+/// The system calls of a run, without the process ids in front.
+fn calls(home: &Home, arguments: &[&str]) -> Vec<String> {
+    let log = home.path().join("trace");
+    let tracer = ["strace", "-f", "-s", "400", "-o", log.to_str().unwrap(), env!("CARGO_BIN_EXE_codexline")];
+    let output = crate::support::home::finish(&mut home.wrapped(&[&tracer, arguments].concat()));
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:?}");
+    let log = std::fs::read_to_string(log).unwrap();
+    log.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim().to_owned())).collect()
+}
+
+/// Those of the calls that are one of these.
+fn like<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
+    let is_like = |call: &&String| names.iter().any(|name| call.starts_with(&format!("{name}(")));
+    calls.iter().filter(is_like).map(String::as_str).collect()
+}
+
+/// A run that must not show at all: no socket, no other process or thread, nothing of Codex's opened, nothing changed, one
+/// line in one write.
+#[track_caller]
+fn check_calls(home: &Home, arguments: &[&str]) -> Vec<String> {
+    let calls = calls(home, arguments);
+    assert_eq!(like(&calls, &["socket", "connect", "socketpair"]), [""; 0], "{arguments:?}");
+    assert_eq!(like(&calls, &["clone", "clone3", "fork", "vfork"]), [""; 0], "{arguments:?}");
+    assert_eq!(
+        like(&calls, &["rename", "renameat2", "unlink", "mkdir", "flock", "creat"]),
+        [""; 0],
+        "{arguments:?}"
+    );
+    let written = like(&calls, &["write", "writev", "pwrite64", "sendto", "sendmsg"]);
+    assert!(written.len() == 1 && written[0].starts_with("write(1, "), "{arguments:?}: {written:?}");
+    let opened = like(&calls, &["open", "openat", "openat2"]);
+    for call in opened {
+        let changes = ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| call.contains(flag));
+        assert!(!changes && !call.contains("/codex/"), "{arguments:?}: {call}");
+    }
+    calls
+}
+
 #[test]
 fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     if !can_trace() {
@@ -60,34 +98,24 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     let home = Home::new(&server);
     home.fill();
     for host in HOSTS {
-        let log = home.path().join("trace");
-        let program = env!("CARGO_BIN_EXE_codexline");
-        let mut command =
-            home.wrapped(&["strace", "-f", "-s", "400", "-o", log.to_str().unwrap(), program, host]);
-        let output = crate::support::home::finish(&mut command);
-        assert_eq!(output.code, Some(0), "{output:?}");
-        let log = std::fs::read_to_string(log).unwrap();
-        let calls: Vec<&str> =
-            log.lines().filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim())).collect();
-        let like = |names: &[&str]| -> Vec<&str> {
-            let is_like = |call: &&&str| names.iter().any(|name| call.starts_with(&format!("{name}(")));
-            calls.iter().filter(is_like).copied().collect()
-        };
-        assert_eq!(like(&["socket", "connect", "socketpair"]), [""; 0], "{host}");
-        assert_eq!(like(&["clone", "clone3", "fork", "vfork"]), [""; 0], "{host}");
-        let written = like(&["write", "writev", "pwrite64", "sendto", "sendmsg"]);
-        assert_eq!(written.len(), 1, "{host}: one line in one write: {written:?}");
-        assert!(written[0].starts_with("write(1, "), "{host}: {written:?}");
-        let opened = like(&["open", "openat", "openat2", "creat"]);
-        assert!(opened.iter().any(|call| call.contains("/cache/codexline/")), "{host}: {opened:?}");
-        let codex: Vec<_> = opened.iter().filter(|call| call.contains("/codex/")).collect();
-        assert!(codex.is_empty(), "{host}: {codex:?}");
-        let changes: Vec<_> = opened
-            .iter()
-            .filter(|call| ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|f| call.contains(f)))
-            .collect();
-        assert!(changes.is_empty(), "{host}: {changes:?}");
+        let calls = check_calls(&home, &[host]);
+        let opened = like(&calls, &["open", "openat"]);
+        let entry = opened.iter().filter(|call| call.contains("/cache/codexline/"));
+        assert_eq!(entry.count(), 1, "{host}: {opened:?}");
+        assert!(
+            !opened.iter().any(|call| call.contains("zoneinfo") || call.contains("localtime")),
+            "{opened:?}"
+        );
     }
+    home.age(minutes(60));
+    check_calls(&home, &["plain", "--offline"]);
+    check_calls(&home, &["demo"]);
+    // A back-off is warm too.
+    server.always(Answer::status(500));
+    home.run(&["--wait", "20s"]);
+    home.settle();
+    check_calls(&home, &["plain", "--wait", "20s"]);
+    assert_eq!(server.total(), 2);
 }
 
 #[test]
@@ -743,7 +771,6 @@ fn a_misused_command_line_ends_with_2_and_names_the_nearest_name() {
     check(&["--format", "{plan"], &["{{"]);
     check(&["--format", "[x"], &["[["]);
     check(&["tmuxx"], &["tmuxx", "tmux"]);
-    check(&["fetsh"], &["fetsh", "fetch"]);
     check(&["--wait", "soon"], &["--wait", "soon"]);
     check(&["--wait"], &["--wait"]);
     check(&["--max-age", "5"], &["--max-age"]);
@@ -751,10 +778,24 @@ fn a_misused_command_line_ends_with_2_and_names_the_nearest_name() {
     check(&["--color", "sometimes"], &["auto", "always", "never"]);
     check(&["plain", "tmux"], &["tmux"]);
     check(&["fetch", "--format", "x"], &["--format"]);
+    check(&["fetsh"], &["fetsh", "fetch"]);
     let output = home.run_with(&[], &[("CODEXLINE_WARN", "much")]);
     assert_eq!(output.code, Some(2), "{output:?}");
     assert!(output.stderr.contains("CODEXLINE_WARN") && output.stderr.contains("much"), "{output:?}");
     assert!(!home.cache_directory().exists(), "a slip writes nothing");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_a_slip_too() {
+    let home = Home::signed_out();
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = std::ffi::OsStr::from_bytes(b"{\xff}");
+    for arguments in [&["--format"][..], &["--window"], &["--wait"], &[]] {
+        let output = crate::support::home::finish(home.command(arguments).arg(bytes));
+        assert_eq!((output.code, output.stderr.lines().count()), (Some(2), 1), "{arguments:?}: {output:?}");
+    }
+    let output = crate::support::home::finish(home.command(&[]).env("CODEXLINE_FORMAT", bytes));
+    assert_eq!((output.code, output.stderr.lines().count()), (Some(2), 1), "{output:?}");
 }
 
 #[test]
@@ -934,6 +975,38 @@ fn a_closed_stdout_ends_quietly() {
         let script = format!("exec {program} plain {redirection}");
         let output = crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
         prints(&output, "");
+    }
+}
+
+#[test]
+fn closed_standard_descriptors_do_no_harm() {
+    // Their numbers are the first that any file opened later gets: a line or a complaint must not end up in one.
+    let program = env!("CARGO_BIN_EXE_codexline");
+    for redirection in ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        for (arguments, status) in [
+            ("plain --wait 20s --verbose", 200),
+            ("starship --verbose", 200),
+            ("fetch --verbose", 200),
+            ("fetch --verbose", 500),
+            ("plain --wait 20s --verbose", 500),
+        ] {
+            let server = Server::start(move |_| Answer::json(status, &usage()));
+            let home = Home::new(&server);
+            for _ in 0..2 {
+                let script = format!("exec {program} {arguments} {redirection}");
+                let output = crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
+                let expected = if arguments.starts_with("fetch") && status != 200 { 1 } else { 0 };
+                assert_eq!(output.code, Some(expected), "{arguments} {redirection}: {output:?}");
+                home.settle();
+                let entry = home.entry().expect("an entry, and nothing but an entry");
+                assert_eq!(entry["answer"].is_null(), status != 200, "{arguments} {redirection}");
+                let lock = home.entry_path().with_extension("lock");
+                assert_eq!(std::fs::read_to_string(lock).unwrap(), "", "{arguments} {redirection}");
+                home.age(minutes(5));
+            }
+            assert!(server.total() >= 1);
+            assert_eq!(server.connections(), server.total(), "each connection carried a whole request");
+        }
     }
 }
 

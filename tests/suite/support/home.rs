@@ -287,6 +287,15 @@ impl Home {
         command
     }
 
+    /// A copy of the program that other users may run; its path. Copied by `cp`: were it written by this process, a child
+    /// that another test starts at that moment would inherit the open file, and the system would not run it ("text file busy").
+    pub fn copy_of_program(&self) -> String {
+        let copy = self.path().join("codexline");
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_codexline")).arg(&copy).status();
+        assert!(copied.is_ok_and(|status| status.success()));
+        copy.to_str().expect("a temporary directory's name is text").to_owned()
+    }
+
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         finish(&mut self.command(arguments))
