@@ -9,6 +9,7 @@ use crate::codex::auth;
 use crate::codex::home::Home;
 use crate::environment::Surroundings;
 use crate::error::Error;
+use crate::files::Lock;
 use crate::hosts::{AutoColour, Output, Wait};
 use crate::output::{self, Notes};
 use crate::render::style::{Markup, uncoloured};
@@ -94,7 +95,8 @@ fn start_worker(
     started
 }
 
-/// Waits until the entry is another than the one that was seen, or patience ends.
+/// Waits until the entry is another than the one that was seen, the fetch has ended without leaving one, or patience
+/// ends.
 fn wait_for_news(
     surroundings: &Surroundings,
     cache: &Cache,
@@ -103,8 +105,15 @@ fn wait_for_news(
     notes: &Notes,
 ) -> Result<Entry, Miss> {
     let begun = Instant::now();
+    let mut lock = Lock::open(&cache.lock_path());
     loop {
+        // Looked at before the entry: whoever held it has stored what there is to store.
+        let has_ended = lock.as_mut().is_ok_and(|lock| lock.try_hold(|| ()).is_ok_and(|free| free.is_some()));
         let entry = cache.read(surroundings.now());
+        if has_ended && entry == seen {
+            notes.tell("the fetch has ended without an answer");
+            return entry;
+        }
         if entry != seen {
             notes.tell(format_args!("an answer came after {} ms", begun.elapsed().as_millis()));
             return entry;
