@@ -1,0 +1,1 @@
+//! Prompts without starship: bash, zsh and fish as the snippets set them up.
