@@ -1,11 +1,20 @@
-//! i3blocks' own protocol, without a bar: 1.4 as Debian has it.
+//! i3blocks' own protocol, without a bar: 1.4 as Debian has it, and 1.5 where `.ci/hosts` could get it.
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::i3blocks::I3blocks;
-use crate::support::hosts::{Stage, installed, quoted, until};
+use crate::support::hosts::{Stage, installed, program, quoted, until};
 use crate::support::{usage, usage_of};
 
 const SNIPPET: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
+
+/// The versions there are; without the first there is nothing to test.
+fn versions() -> Vec<&'static str> {
+    let newer = Some("i3blocks-1.5").filter(|name| program(name).is_some());
+    if newer.is_none() {
+        eprintln!("skipped: i3blocks 1.5 is not installed");
+    }
+    ["i3blocks"].into_iter().chain(newer).collect()
+}
 
 /// The snippet with arguments behind `codexline i3blocks`, run each second.
 fn with_arguments(arguments: &str) -> String {
@@ -26,13 +35,15 @@ fn the_number_is_in_the_block() {
     let mut config = SNIPPET.to_owned();
     config += "\n[urgent]\nmarkup=pango\ninterval=15\n";
     config += &format!("command=CODEX_HOME={} exec codexline i3blocks\n", quoted(exhausted.codex_home()));
-    let mut i3blocks = I3blocks::start(&scene.stage, &config);
-    let block = i3blocks.wait_for_text("codexline", LINE);
-    assert_eq!((&block["short_text"], &block["markup"]), (&"5h 42%".into(), &"pango".into()));
-    let block = i3blocks.wait_for_text("urgent", "100%");
-    let colour = block["color"].as_str().unwrap_or_default();
-    assert!(colour.starts_with('#') && colour.len() == 7, "{block}");
-    assert!(i3blocks.alive());
+    for version in versions() {
+        let mut i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        let block = i3blocks.wait_for_text("codexline", LINE);
+        assert_eq!((&block["short_text"], &block["markup"]), (&"5h 42%".into(), &"pango".into()));
+        let block = i3blocks.wait_for_text("urgent", "100%");
+        let colour = block["color"].as_str().unwrap_or_default();
+        assert!(colour.starts_with('#') && colour.len() == 7, "{block}");
+        assert!(i3blocks.alive());
+    }
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
 }
 
@@ -42,10 +53,13 @@ fn hostile_names_are_text() {
         return;
     }
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
-    let i3blocks = I3blocks::start(&scene.stage, &with_arguments("--format \"{plan} {windows}\""));
-    let block = i3blocks.wait_for_text("codexline", LINE);
-    let shown = block["full_text"].as_str().expect("text");
-    assert!(!shown.contains('<') && shown.contains("&lt;b&gt;&amp;amp;"), "{shown}");
+    for version in versions() {
+        let config = with_arguments("--format \"{plan} {windows}\"");
+        let i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        let block = i3blocks.wait_for_text("codexline", LINE);
+        let shown = block["full_text"].as_str().expect("text");
+        assert!(!shown.contains('<') && shown.contains("&lt;b&gt;&amp;amp;"), "{shown}");
+    }
     assert!(!scene.was_tricked());
 }
 
@@ -64,20 +78,22 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
     if !installed(&["i3blocks"]) {
         return;
     }
-    let (scene, gate) = Scene::hanging(Stage::new());
-    let config = format!("{}\n[clock]\ncommand=date +%s%N\ninterval=1\n", with_arguments(""));
-    let mut i3blocks = I3blocks::start(&scene.stage, &config);
-    scene.server.wait_for(crate::support::USAGE, 1);
-    let mut seen = std::collections::BTreeSet::new();
-    until("four ticks of the clock", || {
-        seen.extend(i3blocks.block("clock").map(|block| block["full_text"].to_string()));
-        (seen.len() >= 4).then_some(())
-    });
-    i3blocks.wait_for_text("codexline", "pending");
-    gate.open();
-    i3blocks.wait_for_text("codexline", LINE);
-    assert!(i3blocks.alive());
-    assert_eq!(scene.requests(), 1);
+    for version in versions() {
+        let (scene, gate) = Scene::hanging(Stage::new());
+        let config = format!("{}\n[clock]\ncommand=date +%s%N\ninterval=1\n", with_arguments(""));
+        let mut i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        scene.server.wait_for(crate::support::USAGE, 1);
+        let mut seen = std::collections::BTreeSet::new();
+        until("four ticks of the clock", || {
+            seen.extend(i3blocks.block("clock").map(|block| block["full_text"].to_string()));
+            (seen.len() >= 4).then_some(())
+        });
+        i3blocks.wait_for_text("codexline", "pending");
+        gate.open();
+        i3blocks.wait_for_text("codexline", LINE);
+        assert!(i3blocks.alive());
+        assert_eq!(scene.requests(), 1);
+    }
 }
 
 #[test]

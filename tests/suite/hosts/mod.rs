@@ -6,6 +6,7 @@
 
 mod i3bar;
 mod i3blocks;
+mod polybar;
 mod shells;
 mod starship;
 mod tmux;
@@ -99,4 +100,13 @@ fn second_home(scene: &Scene, answer: Value) -> (Home, Server) {
     scene.stage.hand_over(home.path());
     scene.fetch(&home);
     (home, server)
+}
+
+/// Whether codexline has this host yet.
+fn knows(host: &str) -> bool {
+    let known = Home::signed_out().run(&[host, "--offline"]).code == Some(0);
+    if !known {
+        eprintln!("skipped: codexline does not know {host} yet");
+    }
+    known
 }

@@ -90,3 +90,26 @@ fn a_hanging_network_does_not_hold_the_bar() {
     client.wait_for(LINE);
     assert_eq!(scene.requests(), 1);
 }
+
+#[test]
+fn the_plugin_replaces_its_word_and_takes_options() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan("it's 50% #S (y"));
+    let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/integrations/tmux/codexline.tmux");
+    let config = format!(
+        "set -g status-interval 1\nset -g status-right-length 150\nset -g status-left-length 50\n\
+         set -g status-left '#{{codexline}} L '\nset -g status-right 'A #{{codexline}} B #{{codexline}} C'\n\
+         set -g @codexline_format \"{{plan}} $ it's 100% %H (x \"\n\
+         set -g @codexline_color never\nset -g @codexline_offline 1\nrun-shell {}\n",
+        crate::support::hosts::quoted(plugin)
+    );
+    let tmux = Tmux::start(&scene.stage, &config);
+    let client = tmux.attach("client", 200, 5);
+    let line = "it's 50% #S (y $ it's 100% %H (x ";
+    client.wait_for(&format!("A {line} B {line} C"));
+    client.wait_for(&format!("{line} L"));
+    assert!(tmux.run(&["set", "-g", "@codexline_format", "{7d.used}"]).success);
+    client.wait_for("A 17% B 17% C");
+}

@@ -16,8 +16,13 @@ pub struct I3blocks {
 impl I3blocks {
     /// Starts it with that configuration.
     pub fn start(stage: &Stage, config: &str) -> Self {
+        Self::start_as(stage, "i3blocks", config)
+    }
+
+    /// As [`I3blocks::start`] under another program name: there are two versions.
+    pub fn start_as(stage: &Stage, program: &str, config: &str) -> Self {
         let config = stage.write("i3blocks.conf", config);
-        let mut command = stage.command("i3blocks");
+        let mut command = stage.command(program);
         command.arg("-c").arg(config).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = stage.start("i3blocks", &mut command);
         let input = process.child().stdin.take().expect("piped");
