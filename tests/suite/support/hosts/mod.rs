@@ -155,27 +155,31 @@ impl Stage {
 
     /// Writes a program for `/bin/sh` and answers its path.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
-        // Under another name first: a script that is still open for writing cannot be run.
         let draft = self.write(&format!("{name}.draft"), &format!("#!/bin/sh\n{text}\n"));
-        self.permit(&draft, 0o755);
-        let path = self.path(name);
-        std::fs::rename(draft, &path).expect("rename on the stage");
-        path
+        self.place(&draft, &self.path(name))
     }
 
-    /// Puts `codexline` on the stage's `PATH`: a copy, since the target directory may lie where nobody cannot read.
+    /// Puts a program on the stage's `PATH` under that name: a copy, since the target directory may lie where nobody
+    /// cannot read.
     pub fn install(&self, name: &str, program: &Path) -> PathBuf {
         let directory = self.path("bin");
         std::fs::create_dir_all(&directory).expect("directory on the stage");
         self.permit(&directory, 0o755);
         let path = directory.join(name);
-        if !self.as_nobody {
-            std::os::unix::fs::symlink(program, &path).expect("link on the stage");
-            return path;
+        if self.as_nobody {
+            return self.place(program, &path);
         }
-        std::fs::copy(program, &path).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        self.permit(&path, 0o755);
+        std::os::unix::fs::symlink(program, &path).expect("link on the stage");
         path
+    }
+
+    /// Copies a program, by another process: one that this process has open for writing, or a child that another thread
+    /// is just starting, cannot be run ("text file busy").
+    fn place(&self, from: &Path, to: &Path) -> PathBuf {
+        let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
+        assert!(status.is_ok_and(|status| status.success()), "install {} {}", from.display(), to.display());
+        self.permit(to, 0o755);
+        to.to_owned()
     }
 
     /// Gives a directory and all that is in it to the user that the stage's programs run as.
@@ -224,6 +228,8 @@ impl Stage {
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("LANG", "C.UTF-8")
+            // tmux runs commands with it; the account's own may be nologin.
+            .env("SHELL", "/bin/sh")
             .env("TZ", "UTC")
             .env(MARK, &self.mark)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
