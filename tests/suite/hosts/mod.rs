@@ -2,12 +2,14 @@
 //! server calls its plans is shown as text, and neither a signed-out account nor a network that hangs does a host any harm.
 //!
 //! Each test skips by name where its host is not installed; with `CODEXLINE_REQUIRE=hosts` it fails there instead.
-//! `.ci/hosts` installs them all. `CODEXLINE_PICTURES=DIRECTORY` keeps the pictures that the tests look at.
+//! `.ci/hosts` installs them all.
 
+mod gallery;
 mod i3bar;
 mod i3blocks;
 mod polybar;
 mod shells;
+mod snippets;
 mod starship;
 mod tmux;
 mod waybar;

@@ -2,7 +2,7 @@
 //! itself: the two must be alike to the pixel.
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
-use crate::support::hosts::picture::{Colour, Picture};
+use crate::support::hosts::picture::Colour;
 use crate::support::hosts::wayland::Sway;
 use crate::support::hosts::x11::Xvfb;
 use crate::support::hosts::{Stage, installed, quoted, throughout, until};
@@ -43,16 +43,15 @@ fn bar(position: &str, module: Value) -> Value {
 }
 
 /// Runs two bars, one with the module and one that is told what to show, until they are alike and drawn.
-fn shown_like(scene: &Scene, arguments: &str, text: &str, class: &str) -> Picture {
+fn shown_like(scene: &Scene, arguments: &str, text: &str, class: &str) {
     let sway = Sway::start(&scene.stage, WIDTH, 2 * BAR, "");
     let expected = shows(&scene.stage, text, class);
     let bars = json!([bar("top", module(arguments)), bar("bottom", expected)]);
     let _waybar = sway.waybar(&bars, &format!("{BASE_STYLE}{STYLE}"));
-    let picture = sway.wait_for("both bars to be alike", |picture| {
+    sway.wait_for("both bars to be alike", |picture| {
         let (top, bottom) = (picture.part(0, 0, WIDTH, BAR), picture.part(0, BAR, WIDTH, BAR));
         top == bottom && !top.is_blank()
     });
-    picture.part(0, 0, WIDTH, BAR)
 }
 
 #[test]
@@ -61,7 +60,7 @@ fn the_number_is_in_the_bar() {
         return;
     }
     let scene = Scene::warm(Stage::unprivileged(), usage());
-    shown_like(&scene, "", LINE, "ok").keep("waybar");
+    shown_like(&scene, "", LINE, "ok");
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
 }
 
@@ -132,7 +131,7 @@ fn the_tooltip_opens_whatever_the_server_sends() {
     let _waybar = sway.waybar(&bar("top", module("")), BASE_STYLE);
     sway.wait_for("the line", |picture| !picture.part(0, 0, WIDTH, BAR).is_blank());
     let pointed = std::cell::Cell::new(None::<Instant>);
-    let picture = sway.wait_for("the tooltip with its text", |picture| {
+    sway.wait_for("the tooltip with its text", |picture| {
         // It opens half a second after the pointer came to rest; a pointer that came too early is not noticed.
         if pointed.get().is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
             screen.point_at(20, 15);
@@ -140,7 +139,6 @@ fn the_tooltip_opens_whatever_the_server_sends() {
         }
         picture.count([0, 0x22, 0x44]) > 2000 && picture.count([0, 255, 0]) > 100
     });
-    picture.keep("waybar-tooltip");
     assert!(!scene.was_tricked());
 }
 

@@ -1,7 +1,7 @@
 //! Pictures of bars: counting and comparing pixels, and keeping them as PNG.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Red, green, blue.
@@ -53,16 +53,14 @@ impl Picture {
         self.pixels.iter().all(|pixel| *pixel == self.pixels[0])
     }
 
-    /// Keeps the picture as `NAME.png` in the directory that `CODEXLINE_PICTURES` names, if it names one. The READMEs'
-    /// pictures are made in this way.
-    pub fn keep(&self, name: &str) {
-        let Some(directory) = std::env::var_os("CODEXLINE_PICTURES") else {
-            return;
-        };
-        let path = PathBuf::from(directory).join(format!("{name}.png"));
+    /// Writes the picture as PNG, as small as it gets.
+    pub fn write(&self, path: &Path) {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).expect("a directory for the picture");
+        }
         let mut convert = Command::new("convert")
             .args(["ppm:-", "-strip", "-define", "png:compression-level=9"])
-            .arg(&path)
+            .arg(path)
             .stdin(Stdio::piped())
             .spawn()
             .expect("convert is installed");

@@ -37,8 +37,12 @@ impl<'stage> Tmux<'stage> {
 
     /// Attaches a client that knows UTF-8 and 24-bit colours.
     pub fn attach(&self, name: &str, columns: usize, rows: usize) -> Terminal<'stage> {
-        let client = format!("exec tmux -u -T RGB -S {} attach", quoted(&self.socket));
-        Terminal::open(self.stage, name, columns, rows, &client)
+        Terminal::open(self.stage, name, columns, rows, &self.attach_command())
+    }
+
+    /// What such a client is started with, for `/bin/sh`.
+    pub fn attach_command(&self) -> String {
+        format!("exec tmux -u -T RGB -S {} attach", quoted(&self.socket))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Picture, Running, Stage, until};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// An X server.
@@ -48,6 +49,37 @@ impl<'stage> Xvfb<'stage> {
         wait_for(what, || self.picture(), condition)
     }
 
+    /// Opens a terminal at the top left that runs `command` (for `/bin/sh`).
+    pub fn terminal(&self, columns: usize, rows: usize, command: &str) -> Running {
+        let mut xterm = self.command("xterm");
+        xterm
+            .args(["-fa", "DejaVu Sans Mono", "-fs", "11", "-bg", "#1c1c1c", "-fg", "#dddddd"])
+            .args(["-b", "6", "-bw", "0", "+sb", "-geometry"])
+            .arg(format!("{columns}x{rows}+0+0"))
+            .args(["-e", "/bin/sh", "-c", command]);
+        self.stage.start("xterm", &mut xterm)
+    }
+
+    /// How wide and high the terminal's window is.
+    pub fn terminal_size(&self) -> (usize, usize) {
+        let mut command = self.command("xdotool");
+        command.args([
+            "search",
+            "--sync",
+            "--onlyvisible",
+            "--class",
+            "xterm",
+            "getwindowgeometry",
+            "--shell",
+        ]);
+        let ran = self.stage.run(&mut command);
+        let value = |key: &str| {
+            let line = ran.stdout.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{ran:?}"))
+        };
+        (value("WIDTH="), value("HEIGHT="))
+    }
+
     /// Moves the pointer there, by way of a neighbouring point: some toolkits want to see it move.
     pub fn point_at(&self, x: usize, y: usize) {
         let mut command = self.command("xdotool");
@@ -65,7 +97,8 @@ impl<'stage> Xvfb<'stage> {
     }
 }
 
-/// Takes pictures until one is as `condition` wants it. Without luck the last one is kept (see [`Picture::keep`]).
+/// Takes pictures until one is as `condition` wants it. Without luck the last one is written to cargo's directory for what
+/// tests leave behind.
 pub fn wait_for(what: &str, take: impl Fn() -> Picture, condition: impl Fn(&Picture) -> bool) -> Picture {
     let mut last = None;
     let wait = std::panic::AssertUnwindSafe(|| {
@@ -77,8 +110,10 @@ pub fn wait_for(what: &str, take: impl Fn() -> Picture, condition: impl Fn(&Pict
     });
     std::panic::catch_unwind(wait).unwrap_or_else(|panic| {
         if let Some(last) = last {
-            eprintln!("the screen shows {last:?}");
-            last.keep("failed");
+            let name = std::thread::current().name().unwrap_or("test").replace("::", "-");
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
+            last.write(&path);
+            eprintln!("the screen showed {last:?}: {}", path.display());
         }
         std::panic::resume_unwind(panic)
     })
