@@ -4,6 +4,8 @@
 
 mod fetch;
 mod herd;
+#[cfg(target_os = "linux")]
+mod hosts;
 mod input;
 mod line;
 mod properties;

@@ -6,6 +6,8 @@
 #![allow(dead_code)]
 
 pub mod home;
+#[cfg(target_os = "linux")]
+pub mod hosts;
 pub mod server;
 
 use std::path::PathBuf;

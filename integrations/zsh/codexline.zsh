@@ -1,0 +1,3 @@
+# codexline in zsh: add this to ~/.zshrc, after anything else that sets RPROMPT.
+setopt PROMPT_SUBST
+RPROMPT='$(codexline zsh)'

@@ -1,0 +1,195 @@
+//! The READMEs' pictures, taken in the real hosts: `CODEXLINE_PICTURES=integrations cargo test gallery` writes one for each,
+//! `integrations/HOST/picture.png`. Without the variable nothing is done.
+
+use super::{Scene, knows};
+use crate::support::hosts::picture::{Colour, Picture};
+use crate::support::hosts::terminal::shell;
+use crate::support::hosts::tmux::Tmux;
+use crate::support::hosts::wayland::Sway;
+use crate::support::hosts::x11::Xvfb;
+use crate::support::hosts::{Stage, installed, quoted};
+use crate::support::usage_of;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const STARSHIP: &str = include_str!("../../../integrations/starship/starship.toml");
+const TMUX: &str = include_str!("../../../integrations/tmux/tmux.conf");
+const ZSH: &str = include_str!("../../../integrations/zsh/codexline.zsh");
+const FISH: &str = include_str!("../../../integrations/fish/codexline.fish");
+const WAYBAR: &str = include_str!("../../../integrations/waybar/config.jsonc");
+const WAYBAR_STYLE: &str = include_str!("../../../integrations/waybar/style.css");
+const I3BLOCKS: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
+const POLYBAR: &str = include_str!("../../../integrations/polybar/config.ini");
+
+/// Small enough for a README on a telephone.
+const WIDTH: usize = 620;
+const MOST_BYTES: u64 = 60_000;
+
+/// A warning and an easy week: two colours where the host has them.
+fn scene(stage: Stage) -> Scene {
+    Scene::warm(stage, usage_of(78, 17))
+}
+
+/// Where pictures are wanted, if everything for them is there.
+fn wanted(hosts: &[&str], programs: &[&str]) -> Option<PathBuf> {
+    let directory = std::env::var_os("CODEXLINE_PICTURES")?;
+    let possible = installed(programs) && hosts.iter().all(|host| knows(host));
+    possible.then(|| PathBuf::from(directory))
+}
+
+/// Writes `HOST/picture.png`.
+fn keep(directory: &std::path::Path, host: &str, picture: &Picture) {
+    let path = directory.join(host).join("picture.png");
+    picture.write(&path);
+    let size = std::fs::metadata(&path).expect("it was just written").len();
+    assert!(size < MOST_BYTES, "{}: {size} bytes", path.display());
+}
+
+/// The first picture that has been the same for a while and is not blank: all that had to be drawn is drawn.
+fn at_rest(take: impl Fn() -> Picture) -> Picture {
+    let mut since = Instant::now();
+    let mut last = take();
+    crate::support::hosts::until("a picture at rest", || {
+        let next = take();
+        if next != last || next.is_blank() {
+            since = Instant::now();
+            last = next;
+        }
+        (since.elapsed() > Duration::from_millis(1200)).then(|| last.clone())
+    })
+}
+
+/// What `command` shows in a terminal of that size.
+fn in_terminal(stage: &Stage, columns: usize, rows: usize, command: &str) -> Picture {
+    let screen = Xvfb::start(stage, 1200, 300);
+    let _terminal = screen.terminal(columns, rows, command);
+    let (width, height) = screen.terminal_size();
+    at_rest(|| screen.picture().part(0, 0, width, height))
+}
+
+#[test]
+fn prompts() {
+    let programs = ["xterm", "Xvfb", "import", "xdotool", "starship", "zsh", "fish"];
+    let Some(directory) = wanted(&["starship"], &programs) else {
+        return;
+    };
+    let mut scene = scene(Stage::new());
+    let config = format!(
+        "format = \"[~/project](bold cyan) on [main](bold purple) ${{custom.codexline}}\\n$character\"\n\
+         add_newline = false\n{STARSHIP}"
+    );
+    scene.stage.set("STARSHIP_CONFIG", scene.stage.write("starship.toml", &config));
+    let start = shell(&scene.stage, "bash", "eval \"$(starship init bash)\"\n");
+    keep(&directory, "starship", &in_terminal(&scene.stage, 66, 2, &start));
+    let left = "PROMPT='%F{cyan}~/project%f %# '\n";
+    for (host, setup) in [
+        ("zsh", format!("{left}{ZSH}")),
+        (
+            "fish",
+            format!(
+                "function fish_prompt; set_color cyan; echo -n '~/project'; set_color normal; echo -n '> '; end\n{FISH}"
+            ),
+        ),
+    ] {
+        if knows(host) {
+            let start = shell(&scene.stage, host, &setup);
+            keep(&directory, host, &in_terminal(&scene.stage, 66, 1, &start));
+        }
+    }
+}
+
+#[test]
+fn tmux() {
+    let Some(directory) = wanted(&["tmux"], &["xterm", "Xvfb", "import", "xdotool", "tmux"]) else {
+        return;
+    };
+    let scene = scene(Stage::new());
+    let looks = "set -g status-style 'bg=#303030,fg=#dddddd'\nset -g status-left ' work '\n";
+    let tmux = Tmux::start(&scene.stage, &format!("{TMUX}\n{looks}"));
+    keep(&directory, "tmux", &in_terminal(&scene.stage, 66, 2, &tmux.attach_command()));
+}
+
+#[test]
+fn waybar_with_its_tooltip() {
+    let programs = ["waybar", "sway", "grim", "Xvfb", "xdotool", "import"];
+    let Some(directory) = wanted(&["waybar"], &programs) else {
+        return;
+    };
+    const HEIGHT: usize = 200;
+    const PANEL: Colour = [0x24, 0x24, 0x30];
+    let scene = scene(Stage::unprivileged());
+    let screen = Xvfb::start(&scene.stage, WIDTH, HEIGHT);
+    let sway = Sway::in_window(&screen, &scene.stage, WIDTH, HEIGHT, "");
+    let lines = WAYBAR.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let module = lines.collect::<Vec<_>>().join("\n");
+    let config = format!(
+        "{{ \"height\": 28, \"modules-left\": [\"custom/codexline\"], \"modules-right\": [\"custom/clock\"], \
+         \"custom/clock\": {{ \"exec\": \"echo 14:53\" }}, {module} }}"
+    );
+    let style = format!(
+        "* {{ font: 14px 'DejaVu Sans Mono'; border: none; border-radius: 0; min-height: 0; }}
+         window {{ background: #16161e; color: #ffffff; }} #custom-clock {{ padding: 0 8px; }}
+         tooltip {{ background: rgb({},{},{}); }} tooltip label {{ color: #ffffff; }}\n{WAYBAR_STYLE}",
+        PANEL[0], PANEL[1], PANEL[2]
+    );
+    let config = serde_json::from_str(&config).expect("the snippet is JSON");
+    let _waybar = sway.waybar(&config, &style);
+    sway.wait_for("the line", |picture| !picture.part(0, 0, WIDTH, 28).is_blank());
+    let pointed = std::cell::Cell::new(None::<Instant>);
+    sway.wait_for("the tooltip", |picture| {
+        if pointed.get().is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
+            screen.point_at(40, 15);
+            pointed.set(Some(Instant::now()));
+        }
+        picture.count(PANEL) > 2000
+    });
+    keep(&directory, "waybar", &at_rest(|| sway.picture()));
+}
+
+/// A bar's configuration for i3 and sway, with a clock beside codexline.
+fn bar(stage: &Stage) -> String {
+    let blocks =
+        stage.write("blocks.conf", &format!("{I3BLOCKS}\n[clock]\ncommand=echo 14:53\ninterval=60\n"));
+    format!(
+        "bar {{\n position top\n font pango:DejaVu Sans Mono 10\n status_command i3blocks -c {}\n}}\n",
+        quoted(blocks)
+    )
+}
+
+/// The rows of a bar at the top, down to where the screen's own colour begins.
+fn bar_alone(picture: &Picture, height: usize) -> Picture {
+    picture.part(0, 0, picture.width, height)
+}
+
+#[test]
+fn i3bar_and_swaybar() {
+    let programs = ["i3", "i3bar", "i3blocks", "Xvfb", "import", "sway", "swaybar", "grim"];
+    let Some(directory) = wanted(&["i3blocks"], &programs) else {
+        return;
+    };
+    let first = scene(Stage::new());
+    let screen = Xvfb::start(&first.stage, WIDTH, 60);
+    let config = first.stage.write("i3.conf", &format!("# i3 config file (v4)\n{}", bar(&first.stage)));
+    let _i3 = first.stage.start("i3", screen.command("i3").arg("-c").arg(config));
+    keep(&directory, "i3blocks", &bar_alone(&at_rest(|| screen.picture()), 24));
+    let second = scene(Stage::unprivileged());
+    let sway = Sway::start(&second.stage, WIDTH, 60, &bar(&second.stage));
+    keep(&directory, "swaybar", &bar_alone(&at_rest(|| sway.picture()), 24));
+}
+
+#[test]
+fn polybar() {
+    let Some(directory) = wanted(&["polybar"], &["polybar", "Xvfb", "import"]) else {
+        return;
+    };
+    let scene = scene(Stage::new());
+    let config = format!(
+        "[bar/main]\nwidth = 100%\nheight = 26\nfont-0 = DejaVu Sans Mono:size=10;2\nbackground = #16161e\n\
+         foreground = #ffffff\npadding = 1\nmodules-left = codexline\nmodules-right = clock\n{POLYBAR}\n\
+         [module/clock]\ntype = custom/script\nexec = echo 14:53\ninterval = 60\n"
+    );
+    let config = scene.stage.write("polybar.ini", &config);
+    let screen = Xvfb::start(&scene.stage, WIDTH, 26);
+    let _polybar = scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
+    keep(&directory, "polybar", &at_rest(|| screen.picture()));
+}

@@ -1,0 +1,119 @@
+//! i3blocks' own protocol, without a bar: 1.4 as Debian has it, and 1.5 where `.ci/hosts` could get it.
+
+use super::{HOSTILE, LINE, Scene, plan, second_home};
+use crate::support::hosts::i3blocks::I3blocks;
+use crate::support::hosts::{Stage, installed, program, quoted, until};
+use crate::support::{usage, usage_of};
+
+const SNIPPET: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
+
+/// The versions there are; without the first there is nothing to test.
+fn versions() -> Vec<&'static str> {
+    let newer = Some("i3blocks-1.5").filter(|name| program(name).is_some());
+    if newer.is_none() {
+        eprintln!("skipped: i3blocks 1.5 is not installed");
+    }
+    ["i3blocks"].into_iter().chain(newer).collect()
+}
+
+/// The snippet with arguments behind `codexline i3blocks`, run each second.
+fn with_arguments(arguments: &str) -> String {
+    let changed = SNIPPET
+        .replace("codexline i3blocks", &format!("codexline i3blocks {arguments}"))
+        .replace("interval=15", "interval=1");
+    assert!(changed.contains(arguments) && changed.contains("interval=1\n"), "the snippet has another form");
+    changed
+}
+
+#[test]
+fn the_number_is_in_the_block() {
+    if !installed(&["i3blocks"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), usage());
+    let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
+    let mut config = SNIPPET.to_owned();
+    config += "\n[urgent]\nmarkup=pango\ninterval=15\n";
+    config += &format!("command=CODEX_HOME={} exec codexline i3blocks\n", quoted(exhausted.codex_home()));
+    for version in versions() {
+        let mut i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        let block = i3blocks.wait_for_text("codexline", LINE);
+        assert_eq!((&block["short_text"], &block["markup"]), (&"5h 42%".into(), &"pango".into()));
+        let block = i3blocks.wait_for_text("urgent", "100%");
+        let colour = block["color"].as_str().unwrap_or_default();
+        assert!(colour.starts_with('#') && colour.len() == 7, "{block}");
+        assert!(i3blocks.alive());
+    }
+    assert_eq!(scene.requests(), 1, "the numbers were fresh");
+}
+
+#[test]
+fn hostile_names_are_text() {
+    if !installed(&["i3blocks"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan(HOSTILE));
+    for version in versions() {
+        let config = with_arguments("--format \"{plan} {windows}\"");
+        let i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        let block = i3blocks.wait_for_text("codexline", LINE);
+        let shown = block["full_text"].as_str().expect("text");
+        assert!(!shown.contains('<') && shown.contains("&lt;b&gt;&amp;amp;"), "{shown}");
+    }
+    assert!(!scene.was_tricked());
+}
+
+#[test]
+fn signed_out_is_a_word() {
+    if !installed(&["i3blocks"]) {
+        return;
+    }
+    let scene = Scene::signed_out(Stage::new());
+    let i3blocks = I3blocks::start(&scene.stage, &with_arguments(""));
+    i3blocks.wait_for_text("codexline", "signed-out");
+}
+
+#[test]
+fn a_hanging_network_does_not_hold_the_other_blocks() {
+    if !installed(&["i3blocks"]) {
+        return;
+    }
+    for version in versions() {
+        let (scene, gate) = Scene::hanging(Stage::new());
+        let config = format!("{}\n[clock]\ncommand=date +%s%N\ninterval=1\n", with_arguments(""));
+        let mut i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        scene.server.wait_for(crate::support::USAGE, 1);
+        let mut seen = std::collections::BTreeSet::new();
+        until("four ticks of the clock", || {
+            seen.extend(i3blocks.block("clock").map(|block| block["full_text"].to_string()));
+            (seen.len() >= 4).then_some(())
+        });
+        i3blocks.wait_for_text("codexline", "pending");
+        gate.open();
+        i3blocks.wait_for_text("codexline", LINE);
+        assert!(i3blocks.alive());
+        assert_eq!(scene.requests(), 1);
+    }
+}
+
+#[test]
+fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
+    if !installed(&["i3blocks"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), usage());
+    let mut i3blocks = I3blocks::start(&scene.stage, SNIPPET);
+    i3blocks.wait_for_text("codexline", LINE);
+    let answer = usage_of(100, 17);
+    scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
+    scene.fetch(&scene.home);
+    i3blocks.signal(10);
+    i3blocks.wait_for_text("codexline", "100%");
+    for button in [2, 4, 5] {
+        let repaints = i3blocks.repaints();
+        i3blocks.click("codexline", button);
+        until("the block to be drawn again", || (i3blocks.repaints() > repaints).then_some(()));
+        i3blocks.wait_for_text("codexline", "100%");
+    }
+    assert!(i3blocks.alive());
+}

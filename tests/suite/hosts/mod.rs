@@ -1,0 +1,114 @@
+//! codexline in the real hosts, with the snippets of `integrations/` as they stand: the number is there, whatever the
+//! server calls its plans is shown as text, and neither a signed-out account nor a network that hangs does a host any harm.
+//!
+//! Each test skips by name where its host is not installed; with `CODEXLINE_REQUIRE=hosts` it fails there instead.
+//! `.ci/hosts` installs them all.
+
+mod gallery;
+mod i3bar;
+mod i3blocks;
+mod polybar;
+mod shells;
+mod snippets;
+mod starship;
+mod tmux;
+mod waybar;
+
+use crate::support::home::Home;
+use crate::support::hosts::Stage;
+use crate::support::server::{Answer, Gate, Server};
+use crate::support::{USAGE, usage};
+use serde_json::Value;
+use std::path::Path;
+
+/// The usual answer as the hosts show it.
+const LINE: &str = "5h 42% 1h03m · 7d 17% 5d8h";
+
+/// A name from the server that means something to every host: tmux's formats and jobs, Pango's markup, polybar's tags,
+/// prompts of zsh and bash. Not longer than codexline lets a name be. Whatever it names as a file must not come to be.
+const HOSTILE: &str = "#(touch x)#[fg=red #S <b>&amp;'\"%{F#f} $(id>x)";
+
+/// A stage with codexline on its `PATH` and a Codex home for it. The fields drop in this order: first what runs.
+struct Scene {
+    stage: Stage,
+    home: Home,
+    server: Server,
+}
+
+impl Scene {
+    /// Signed in; the server has answered already, so that the numbers are there at once.
+    fn warm(stage: Stage, usage: Value) -> Self {
+        let server = Server::usage(usage);
+        let scene = Self::set_up(stage, Home::new(&server), server);
+        scene.fetch(&scene.home);
+        scene
+    }
+
+    /// Signed in; the server accepts each request and then says nothing until the gate is opened.
+    fn hanging(stage: Stage) -> (Self, Gate) {
+        let gate = Gate::closed();
+        let held = gate.clone();
+        let server = Server::start(move |_| Answer::json(200, &usage()).behind(&held));
+        let home = Home::new(&server);
+        (Self::set_up(stage, home, server), gate)
+    }
+
+    /// There is no login.
+    fn signed_out(stage: Stage) -> Self {
+        Self::set_up(stage, Home::signed_out(), Server::usage(usage()))
+    }
+
+    fn set_up(mut stage: Stage, home: Home, server: Server) -> Self {
+        stage.install("codexline", Path::new(env!("CARGO_BIN_EXE_codexline")));
+        stage.set("CODEX_HOME", home.codex_home());
+        stage.set("XDG_CACHE_HOME", home.path().join("cache"));
+        stage.set("CODEX_REFRESH_TOKEN_URL_OVERRIDE", server.url("/oauth/token"));
+        stage.hand_over(home.path());
+        Self { stage, home, server }
+    }
+
+    /// `codexline fetch`, as the user that the host runs as: the login must not change hands after it.
+    fn fetch(&self, home: &Home) {
+        let mut command = self.stage.command("codexline");
+        let ran = self.stage.run(command.arg("fetch").env("CODEX_HOME", home.codex_home()));
+        assert!(ran.success, "{ran:?}");
+    }
+
+    /// Requests for usage so far.
+    fn requests(&self) -> usize {
+        self.server.count(USAGE)
+    }
+
+    /// Whether text was run as a command: it would have made a file called `x` where the host runs its commands.
+    fn was_tricked(&self) -> bool {
+        let directories =
+            [self.stage.path("x"), self.home.path().join("x"), Path::new("/x").into(), "x".into()];
+        directories.iter().any(|path| path.exists())
+    }
+}
+
+/// The usual answer of a plan with that name.
+fn plan(name: &str) -> Value {
+    let mut answer = usage();
+    answer["plan_type"] = name.into();
+    answer
+}
+
+/// A second home with other numbers, for pictures of several severities: `CODEX_HOME` tells which is meant, the cache is
+/// the same.
+fn second_home(scene: &Scene, answer: Value) -> (Home, Server) {
+    let server = Server::usage(answer);
+    let home = Home::new(&server);
+    scene.stage.hand_over(home.path());
+    scene.fetch(&home);
+    (home, server)
+}
+
+/// Whether codexline has this host yet.
+fn knows(host: &str) -> bool {
+    let known = Home::signed_out().run(&[host, "--offline"]).code == Some(0);
+    if !known {
+        eprintln!("skipped: codexline does not know {host} yet");
+    }
+    known
+}

@@ -1,0 +1,77 @@
+//! polybar, looked at as a picture; a second bar shows what must be there, from text that the test made by itself.
+
+use super::{HOSTILE, LINE, Scene, knows, plan, second_home};
+use crate::support::hosts::x11::Xvfb;
+use crate::support::hosts::{Stage, installed, quoted};
+use crate::support::usage_of;
+
+const SNIPPET: &str = include_str!("../../../integrations/polybar/config.ini");
+
+const WIDTH: usize = 1000;
+const BAR: usize = 24;
+
+#[test]
+fn the_number_is_in_the_bar_and_names_are_text() {
+    if !installed(&["polybar", "Xvfb", "import"]) || !knows("polybar") {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan(HOSTILE));
+    let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
+    let snippet =
+        SNIPPET.replace("codexline polybar", "codexline polybar --color never --format \"{plan} {windows}\"");
+    assert_ne!(snippet, SNIPPET, "the snippet has another form");
+    // Braces that polybar would take for a tag come from a file as they are: `%{` broken up in the way of its manual.
+    let expected = format!("{HOSTILE} {LINE}").replace("%{", "%%{F-}{");
+    let expected = quoted(scene.stage.write("expected", &format!("{expected}\n")));
+    let bar = |name: &str, bottom: bool, modules: &str| {
+        format!(
+            "[bar/{name}]\nwidth = 100%\nheight = {BAR}\nbottom = {bottom}\nfont-0 = DejaVu Sans Mono:size=10;2\n\
+             background = #101010\nforeground = #ffffff\nmodules-left = {modules}\n"
+        )
+    };
+    let config = format!(
+        "{}{}{snippet}\n[module/expected]\ntype = custom/script\nexec = cat {expected}\ninterval = 15\n\
+         [module/exhausted]\ntype = custom/script\nexec = CODEX_HOME={} codexline polybar\ninterval = 15\n",
+        bar("top", false, "codexline exhausted"),
+        bar("bottom", true, "expected exhausted"),
+        quoted(exhausted.codex_home()),
+    );
+    let config = scene.stage.write("polybar.ini", &config);
+    let screen = Xvfb::start(&scene.stage, WIDTH, 2 * BAR);
+    let start =
+        |name: &str| scene.stage.start(name, screen.command("polybar").arg("-c").arg(&config).arg(name));
+    let _bars = [start("top"), start("bottom")];
+    screen.wait_for("both bars to be alike", |picture| {
+        let (top, bottom) = (picture.part(0, 0, WIDTH, BAR), picture.part(0, BAR, WIDTH, BAR));
+        top == bottom && top.count([255, 255, 255]) > 40 && top.count([0xff, 0x5f, 0x5f]) > 8
+    });
+    assert!(!scene.was_tricked());
+}
+
+#[test]
+fn a_hanging_network_does_not_hold_the_other_modules() {
+    if !installed(&["polybar", "Xvfb", "import"]) || !knows("polybar") {
+        return;
+    }
+    let (scene, gate) = Scene::hanging(Stage::new());
+    let ticks = scene.stage.path("ticks");
+    let snippet = SNIPPET.replace("interval = 15", "interval = 1");
+    let config = format!(
+        "[bar/main]\nwidth = 100%\nheight = {BAR}\nfont-0 = DejaVu Sans Mono:size=10;2\nbackground = #101010\n\
+         foreground = #ffffff\nmodules-left = codexline\nmodules-right = tick\n{snippet}\n\
+         [module/tick]\ntype = custom/script\nexec = echo tick >> {0}; echo tick\ninterval = 1\n",
+        quoted(&ticks)
+    );
+    let config = scene.stage.write("polybar.ini", &config);
+    let screen = Xvfb::start(&scene.stage, WIDTH, BAR);
+    let _polybar = scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
+    scene.server.wait_for(crate::support::USAGE, 1);
+    let count = || std::fs::read_to_string(&ticks).unwrap_or_default().lines().count();
+    let before = count();
+    crate::support::hosts::until("three more ticks", || (count() >= before + 3).then_some(()));
+    screen.wait_for("a word meanwhile", |picture| !picture.part(0, 0, WIDTH / 2, BAR).is_blank());
+    let pending = screen.picture().part(0, 0, WIDTH / 2, BAR);
+    gate.open();
+    screen.wait_for("the number", |picture| picture.part(0, 0, WIDTH / 2, BAR) != pending);
+    assert_eq!(scene.requests(), 1);
+}

@@ -1,0 +1,64 @@
+//! Prompts without starship: zsh and fish as the snippets set them up.
+
+use super::{HOSTILE, LINE, Scene, knows, plan};
+use crate::support::hosts::terminal::{Terminal, shell};
+use crate::support::hosts::{Stage, installed};
+use std::time::{Duration, Instant};
+
+const SNIPPETS: [(&str, &str); 2] = [
+    ("zsh", include_str!("../../../integrations/zsh/codexline.zsh")),
+    ("fish", include_str!("../../../integrations/fish/codexline.fish")),
+];
+
+/// A short prompt on the left, the snippet, and arguments behind its `codexline NAME`.
+fn setup(name: &str, snippet: &str, arguments: &str) -> String {
+    let left = match name {
+        "fish" => "function fish_prompt; echo -n 'ready> '; end\n",
+        _ => "PROMPT='ready> '\n",
+    };
+    let word = format!("codexline {name}");
+    assert!(snippet.contains(&word), "the snippet has another form");
+    format!("{left}{}", snippet.replace(&word, &format!("{word} {arguments}")))
+}
+
+#[test]
+fn the_number_is_in_the_prompt_and_names_are_text() {
+    if !installed(&["tmux", "zsh", "fish"]) || !knows("zsh") || !knows("fish") {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan(HOSTILE));
+    for (name, snippet) in SNIPPETS {
+        let setup = setup(name, snippet, "--format \"{plan} {windows}\"");
+        let terminal = Terminal::open(&scene.stage, name, 120, 8, &shell(&scene.stage, name, &setup));
+        terminal.wait_for(&format!("{HOSTILE} {LINE}"));
+        // The shell must know how wide the line is: what is typed stands behind the prompt.
+        terminal.enter("echo a''b");
+        let shown = terminal.wait_for("\nab");
+        assert!(shown.contains("ready> echo a''b"), "{name}:\n{shown}");
+        assert!(terminal.coloured().contains("\x1b[32m5h 42%"), "{name}: {:?}", terminal.coloured());
+    }
+    assert!(!scene.was_tricked());
+}
+
+#[test]
+fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
+    if !installed(&["tmux", "zsh", "fish"]) || !knows("zsh") || !knows("fish") {
+        return;
+    }
+    let (hanging, _gate) = Scene::hanging(Stage::new());
+    for (scene, word) in [(&Scene::signed_out(Stage::new()), "signed-out"), (&hanging, "pending")] {
+        for (name, snippet) in SNIPPETS {
+            let setup = setup(name, snippet, "");
+            let terminal = Terminal::open(&scene.stage, name, 80, 24, &shell(&scene.stage, name, &setup));
+            terminal.wait_for("ready>");
+            let start = Instant::now();
+            for count in 1..=4 {
+                terminal.enter(&format!("echo {count}''0"));
+                terminal.wait_for(&format!("\n{count}0"));
+            }
+            // Four prompts, each with two calls of tmux to type and to look.
+            assert!(start.elapsed() < Duration::from_secs(5), "{name}: {:?}", start.elapsed());
+            terminal.wait_for(word);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! starship's custom module, alone and in the prompts of the shells that it draws for.
+
+use super::{HOSTILE, LINE, Scene, plan};
+use crate::support::hosts::terminal::{Terminal, shell};
+use crate::support::hosts::{Stage, installed, is_root, starship, until};
+use crate::support::usage;
+use std::time::Duration;
+
+const SNIPPET: &str = include_str!("../../../integrations/starship/starship.toml");
+
+const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
+
+/// A prompt of the module alone, with marks around it.
+fn config(snippet: &str) -> String {
+    // On a busy machine starship can take longer than its 30 ms for looking around, and then says so.
+    format!("scan_timeout = 2000\nadd_newline = false\nformat = '<${{custom.codexline}}>'\n{snippet}")
+}
+
+/// The snippet with arguments, in the place where its README says that they go.
+fn with_arguments(arguments: &[&str]) -> String {
+    let mut words = vec!["codexline"];
+    words.extend(arguments);
+    let changed = SNIPPET.replace("shell = [\"codexline\"]", &format!("shell = {words:?}"));
+    assert_ne!(changed, SNIPPET, "the snippet has another form");
+    changed
+}
+
+/// What each shell needs to be drawn for, in its own language.
+fn start(shell: &str) -> String {
+    match shell {
+        "fish" => "starship init fish | source".into(),
+        other => format!("eval \"$(starship init {other})\""),
+    }
+}
+
+#[test]
+fn the_number_is_in_the_prompt() {
+    if !installed(&["starship"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), usage());
+    for (shell, percent, open, close) in
+        [("bash", "%", "\\[", "\\]"), ("zsh", "%%", "%{", "%}"), ("fish", "%", "", "")]
+    {
+        let ran = starship::prompt(&scene.stage, shell, &config(SNIPPET));
+        let green = |text: &str| format!("{open}\x1b[32m{close}{text}{open}\x1b[0m{close}");
+        let (first, second) =
+            (green(&format!("5h 42{percent} 1h03m")), green(&format!("7d 17{percent} 5d8h")));
+        let prompt = ran.stdout.trim_start_matches("\x1b[J");
+        assert_eq!(prompt, format!("<{first} · {second} >"), "{shell}");
+        assert_eq!(ran.stderr, "", "{shell}");
+    }
+    assert_eq!(scene.requests(), 1, "the numbers were fresh");
+}
+
+#[test]
+fn every_shell_draws_it() {
+    if !installed(&["starship", "tmux", "bash", "zsh", "fish"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan(HOSTILE));
+    let mut stage = scene.stage;
+    let config = config(&with_arguments(&["--format", "{plan} {windows}"]));
+    stage.set("STARSHIP_CONFIG", stage.write("starship.toml", &config));
+    for name in SHELLS {
+        let terminal = Terminal::open(&stage, name, 120, 8, &shell(&stage, name, &start(name)));
+        let shown = terminal.wait_for(LINE);
+        // starship writes `\$` for bash, which shows that as root's `#` to root.
+        let as_root = name == "bash" && is_root();
+        let plan = if as_root { HOSTILE.replace('$', "#") } else { HOSTILE.into() };
+        assert!(shown.contains(&format!("<{plan} {LINE} >")), "{name}:\n{shown}");
+        assert!(terminal.coloured().contains("\x1b[32m5h 42%"), "{name}: {:?}", terminal.coloured());
+    }
+    assert!(!stage.path("x").exists());
+}
+
+#[test]
+fn signed_out_is_a_word() {
+    if !installed(&["starship"]) {
+        return;
+    }
+    let scene = Scene::signed_out(Stage::new());
+    // The first prompt may come before the worker has found out.
+    until("the word", || {
+        let ran = starship::prompt(&scene.stage, "fish", &config(SNIPPET));
+        assert_eq!(ran.stderr, "");
+        ran.stdout.contains("signed-out").then_some(())
+    });
+    assert_eq!(scene.requests(), 0);
+}
+
+#[test]
+fn a_hanging_network_does_not_hold_the_prompt() {
+    if !installed(&["starship"]) {
+        return;
+    }
+    let (scene, gate) = Scene::hanging(Stage::new());
+    for _ in 0..3 {
+        let ran = starship::prompt(&scene.stage, "fish", &config(SNIPPET));
+        // After 500 ms starship would have killed it and warned here; then it would have waited for all that holds its pipe.
+        assert_eq!(ran.stderr, "");
+        assert!(ran.stdout.contains("pending"), "{ran:?}");
+        assert!(ran.elapsed < Duration::from_secs(2), "{ran:?}");
+    }
+    scene.server.wait_for(crate::support::USAGE, 1);
+    gate.open();
+    until("the number", || {
+        starship::prompt(&scene.stage, "fish", &config(SNIPPET)).stdout.contains("42%").then_some(())
+    });
+    assert_eq!(scene.requests(), 1);
+}

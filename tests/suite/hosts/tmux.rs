@@ -1,0 +1,115 @@
+//! tmux's status line, seen by clients.
+
+use super::{HOSTILE, LINE, Scene, plan};
+use crate::support::hosts::tmux::Tmux;
+use crate::support::hosts::{Stage, installed, throughout};
+use crate::support::usage;
+use std::time::Duration;
+
+const SNIPPET: &str = include_str!("../../../integrations/tmux/tmux.conf");
+
+/// The snippet, with a bar that is drawn each second.
+fn config(snippet: &str) -> String {
+    format!("set -g status-interval 1\nset -g status-left 'LEFT '\n{snippet}")
+}
+
+/// The snippet with arguments behind `codexline tmux`, and `END` in place of the clock.
+fn with_arguments(arguments: &str) -> String {
+    let changed = SNIPPET
+        .replace("codexline tmux", &format!("codexline tmux {arguments}"))
+        .replace("| %H:%M", "END #(date +%%s)");
+    assert!(changed.contains(arguments) && changed.contains("END"), "the snippet has another form");
+    changed
+}
+
+#[test]
+fn the_number_is_in_the_bar_of_every_client() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), usage());
+    let tmux = Tmux::start(&scene.stage, &config(SNIPPET));
+    let one = tmux.attach("one", 120, 5);
+    let two = tmux.attach("two", 80, 5);
+    for client in [&one, &two] {
+        let shown = client.wait_for(LINE);
+        assert!(shown.trim_end().ends_with(|last: char| last.is_ascii_digit()), "no clock behind:\n{shown}");
+    }
+    assert!(one.coloured().contains("\x1b[32m"), "{:?}", one.coloured());
+    assert_eq!(scene.requests(), 1, "the numbers were fresh");
+}
+
+#[test]
+fn hostile_names_are_text() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan(HOSTILE));
+    let snippet = with_arguments("--format \"{plan} {windows}\"").replace("80", "150");
+    let tmux = Tmux::start(&scene.stage, &config(&snippet));
+    let client = tmux.attach("client", 160, 5);
+    let shown = client.wait_for(&format!("{LINE} END"));
+    assert!(shown.contains(&format!("{HOSTILE} {LINE} END")), "{shown}");
+    assert!(shown.contains("LEFT"), "{shown}");
+    assert!(!scene.was_tricked());
+}
+
+#[test]
+fn signed_out_is_a_word() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let scene = Scene::signed_out(Stage::new());
+    let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
+    let client = tmux.attach("client", 120, 5);
+    let shown = client.wait_for("signed-out END");
+    assert!(shown.contains("LEFT"), "{shown}");
+}
+
+#[test]
+fn a_hanging_network_does_not_hold_the_bar() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let (scene, gate) = Scene::hanging(Stage::new());
+    let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
+    let client = tmux.attach("client", 120, 5);
+    client.wait_for("pending END 1");
+    scene.server.wait_for(crate::support::USAGE, 1);
+    let clock = |shown: &str| shown.rsplit("END ").next().unwrap_or_default().trim().to_owned();
+    let before = clock(&client.text());
+    let mut after = before.clone();
+    throughout(Duration::from_millis(3500), "the bar stays as it is, but for the clock", || {
+        let shown = client.text();
+        after = clock(&shown);
+        // After a second without output tmux says `<'…' not ready>`.
+        shown.contains("pending END") && !shown.contains("not ready")
+    });
+    assert_ne!(before, after, "the bar was not drawn any more");
+    gate.open();
+    client.wait_for(LINE);
+    assert_eq!(scene.requests(), 1);
+}
+
+#[test]
+fn the_plugin_replaces_its_word_and_takes_options() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan("it's 50% #S (y"));
+    let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/integrations/tmux/codexline.tmux");
+    let config = format!(
+        "set -g status-interval 1\nset -g status-right-length 150\nset -g status-left-length 50\n\
+         set -g status-left '#{{codexline}} L '\nset -g status-right 'A #{{codexline}} B #{{codexline}} C'\n\
+         set -g @codexline_format \"{{plan}} $ it's 100% %H (x \"\n\
+         set -g @codexline_color never\nset -g @codexline_offline 1\nrun-shell {}\n",
+        crate::support::hosts::quoted(plugin)
+    );
+    let tmux = Tmux::start(&scene.stage, &config);
+    let client = tmux.attach("client", 200, 5);
+    let line = "it's 50% #S (y $ it's 100% %H (x ";
+    client.wait_for(&format!("A {line} B {line} C"));
+    client.wait_for(&format!("{line} L"));
+    assert!(tmux.run(&["set", "-g", "@codexline_format", "{7d.used}"]).success);
+    client.wait_for("A 17% B 17% C");
+}

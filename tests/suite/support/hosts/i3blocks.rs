@@ -1,0 +1,87 @@
+//! i3blocks without a bar: its JSON is read from stdout, clicks are written to its stdin.
+
+use super::{Running, Stage, until};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A running i3blocks.
+pub struct I3blocks {
+    process: Running,
+    input: ChildStdin,
+    shown: Arc<Mutex<Vec<Vec<Value>>>>,
+}
+
+impl I3blocks {
+    /// Starts it with that configuration.
+    pub fn start(stage: &Stage, config: &str) -> Self {
+        Self::start_as(stage, "i3blocks", config)
+    }
+
+    /// As [`I3blocks::start`] under another program name: there are two versions.
+    pub fn start_as(stage: &Stage, program: &str, config: &str) -> Self {
+        let config = stage.write("i3blocks.conf", config);
+        let mut command = stage.command(program);
+        command.arg("-c").arg(config).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = stage.start("i3blocks", &mut command);
+        let input = process.child().stdin.take().expect("piped");
+        let output = process.child().stdout.take().expect("piped");
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                // `{"version":1,…}`, `[`, then one array a repaint: `[{…},{…}]` with a comma before or behind.
+                let row = line.trim_matches(|c: char| c == ',' || c.is_whitespace());
+                if let Ok(Value::Array(blocks)) = serde_json::from_str(row) {
+                    sink.lock().expect("no panic under the lock").push(blocks);
+                }
+            }
+        });
+        Self { process, input, shown }
+    }
+
+    /// How often the bar was painted so far.
+    pub fn repaints(&self) -> usize {
+        self.shown.lock().expect("no panic under the lock").len()
+    }
+
+    /// The blocks as last painted.
+    pub fn blocks(&self) -> Vec<Value> {
+        let shown = self.shown.lock().expect("no panic under the lock");
+        shown.last().cloned().unwrap_or_default()
+    }
+
+    /// What the block called `name` last showed.
+    pub fn block(&self, name: &str) -> Option<Value> {
+        self.blocks().into_iter().find(|block| block["name"] == name)
+    }
+
+    /// Waits until the block called `name` is as `condition` wants it.
+    pub fn wait_for(&self, name: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        until(&format!("{what} in block {name}"), || self.block(name).filter(&condition))
+    }
+
+    /// Waits until the block's text contains `wanted`.
+    pub fn wait_for_text(&self, name: &str, wanted: &str) -> Value {
+        self.wait_for(name, &format!("{wanted:?}"), |block| {
+            block["full_text"].as_str().is_some_and(|text| text.contains(wanted))
+        })
+    }
+
+    /// Clicks the block with that button: 1 left, 2 middle, 3 right, 4 and 5 the wheel.
+    pub fn click(&mut self, name: &str, button: u8) {
+        let click = serde_json::json!({ "name": name, "button": button, "x": 10, "y": 5 });
+        // As i3bar does: an array without end, one element a line.
+        writeln!(self.input, ",{click}").expect("i3blocks reads");
+    }
+
+    /// `pkill -RTMIN+number i3blocks`.
+    pub fn signal(&self, number: u32) {
+        self.process.realtime_signal(number);
+    }
+
+    pub fn alive(&mut self) -> bool {
+        self.process.alive()
+    }
+}

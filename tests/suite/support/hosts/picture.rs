@@ -1,0 +1,91 @@
+//! Pictures of bars: counting and comparing pixels, and keeping them as PNG.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Red, green, blue.
+pub type Colour = [u8; 3];
+
+/// What was on a screen.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub width: usize,
+    pub height: usize,
+    /// Row by row.
+    pub pixels: Vec<Colour>,
+}
+
+impl Picture {
+    /// Decodes binary PPM with 8 bits a channel, as `grim -t ppm` and `import ppm:-` write it. None when it is not that.
+    pub fn from_ppm(bytes: &[u8]) -> Option<Self> {
+        let mut words = Vec::new();
+        let mut at = 0;
+        while words.len() < 4 {
+            let start = at + bytes[at..].iter().position(|b| !b.is_ascii_whitespace())?;
+            if bytes[start] == b'#' {
+                at = start + bytes[start..].iter().position(|b| *b == b'\n')?;
+                continue;
+            }
+            at = start + bytes[start..].iter().position(u8::is_ascii_whitespace)?;
+            words.push(std::str::from_utf8(&bytes[start..at]).ok()?);
+        }
+        let (width, height) = (words[1].parse().ok()?, words[2].parse().ok()?);
+        let pixels: Vec<Colour> = bytes[at + 1..].as_chunks::<3>().0.to_vec();
+        let whole = words[0] == "P6" && words[3] == "255" && pixels.len() == width * height;
+        whole.then_some(Self { width, height, pixels })
+    }
+
+    /// The part that begins at `left`, `top`.
+    pub fn part(&self, left: usize, top: usize, width: usize, height: usize) -> Self {
+        let rows = self.pixels.chunks(self.width).skip(top).take(height);
+        Self { width, height, pixels: rows.flat_map(|row| row[left..left + width].iter().copied()).collect() }
+    }
+
+    /// How many pixels have this colour, give or take 8 in each channel (half-transparent edges are not counted).
+    pub fn count(&self, colour: Colour) -> usize {
+        let near = |pixel: &&Colour| pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 8);
+        self.pixels.iter().filter(near).count()
+    }
+
+    /// Whether anything is drawn at all: two colours that are not alike.
+    pub fn is_blank(&self) -> bool {
+        self.pixels.iter().all(|pixel| *pixel == self.pixels[0])
+    }
+
+    /// Writes the picture as PNG, as small as it gets.
+    pub fn write(&self, path: &Path) {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).expect("a directory for the picture");
+        }
+        let mut convert = Command::new("convert")
+            .args(["ppm:-", "-strip", "-define", "png:compression-level=9"])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("convert is installed");
+        let mut ppm = format!("P6\n{} {}\n255\n", self.width, self.height).into_bytes();
+        ppm.extend(self.pixels.iter().flatten());
+        let mut input = convert.stdin.take().expect("piped");
+        input.write_all(&ppm).expect("convert reads");
+        drop(input);
+        assert!(convert.wait().expect("convert").success());
+    }
+}
+
+impl std::fmt::Debug for Picture {
+    /// The colours by how often they occur: what a failed comparison can tell.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut colours = std::collections::BTreeMap::<Colour, usize>::new();
+        for pixel in &self.pixels {
+            *colours.entry(*pixel).or_default() += 1;
+        }
+        let mut colours: Vec<_> = colours.into_iter().collect();
+        colours.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        write!(formatter, "{} × {} pixels:", self.width, self.height)?;
+        for ([red, green, blue], count) in colours.iter().take(6) {
+            write!(formatter, " {count} of #{red:02x}{green:02x}{blue:02x}")?;
+        }
+        Ok(())
+    }
+}
