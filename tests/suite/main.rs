@@ -2,6 +2,7 @@
 // A test may read files and the clock, stop where something is wrong, and say what it skips.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
+mod codex_real;
 mod fetch;
 mod herd;
 #[cfg(target_os = "linux")]

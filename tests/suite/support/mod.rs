@@ -5,6 +5,7 @@
 //! made up. Not every test binary or module uses every helper, hence the `allow`.
 #![allow(dead_code)]
 
+pub mod codex;
 pub mod home;
 #[cfg(target_os = "linux")]
 pub mod hosts;
