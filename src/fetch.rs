@@ -7,6 +7,7 @@ use crate::codex::app_server;
 use crate::codex::auth::{self, Login};
 use crate::codex::config::Config;
 use crate::codex::home::Home;
+use crate::codex::login_file::LoginFile;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files::Lock;
@@ -156,7 +157,22 @@ impl Fetch<'_> {
                 result => return result.map(|found| found.stamped(self)),
             },
         };
-        if !self.may_renew(&refusal, &login, config) {
+        let is_by_api =
+            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
+        if !is_by_api || self.settings.recover != Recover::Full {
+            return Err(refusal);
+        }
+        if config.credentials_store() != "file" {
+            // Codex decides where such a login is. If it turns out to be this file, it must be able to write it.
+            let can_be_written = LoginFile::locate(self.home).and_then(|file| file.check()).is_ok();
+            return if can_be_written {
+                self.ask_codex(refusal, true)
+            } else {
+                self.ask_codex_carefully(refusal, &login)
+            };
+        }
+        if login.refresh_token.is_none() {
+            self.notes.tell("there is no refresh token of Codex's own");
             return Err(refusal);
         }
         match recovery.renew(Some(&login)) {
@@ -177,26 +193,6 @@ impl Fetch<'_> {
         }
         self.notes.tell("codex has renewed the access token");
         Ok(Reloaded::Renewed(reloaded))
-    }
-
-    /// Whether a refusal is one after which the refresh token may be spent: one of the API itself, for a login
-    /// in a file that holds one.
-    fn may_renew(&self, refusal: &Error, login: &Login, config: &Config) -> bool {
-        let is_by_api =
-            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
-        let reason = if self.settings.recover != Recover::Full {
-            "--recover says so"
-        } else if !is_by_api {
-            "the refusal is not the API's own"
-        } else if config.credentials_store() != "file" {
-            "the login is not stored in a file only"
-        } else if login.refresh_token.is_none() {
-            "it has no refresh token for us"
-        } else {
-            return true;
-        };
-        self.notes.tell(format_args!("the login is not renewed: {reason}"));
-        false
     }
 
     /// Where we may not write, Codex does it. `refusal` is what is said if that is not possible.

@@ -26,6 +26,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// A line that is longer is no answer to us.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
 
+const LIMITS: &str = "account/rateLimits/read";
+/// How Codex words a 401 of the usage endpoint: `… failed: 401 Unauthorized; …`.
+const REFUSED: &str = "failed: 401 ";
+/// How it words a request that its own renewal has overtaken.
+const REVOKED: &str = "network permission was revoked";
+
 /// The program to ask: the named one, else `codex` on PATH; `None` if there is none.
 pub fn find(named: Option<&Path>, surroundings: &Surroundings) -> Option<PathBuf> {
     let name = named.unwrap_or(Path::new("codex"));
@@ -106,11 +112,13 @@ impl Conversation {
         let client = json!({"name": "codexline", "title": "codexline", "version": env!("CARGO_PKG_VERSION")});
         self.call("initialize", json!({"clientInfo": client}))?;
         self.send(&json!({"method": "initialized"}))?;
-        match self.call("account/rateLimits/read", Value::Null) {
-            Err(reason) if may_renew && reason.contains("401") => {
+        match self.call(LIMITS, Value::Null) {
+            Err(reason) if may_renew && reason.contains(REFUSED) => {
                 self.call("getAuthStatus", json!({"includeToken": false, "refreshToken": true}))?;
-                self.call("account/rateLimits/read", Value::Null)
+                self.call(LIMITS, Value::Null)
             }
+            // Its login has just been renewed in another part of it.
+            Err(reason) if reason.contains(REVOKED) => self.call(LIMITS, Value::Null),
             result => result,
         }
     }

@@ -69,31 +69,58 @@ fn payload(token: &str) -> Option<Vec<u8>> {
 /// Whether Codex 0.169 can read an id_token. It is stricter than need be, and one that it cannot read in
 /// auth.json counts as signed out; so one like that is not stored.
 ///
-/// Three parts that are not empty; the second unpadded base64url of a JSON object; `email` a string or null;
-/// the two claim objects, if there, objects with members of the right types.
+/// Three parts that are not empty; the second strict base64url without padding, of a JSON object; no known
+/// member twice or of the wrong type. Checked by giving it such tokens.
 pub fn is_readable_by_codex(id_token: &str) -> bool {
     let mut parts = id_token.split('.');
     let (Some(header), Some(middle), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
         return false;
     };
-    if header.is_empty() || middle.is_empty() || signature.is_empty() || middle.contains('=') {
+    if header.is_empty() || middle.is_empty() || signature.is_empty() {
         return false;
     }
-    let Some(payload) = payload(id_token) else { return false };
-    let Ok(Value::Object(claims)) = serde_json::from_slice::<Value>(&payload) else { return false };
-    let is_text = |value: Option<&Value>| value.is_none_or(|value| value.is_string() || value.is_null());
-    let member = |object: &str, name: &str| claims.get(object).and_then(|object| object.get(name)).cloned();
-    let is_object = |name: &str| claims.get(name).is_none_or(|value| value.is_object() || value.is_null());
-    const AUTH: &str = "https://api.openai.com/auth";
-    const PROFILE: &str = "https://api.openai.com/profile";
-    is_text(claims.get("email"))
-        && is_object(AUTH)
-        && is_object(PROFILE)
-        && is_text(member(PROFILE, "email").as_ref())
-        && ["chatgpt_plan_type", "chatgpt_user_id", "user_id", "chatgpt_account_id"]
-            .iter()
-            .all(|name| is_text(member(AUTH, name).as_ref()))
-        && member(AUTH, "chatgpt_account_is_fedramp").is_none_or(|value| value.is_boolean())
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(middle);
+    let Ok(payload) = payload else { return false };
+    // A derived struct would also be read from an array.
+    let Ok(Value::Object(claims)) = serde_json::from_slice(&payload) else { return false };
+    let is_list = |name: &str| claims.get(name).is_some_and(Value::is_array);
+    !is_list("https://api.openai.com/auth")
+        && !is_list("https://api.openai.com/profile")
+        && serde_json::from_slice::<StrictClaims>(&payload).is_ok()
+}
+
+/// An id_token's claims as Codex declares them; only their types matter.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read for their types")]
+struct StrictClaims {
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default, rename = "https://api.openai.com/profile")]
+    profile: Option<StrictProfile>,
+    #[serde(default, rename = "https://api.openai.com/auth")]
+    auth: Option<StrictAuth>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read for their types")]
+struct StrictProfile {
+    #[serde(default)]
+    email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read for their types")]
+struct StrictAuth {
+    #[serde(default)]
+    chatgpt_plan_type: Option<String>,
+    #[serde(default)]
+    chatgpt_user_id: Option<String>,
+    #[serde(default)]
+    user_id: Option<String>,
+    #[serde(default)]
+    chatgpt_account_id: Option<String>,
+    #[serde(default)]
+    chatgpt_account_is_fedramp: bool,
 }
 
 /// A made-up token with these claims, for tests.
@@ -131,7 +158,7 @@ mod tests {
     fn an_id_token_must_be_one_that_codex_can_read() {
         for (claims, readable) in [
             ("{}", true),
-            (r#"{"email":null,"https://api.openai.com/auth":null}"#, true),
+            (r#"{"email":null,"https://api.openai.com/auth":null,"aud":["app"]}"#, true),
             (r#"{"email":"a@example.invalid","https://api.openai.com/profile":{"email":"b"}}"#, true),
             (
                 r#"{"https://api.openai.com/auth":{"chatgpt_plan_type":"plus","chatgpt_account_is_fedramp":false}}"#,
@@ -143,10 +170,13 @@ mod tests {
             (r#"{"https://api.openai.com/auth":5}"#, false),
             (r#"{"https://api.openai.com/auth":{"user_id":5}}"#, false),
             (r#"{"https://api.openai.com/auth":{"chatgpt_account_is_fedramp":null}}"#, false),
+            (r#"{"email":"a","email":"b"}"#, false),
+            (r#"{"https://api.openai.com/auth":{"user_id":"a","user_id":"b"}}"#, false),
+            (r#"{"https://api.openai.com/auth":["plus"]}"#, false),
         ] {
             assert_eq!(is_readable_by_codex(&made_up(claims)), readable, "{claims}");
         }
-        for token in ["", "a.b", "a..c", ".e30.c", "a.e30.", "a.e30=.c", "a.####.c"] {
+        for token in ["", "a.b", "a..c", ".e30.c", "a.e30.", "a.e30=.c", "a.e31.c", "a.####.c"] {
             assert!(!is_readable_by_codex(token), "{token}");
         }
         assert!(is_readable_by_codex("a.e30.c.d"));
