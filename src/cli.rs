@@ -5,10 +5,11 @@
 //! type, a host and options with values, is read straight from the same tables first ([`plainly`]). Whatever that does
 //! not understand goes to clap, which also finds the words for what is wrong. A test compares the two.
 
+use crate::config::{self, ConfigFile};
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::hosts::{self, HOSTS, Host};
-use crate::settings::{OPTIONS, Opt, Settings};
+use crate::settings::{Layers, OPTIONS, Opt, Settings, Typed};
 use crate::text::nearest;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
@@ -25,6 +26,8 @@ pub enum Invocation {
     AuthRefresh(Refresh),
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
+    /// Show what is in force, and where it comes from.
+    Config { host: Option<&'static Host>, typed: Vec<Typed> },
     /// Print this text (help, version) and end.
     Print(String),
 }
@@ -51,12 +54,16 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
     };
     match matches.subcommand() {
         Some(("fetch", matches)) => {
-            let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
-            Ok(Invocation::Fetch { settings: Box::new(settings), is_worker: matches.get_flag("worker") })
+            let is_worker = matches.get_flag("worker");
+            // A worker is told everything by the line that started it, which has read the file.
+            let file = if is_worker { None } else { ConfigFile::read(surroundings) };
+            let layers = Layers { file: file.as_ref(), section: None, surroundings, typed: &typed(matches) };
+            let settings = Settings::resolve(hosts::DEFAULT, &layers)?;
+            Ok(Invocation::Fetch { settings: Box::new(settings), is_worker })
         }
         Some(("auth", matches)) => match matches.subcommand() {
             Some((_, matches)) => {
-                let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
+                let settings = without_file(surroundings, matches)?;
                 Ok(Invocation::AuthRefresh(Refresh {
                     print_only: matches.get_flag("print-only"),
                     discover: matches.get_flag("discover"),
@@ -66,25 +73,39 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             None => Ok(Invocation::Auth),
         },
         Some(("demo", matches)) => {
-            let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
+            let settings = without_file(surroundings, matches)?;
             Ok(Invocation::Demo(Box::new(settings)))
         }
+        Some(("config", matches)) => Ok(match matches.get_flag("default") {
+            true => Invocation::Print(config::default_file()),
+            false => {
+                let Line { host: name, typed } = line_of(matches);
+                Invocation::Config { host: name.map(|name| host(&name)).transpose()?, typed }
+            }
+        }),
         _ => line_of(&matches).resolve(surroundings),
     }
+}
+
+fn without_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
+    let layers = Layers { file: None, section: None, surroundings, typed: &typed(matches) };
+    Settings::resolve(hosts::DEFAULT, &layers)
 }
 
 /// A line as it was typed.
 #[derive(Debug, PartialEq)]
 struct Line {
     host: Option<String>,
-    typed: Vec<(&'static Opt, String)>,
+    typed: Vec<Typed>,
 }
 
 impl Line {
     fn resolve(self, surroundings: &Surroundings) -> Result<Invocation, Error> {
         let host = self.host.map_or(Ok(hosts::DEFAULT), |name| host(&name))?;
-        Settings::resolve(host, surroundings, &self.typed)
-            .map(|settings| Invocation::Line(Box::new(settings)))
+        let file = ConfigFile::read(surroundings);
+        let layers =
+            Layers { file: file.as_ref(), section: Some(host.name), surroundings, typed: &self.typed };
+        Settings::resolve(host, &layers).map(|settings| Invocation::Line(Box::new(settings)))
     }
 }
 
@@ -137,11 +158,16 @@ fn plainly(arguments: &[OsString]) -> Option<Line> {
 /// The whole grammar.
 pub fn command() -> Command {
     let host = Arg::new("host").value_name("HOST").help(host_help());
+    let config = Command::new("config")
+        .about("Show what is in force for a host, and where each value comes from")
+        .arg(switch("default", "print a config file of all defaults, with comments, instead"))
+        .arg(host.clone().help("The host that is meant; without it, no host's section counts"))
+        .args(OPTIONS.iter().map(|option| arg(option, true)));
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
         .arg(worker)
-        .args(args(&["recover", "codex-bin", "verbose"], false))
+        .args(args(&["recover", "codex-bin", "on-fetch", "verbose"], false))
         .args(args(&["max-age"], true));
     let refresh = Command::new("refresh")
         .about("Renew the login now, as codex would")
@@ -163,6 +189,7 @@ pub fn command() -> Command {
         .arg(host)
         .args(OPTIONS.iter().map(|option| arg(option, false)))
         .subcommand(fetch)
+        .subcommand(config)
         .subcommand(auth)
         .subcommand(demo)
 }
@@ -181,7 +208,7 @@ fn args(names: &[&str], hidden: bool) -> impl Iterator<Item = Arg> {
 }
 
 fn arg(option: &'static Opt, hidden: bool) -> Arg {
-    let help = match option.default {
+    let help = match option.default_words() {
         Some(default) => format!("{} [default: {default}]", option.help),
         None => option.help.to_string(),
     };
@@ -196,7 +223,7 @@ fn arg(option: &'static Opt, hidden: bool) -> Arg {
 const ON: &str = "1";
 
 /// The options that were typed, with their values.
-fn typed(matches: &ArgMatches) -> Vec<(&'static Opt, String)> {
+fn typed(matches: &ArgMatches) -> Vec<Typed> {
     let mut typed = Vec::new();
     for option in OPTIONS {
         match option.value {

@@ -30,6 +30,8 @@ pub enum Error {
     AuthInvalid { path: PathBuf, reason: &'static str },
     /// Codex's config.toml cannot be used.
     ConfigInvalid { path: PathBuf, reason: String },
+    /// Something in codexline's own config file: the line is printed with the next best value.
+    ConfigMistake(crate::config::Mistake),
     /// An endpoint that a token may not be sent to.
     AddressRefused { url: String, reason: &'static str },
     /// A certificate file that the user named cannot be used.
@@ -160,6 +162,8 @@ impl Error {
             }
             AuthInvalid { .. } => kind("auth_invalid", "bad-login", "run codex login to write it anew"),
             ConfigInvalid { .. } => kind("config_invalid", "bad-config", "correct it: codex reads it too"),
+            // Whatever else there is to say takes the line; this stands behind it.
+            ConfigMistake(_) => kind("config_mistake", "pending", "correct it; see codexline config"),
             AddressRefused { .. } => {
                 kind("address_refused", "bad-config", "use an https URL, or plain http to a loopback address")
             }
@@ -272,6 +276,7 @@ impl Error {
                 | AuthUnreadable { .. }
                 | AuthInvalid { .. }
                 | ConfigInvalid { .. }
+                | ConfigMistake(_)
                 | AddressRefused { .. }
                 | CertificateFile { .. }
                 | LoginChanged { .. }
@@ -313,6 +318,7 @@ impl fmt::Display for Error {
             AuthUnreadable { path, reason } => write!(out, "cannot read {}: {reason}", path.display()),
             AuthInvalid { path, reason } => write!(out, "{}: {reason}", path.display()),
             ConfigInvalid { path, reason } => write!(out, "{}: {reason}", path.display()),
+            ConfigMistake(mistake) => write!(out, "{mistake}"),
             AddressRefused { url, reason } => write!(out, "{url}: {reason}"),
             CertificateFile { path, reason } => {
                 write!(out, "certificate file {}: {reason}", path.display())

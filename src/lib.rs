@@ -16,6 +16,7 @@ pub mod backoff;
 pub mod cache;
 pub mod cli;
 pub mod codex;
+pub mod config;
 pub mod demo;
 pub mod environment;
 pub mod error;

@@ -10,7 +10,7 @@ use crate::codex::home::Home;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files::Lock;
-use crate::hosts::{AutoColour, Output, Wait};
+use crate::hosts::{self, AutoColour, Output, Wait};
 use crate::output::{self, Notes};
 use crate::render::style::{Markup, uncoloured};
 use crate::render::template::{Style, render};
@@ -26,6 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Prints the line. Every failure on the way is a degraded line, never none.
 pub fn run(settings: &Settings, surroundings: &Surroundings) {
     let notes = Notes::new(settings.verbose);
+    tell_mistakes(settings, surroundings);
     let located = Home::locate(surroundings)
         .and_then(|home| Cache::locate(&home, surroundings).map(|cache| (home, cache)));
     match located {
@@ -34,6 +35,19 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) {
             notes.tell(&error);
             print(settings, surroundings, None, "", Some(Problem::from(&error)));
         }
+    }
+}
+
+/// A person is told of each mistake in the config file. A bar is not: most drop what comes on stderr, the others would log it
+/// every few seconds, and the line is marked.
+fn tell_mistakes(settings: &Settings, surroundings: &Surroundings) {
+    let is_for_a_bar = settings.host.name != hosts::DEFAULT.name;
+    if is_for_a_bar && !settings.verbose && !surroundings.stdout_is_terminal {
+        return;
+    }
+    for mistake in &settings.mistakes {
+        let error = mistake.error();
+        output::complain(format_args!("{error}; {}", error.hint()));
     }
 }
 
@@ -133,7 +147,8 @@ fn print(
     login: &str,
     problem: Option<Problem>,
 ) {
-    let view = View::new(entry, login, problem, surroundings.now(), settings.thresholds);
+    let view = View::new(entry, login, problem, surroundings.now(), settings.thresholds)
+        .with_mistake(settings.mistakes.first());
     output::print(&compose(settings, surroundings, &view));
 }
 

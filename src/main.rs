@@ -9,7 +9,7 @@
 use codexline::cli::{self, Invocation};
 use codexline::environment::Surroundings;
 use codexline::error::Error;
-use codexline::{auth, demo, fetch, line, output};
+use codexline::{auth, config, demo, fetch, line, output};
 
 // SAFETY: the name is that of the C entry point, and nothing else in the program has it.
 #[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
@@ -43,6 +43,7 @@ fn run(surroundings: &Surroundings) -> Result<(), Error> {
         Invocation::Fetch { settings, is_worker } => fetch::run(&settings, surroundings, is_worker)?,
         Invocation::Auth => auth::show(surroundings)?,
         Invocation::AuthRefresh(refresh) => auth::refresh(&refresh, surroundings)?,
+        Invocation::Config { host, typed } => config::show(host, surroundings, &typed)?,
         Invocation::Demo(settings) => demo::run(&settings, surroundings),
         Invocation::Print(text) => output::print(&text),
     }

@@ -1,8 +1,9 @@
 //! What was meant: the options of the line, from every place where one can be given.
 //!
-//! [`OPTIONS`] is the one table: the command line, the environment and `--help` are made from it. To add
-//! an option, add a field and a row.
+//! [`OPTIONS`] is the one table: the command line, the environment, the config file and `--help` are made from it. To add
+//! an option, add a field and a row. [`Settings::resolve`] is the one place that knows which of them wins.
 
+use crate::config::{ConfigFile, Mistake};
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::hosts::Host;
@@ -31,8 +32,12 @@ pub struct Settings {
     pub recover: Recover,
     /// The `codex` to ask where auth.json may not be used; `None`: the one on PATH.
     pub codex_bin: Option<PathBuf>,
+    /// What to run once new numbers are stored, by the fetch and never by the line; `None`: nothing.
+    pub on_fetch: Option<String>,
     /// Tell on stderr what was decided and why.
     pub verbose: bool,
+    /// What is wrong in the config file, as far as this host is concerned. Never a reason to print nothing.
+    pub mistakes: Vec<Mistake>,
 }
 
 /// `--recover`.
@@ -72,7 +77,7 @@ pub struct Opt {
     /// What its value is called; `None` for a switch.
     pub value: Option<&'static str>,
     pub help: &'static str,
-    /// As one would type it; for `--help`.
+    /// As one would type it, in '…' where it begins or ends with a blank; in (…) what happens without a value.
     pub default: Option<&'static str>,
     apply: fn(&mut Settings, &str) -> Result<(), String>,
 }
@@ -101,7 +106,7 @@ pub const OPTIONS: &[Opt] = &[
         name: "wait",
         value: Some("DURATION"),
         help: "wait so long for fresh numbers when there are none or only stale ones",
-        default: Some("what the host bears"),
+        default: Some("(what the host bears)"),
         apply: |settings, text| duration(text, LONGEST_WAIT).map(|value| settings.wait = Some(value)),
     },
     Opt {
@@ -180,9 +185,19 @@ pub const OPTIONS: &[Opt] = &[
         name: "codex-bin",
         value: Some("PATH"),
         help: "the codex to ask where auth.json may not be used",
-        default: Some("the one on PATH"),
+        default: Some("(the one on PATH)"),
         apply: |settings, text| {
             settings.codex_bin = Some(PathBuf::from(text));
+            Ok(())
+        },
+    },
+    Opt {
+        name: "on-fetch",
+        value: Some("COMMAND"),
+        help: "run this by sh once new numbers are stored, such as pkill -RTMIN+8 waybar; '' for nothing",
+        default: None,
+        apply: |settings, text| {
+            settings.on_fetch = Some(text.trim().to_string()).filter(|text| !text.is_empty());
             Ok(())
         },
     },
@@ -212,36 +227,111 @@ impl Settings {
             color: Color::Auto,
             recover: Recover::Full,
             codex_bin: None,
+            on_fetch: None,
             verbose: false,
+            mistakes: Vec::new(),
         }
     }
 
-    /// Applies the environment, then what was typed (name and value), which wins.
+    /// What holds when all layers are laid over each other.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the option or variable.
-    pub fn resolve(
+    /// [`Error::Usage`] naming the option or variable. What is wrong in the file is a mistake, not an error.
+    pub fn resolve(host: &'static Host, layers: &Layers) -> Result<Settings, Error> {
+        Settings::resolve_telling(host, layers, |_, _| {})
+    }
+
+    /// The same, telling of each option which layer won.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub fn resolve_telling(
         host: &'static Host,
-        surroundings: &Surroundings,
-        typed: &[(&'static Opt, String)],
+        layers: &Layers,
+        mut tell: impl FnMut(&'static Opt, Force),
     ) -> Result<Settings, Error> {
         let mut settings = Settings::new(host);
+        if let Some(file) = layers.file {
+            settings.mistakes.clone_from(&file.mistakes);
+        }
         for option in OPTIONS {
-            let variable = option.variable();
-            // What was typed wins, so a broken variable behind it does not matter.
-            if typed.iter().any(|(typed, _)| typed.name == option.name) {
-                continue;
-            }
-            if let Some(text) = surroundings.text(&variable) {
-                (option.apply)(&mut settings, &text)
-                    .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;
-            }
+            let force = layers.apply(&mut settings, option)?;
+            tell(option, force);
         }
-        for (option, text) in typed {
-            (option.apply)(&mut settings, text)
-                .map_err(|reason| Error::Usage(format!("--{} {}: {reason}", option.name, shown(text))))?;
-        }
+        settings.mistakes.sort_by_key(|mistake| mistake.line);
         Ok(settings)
+    }
+}
+
+/// An option as it was typed, and its value.
+pub type Typed = (&'static Opt, String);
+
+/// Where values can come from, the later over the earlier; below all of them are the defaults.
+#[derive(Clone, Copy)]
+pub struct Layers<'a> {
+    pub file: Option<&'a ConfigFile>,
+    /// The host whose section of the file lies over its common part; `None` where no host is meant.
+    pub section: Option<&'static str>,
+    pub surroundings: &'a Surroundings,
+    pub typed: &'a [Typed],
+}
+
+/// What is in force for an option.
+pub enum Force {
+    Default,
+    Given { text: String, origin: Origin },
+}
+
+/// Where a value comes from.
+pub enum Origin {
+    File { section: Option<&'static str>, line: usize },
+    Variable(String),
+    CommandLine,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File { section: None, line } => write!(out, "line {line}"),
+            Origin::File { section: Some(section), line } => write!(out, "line {line}, [{section}]"),
+            Origin::Variable(name) => write!(out, "{name}"),
+            Origin::CommandLine => write!(out, "command line"),
+        }
+    }
+}
+
+impl Layers<'_> {
+    /// Applies the topmost layer that says something about an option: a broken variable behind what is typed does not matter.
+    fn apply(&self, settings: &mut Settings, option: &'static Opt) -> Result<Force, Error> {
+        let given = |text: &str, origin| Ok(Force::Given { text: text.to_string(), origin });
+        let mut last = None;
+        for (_, text) in self.typed.iter().filter(|(typed, _)| typed.name == option.name) {
+            option
+                .try_on(settings, text)
+                .map_err(|reason| Error::Usage(format!("--{} {}: {reason}", option.name, shown(text))))?;
+            last = Some(text);
+        }
+        if let Some(text) = last {
+            return given(text, Origin::CommandLine);
+        }
+        let variable = option.variable();
+        if let Some(text) = self.surroundings.text(&variable) {
+            option
+                .try_on(settings, &text)
+                .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;
+            return given(&text, Origin::Variable(variable));
+        }
+        let Some(file) = self.file else { return Ok(Force::Default) };
+        for entry in file.values(option, self.section) {
+            match option.try_on(settings, &entry.text) {
+                Ok(()) => {
+                    let origin = Origin::File { section: entry.section, line: entry.line };
+                    return given(&entry.text, origin);
+                }
+                Err(reason) => settings.mistakes.push(file.wrong_value(entry, &reason)),
+            }
+        }
+        Ok(Force::Default)
     }
 }
 
@@ -258,6 +348,26 @@ impl PartialEq for Opt {
 }
 
 impl Opt {
+    /// Sets its field.
+    ///
+    /// # Errors
+    /// What is wrong with the value, without naming the option; the settings are as they were.
+    pub fn try_on(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
+        (self.apply)(settings, text)
+    }
+
+    /// The default, if it is a value that could be typed.
+    pub fn default_value(&self) -> Option<&'static str> {
+        let text = self.default.filter(|text| !text.starts_with('('))?;
+        Some(text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).unwrap_or(text))
+    }
+
+    /// The default in words.
+    pub fn default_words(&self) -> Option<&'static str> {
+        self.default
+            .map(|text| text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text))
+    }
+
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
         let mut variable = String::with_capacity(32);
@@ -291,6 +401,11 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Whether a switch's value turns it on.
+pub fn is_on(text: &str) -> bool {
+    switch(text) == Ok(true)
+}
+
 fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
@@ -310,25 +425,41 @@ mod tests {
     }
 
     fn resolve(variables: &[(&str, &str)], typed: &[(&str, &str)]) -> Result<Settings, String> {
+        layered("", None, variables, typed).map(|(settings, _)| settings)
+    }
+
+    /// The settings, and of each option that is not at its default where it comes from.
+    fn layered(
+        file: &str,
+        section: Option<&'static str>,
+        variables: &[(&str, &str)],
+        typed: &[(&str, &str)],
+    ) -> Result<(Settings, Vec<String>), String> {
         let surroundings = Surroundings::made_up(variables, || Timestamp::from_unix_seconds(0));
+        let file = ConfigFile::parse("config.toml".into(), file);
         let typed: Vec<(&'static Opt, String)> =
             typed.iter().map(|(name, value)| (option(name), value.to_string())).collect();
-        Settings::resolve(hosts::DEFAULT, &surroundings, &typed).map_err(|error| error.to_string())
+        let layers = Layers { file: Some(&file), section, surroundings: &surroundings, typed: &typed };
+        let mut origins = Vec::new();
+        let settings = Settings::resolve_telling(hosts::DEFAULT, &layers, |option, force| {
+            if let Force::Given { text, origin } = force {
+                origins.push(format!("{} {text} {origin}", option.name));
+            }
+        });
+        settings.map(|settings| (settings, origins)).map_err(|error| error.to_string())
     }
 
     #[test]
     fn defaults_are_valid_and_as_the_help_says() {
         let defaults = resolve(&[], &[]).unwrap();
-        for option in
-            OPTIONS.iter().filter(|option| !matches!(option.name, "wait" | "separator" | "codex-bin"))
-        {
-            let Some(default) = option.default else { continue };
+        for option in OPTIONS {
+            let Some(default) = option.default_value() else { continue };
             let typed = resolve(&[], &[(option.name, default)]).unwrap();
             assert_eq!(typed.max_age, defaults.max_age);
             assert_eq!((&typed.format, &typed.window), (&defaults.format, &defaults.window));
+            assert_eq!(typed.separator, defaults.separator);
             assert_eq!((typed.thresholds, typed.color), (defaults.thresholds, defaults.color));
         }
-        assert_eq!(option("separator").default, Some(format!("'{}'", defaults.separator).as_str()));
     }
 
     #[test]
@@ -352,5 +483,45 @@ mod tests {
         check(&[], &[("wait", "soon")], "--wait 'soon': is not a duration like 90s, 2m or 1h 30m");
         check(&[], &[("warn", "170")], "--warn '170': is not a percentage from 0 to 100");
         check(&[], &[("window", "{usd}")], "--window '{usd}': unknown name {usd}; did you mean {used}?");
+    }
+
+    #[test]
+    fn each_layer_beats_the_one_below() {
+        let file = "warn = 50\nmax-age = '1m'\ncritical = 60\noffline = true\n\n[tmux]\nwarn = 51\ncritical = 61\nmax-age = '3m'\n[waybar]\nwarn = 5\n";
+        let environment = [("CODEXLINE_WARN", "52"), ("CODEXLINE_CRITICAL", "62")];
+        let (settings, origins) = layered(file, Some("tmux"), &environment, &[("warn", "53")]).unwrap();
+        assert_eq!(
+            origins,
+            [
+                "max-age 3m line 9, [tmux]",
+                "offline true line 4",
+                "warn 53 command line",
+                "critical 62 CODEXLINE_CRITICAL"
+            ]
+        );
+        assert_eq!((settings.max_age.as_secs(), settings.offline), (180, true));
+        assert_eq!((settings.thresholds.warn, settings.thresholds.critical), (53.0, 62.0));
+        assert!(settings.mistakes.is_empty());
+        let (settings, _) = layered(file, None, &[], &[]).unwrap();
+        assert_eq!((settings.max_age.as_secs(), settings.thresholds.warn), (60, 50.0));
+    }
+
+    #[test]
+    fn a_wrong_value_gives_way_to_the_next_layer_and_is_named() {
+        let file = "warn = 50\n[tmux]\nwarn = 170\nmax-age = 'soon'\n[waybar]\ncolor = 'red'\n";
+        let (settings, origins) = layered(file, Some("tmux"), &[], &[]).unwrap();
+        assert_eq!(origins, ["warn 50 line 1"]);
+        let texts: Vec<String> = settings.mistakes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "config.toml:3: warn = \"170\": is not a percentage from 0 to 100",
+                "config.toml:4: max-age = \"soon\": is not a duration like 90s, 2m or 1h 30m",
+            ]
+        );
+        // Behind something that wins it does not matter.
+        let (settings, _) =
+            layered(file, Some("tmux"), &[("CODEXLINE_WARN", "1")], &[("max-age", "9s")]).unwrap();
+        assert!(settings.mistakes.is_empty());
     }
 }

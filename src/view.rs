@@ -2,6 +2,7 @@
 //! Pure: made from a cache entry, handed to whichever host renders it.
 
 use crate::cache::{Answer, Entry, Problem, Source};
+use crate::config::Mistake;
 use crate::time::{MINUTE, Timestamp, age};
 use crate::usage::{Limit, Severity, Thresholds, Usage};
 
@@ -21,6 +22,8 @@ pub struct View {
     /// Old, or the last fetch failed.
     pub is_stale: bool,
     pub problem: Option<Problem>,
+    /// What marks a line that is printed in spite of a mistake in the config file.
+    pub mistake: Option<String>,
     pub binding: Option<Limit>,
     pub severity: Severity,
 }
@@ -47,6 +50,7 @@ impl View {
                 source: None,
                 is_stale: false,
                 problem: None,
+                mistake: None,
                 binding: None,
                 severity: Severity::Unknown,
             },
@@ -69,7 +73,17 @@ impl View {
             source: Some(answer.source),
             is_stale: age_seconds > OLD,
             problem: None,
+            mistake: None,
         }
+    }
+
+    /// With a mistake of the config file: it marks the line, and is the problem unless there is one already, which is worse.
+    pub fn with_mistake(mut self, mistake: Option<&Mistake>) -> View {
+        if let Some(mistake) = mistake {
+            self.mistake = Some(mistake.mark());
+            self.problem.get_or_insert_with(|| Problem::from(&mistake.error()));
+        }
+        self
     }
 
     /// The one word that stands where numbers would.
@@ -77,10 +91,13 @@ impl View {
         self.problem.as_ref().map_or(PENDING, |problem| &problem.word)
     }
 
-    /// What stands behind numbers that are not to be trusted blindly: how old they are.
+    /// What stands behind a line that is not to be trusted blindly: how old the numbers are, what is wrong in the config file.
     pub fn mark(&self) -> Option<String> {
-        let seconds = self.age_seconds.filter(|_| self.is_stale)?;
-        Some(format!("{} ago", age(seconds)))
+        let old = self.age_seconds.filter(|_| self.is_stale).map(|seconds| format!("{} ago", age(seconds)));
+        match (old, &self.mistake) {
+            (Some(old), Some(mistake)) => Some(format!("{old}, {mistake}")),
+            (old, mistake) => old.or_else(|| mistake.clone()),
+        }
     }
 
     /// What a plan without windows and without a budget is told by.

@@ -208,9 +208,9 @@ pub fn render(view: &View, style: &Style) -> String {
         let mut word = String::new();
         (style.markup.escape)(view.word(), &mut word);
         (style.markup.paint)(view.severity, &word, &mut out);
-        return out;
+    } else {
+        write(&style.line.pieces, None, view, style, &mut out);
     }
-    write(&style.line.pieces, None, view, style, &mut out);
     if let Some(mark) = view.mark() {
         out.push_str(" (");
         (style.markup.escape)(&mark, &mut out);

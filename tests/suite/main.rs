@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod codex_real;
+mod config;
 mod fetch;
 mod herd;
 #[cfg(target_os = "linux")]
