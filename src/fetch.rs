@@ -1,5 +1,5 @@
 //! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → read auth.json → ask
-//! → recover if refused → store the answer or the failure → release.
+//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`).
 
 use crate::cache::{Answer, Cache, Decision, Entry, Source, decide};
 use crate::codex::answer;
@@ -12,7 +12,8 @@ use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files::Lock;
 use crate::http::{Client, Endpoint, Reply};
-use crate::output::Notes;
+use crate::output::{self, Notes};
+use crate::push;
 use crate::recovery::Recovery;
 use crate::settings::{Recover, Settings};
 use crate::time::{MINUTE, Timestamp, retry_after};
@@ -33,6 +34,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What went wrong; it is stored in the cache too, wherever that is possible.
 pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) -> Result<(), Error> {
     let notes = Notes::new(settings.verbose);
+    for mistake in &settings.mistakes {
+        output::complain(mistake);
+    }
     let begun = surroundings.now();
     let home = Home::locate(surroundings)?;
     let cache = Cache::locate(&home, surroundings)?;
@@ -52,11 +56,17 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) ->
     let work = || {
         if is_done() {
             notes.tell("another codexline has just fetched");
-            return Ok(());
+            return Ok(false);
         }
-        Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache)
+        Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache).map(|()| true)
     };
-    under_lock(&cache, is_worker, work)?
+    let has_stored = under_lock(&cache, is_worker, work)??;
+    // Offline by its environment: this is a fetch in such a command.
+    if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored && !settings.offline) {
+        notes.tell("running --on-fetch");
+        push::run(command, &notes);
+    }
+    Ok(())
 }
 
 /// Does `work` under the lock of the cache entry, waiting for whoever holds it.

@@ -27,6 +27,7 @@ pub mod http;
 pub mod ledger;
 pub mod line;
 pub mod output;
+pub mod push;
 pub mod recovery;
 pub mod render;
 pub mod secret;

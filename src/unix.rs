@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
 /// What Rust's own entry point does for a program, for one that does without it: a closed pipe is an error to
 /// handle and no signal, and descriptors 0, 1 and 2 are open, so that no file of ours can take their place and be
@@ -185,6 +185,21 @@ pub fn detach(command: &mut Command) {
     };
     // SAFETY: between fork and exec only setsid is called.
     unsafe { command.pre_exec(start_session) };
+}
+
+/// A command line for the system's shell.
+pub fn shell(command_line: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(command_line);
+    command
+}
+
+/// Kills a child that was [`detach`]ed, and what it has started and not detached in turn.
+pub fn end_session(child: &mut Child) {
+    if let Ok(group) = i32::try_from(child.id()) {
+        // SAFETY: no memory is involved. The child has not been waited for, so its id is still its own.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
 }
 
 /// Marks every descriptor from 3 on to be closed when a program is started.

@@ -50,6 +50,8 @@ pub fn start(cache: &Cache, settings: &Settings, is_done: impl FnOnce() -> bool)
         // A worker must not keep a file system busy that the user wants to unmount.
         .current_dir("/")
         .env("CODEX_HOME", cache.home().path());
+    // Also the empty one: it stands for none, whatever the environment says.
+    command.arg("--on-fetch").arg(settings.on_fetch.as_deref().unwrap_or_default());
     if let Some(codex) = &settings.codex_bin {
         // The worker runs in another directory; a bare name is looked up on PATH.
         let is_path = codex.components().count() > 1;

@@ -1,0 +1,80 @@
+//! `--on-fetch`: a command that is run once new numbers are stored, so that a bar can repaint at once instead of at its
+//! next turn. Only a fetch runs it, and only after it has let go of the lock: a command that hangs holds nobody up.
+
+use crate::output::Notes;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// A signal to a bar takes milliseconds; what still runs then has gone astray and is ended.
+const LIMIT: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Runs it to its end. How it went is nobody's business but `--verbose`'s.
+pub fn run(command_line: &str, notes: &Notes) {
+    run_within(LIMIT, command_line, notes);
+}
+
+fn run_within(limit: Duration, command_line: &str, notes: &Notes) {
+    let mut command = crate::unix::shell(command_line);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // A codexline in it is to show what was fetched. Were it to fetch, that would run this again, for ever.
+        .env("CODEXLINE_OFFLINE", "1");
+    crate::unix::detach(&mut command);
+    let begun = Instant::now();
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => return notes.tell(format_args!("--on-fetch cannot be run: {error}")),
+    };
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return notes.tell(format_args!("--on-fetch ended: {status}")),
+            Err(error) => return notes.tell(format_args!("--on-fetch is lost: {error}")),
+            Ok(None) if begun.elapsed() >= limit => break,
+            Ok(None) => std::thread::sleep(LOOK_AGAIN),
+        }
+    }
+    crate::unix::end_session(&mut child);
+    let _ = child.wait();
+    notes.tell(format_args!("--on-fetch did not end within {} s: killed", limit.as_secs()));
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_hangs_is_ended_with_its_children() {
+        let directory = std::env::temp_dir().join(format!("codexline-push-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("pid");
+        let begun = Instant::now();
+        // The shell waits for a child: both must go.
+        let command_line = format!("sleep 60 & echo $! > '{}'; wait", file.display());
+        run_within(Duration::from_millis(500), &command_line, &Notes::new(false));
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        let text = crate::files::read_bounded(&file, 100).unwrap();
+        let child: i32 = String::from_utf8(text).unwrap().trim().parse().unwrap();
+        let gone = || {
+            // A killed child of a killed shell is a zombie until whoever inherits it has looked.
+            let status = crate::files::read_once(format!("/proc/{child}/stat").as_ref(), &mut [0; 512])
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            status.map_or(true, |status| status.contains(") Z "))
+        };
+        let begun = Instant::now();
+        while !gone() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "process {child} still runs");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_command_that_ends_is_not_waited_for_any_longer() {
+        let begun = Instant::now();
+        run_within(Duration::from_secs(60), "exit 3", &Notes::new(false));
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}
