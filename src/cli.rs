@@ -1,4 +1,4 @@
-//! What was typed. The only user of clap; everything it knows of options comes from
+//! What was typed. The only user of clap and of its generators; everything it knows of options comes from
 //! [`crate::settings::OPTIONS`], of hosts from [`crate::hosts::HOSTS`].
 //!
 //! Building clap's grammar costs a quarter of all instructions of a warm start, so what prompts and bars really
@@ -9,10 +9,18 @@ use crate::config::{self, ConfigFile};
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::hosts::{self, HOSTS, Host};
+use crate::integrations;
 use crate::settings::{Layers, OPTIONS, Opt, Settings, Typed};
 use crate::text::nearest;
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap_complete::{Shell, generate};
+use clap_complete_nushell::Nushell;
+use clap_mangen::Man;
 use std::ffi::OsString;
+use std::io::Write;
+
+const NAME: &str = "codexline";
 
 /// What to do.
 pub enum Invocation {
@@ -83,9 +91,142 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
                 Invocation::Config { host: name.map(|name| host(&name)).transpose()?, typed }
             }
         }),
+        Some(("init", matches)) => {
+            let named = |name| matches.get_one::<String>(name).map(String::as_str);
+            let text = match named("integration") {
+                Some(name) => integrations::init(name, named("file"), surroundings)?,
+                None => integrations::list(),
+            };
+            Ok(Invocation::Print(text))
+        }
+        Some(("completions", matches)) => {
+            let shell = matches.get_one::<String>("shell").map_or("", String::as_str);
+            completions(shell).map(Invocation::Print)
+        }
+        Some(("man", _)) => Ok(Invocation::Print(man())),
         _ => line_of(&matches).resolve(surroundings),
     }
 }
+
+type Completions = fn(&mut Command, &mut Vec<u8>);
+
+/// The shells that the generators of clap know.
+const SHELLS: [(&str, Completions); 6] = [
+    ("bash", |command, out| generate(Shell::Bash, command, NAME, out)),
+    ("zsh", |command, out| generate(Shell::Zsh, command, NAME, out)),
+    ("fish", |command, out| generate(Shell::Fish, command, NAME, out)),
+    ("nushell", |command, out| generate(Nushell, command, NAME, out)),
+    ("elvish", |command, out| generate(Shell::Elvish, command, NAME, out)),
+    ("powershell", |command, out| generate(Shell::PowerShell, command, NAME, out)),
+];
+
+fn completions(shell: &str) -> Result<String, Error> {
+    let Some((_, complete)) = SHELLS.iter().find(|(name, _)| *name == shell) else {
+        let near = nearest(shell, SHELLS.iter().map(|(name, _)| *name));
+        let shell = crate::text::plain(shell, 60);
+        return Err(Error::Usage(format!("unknown shell '{shell}'; did you mean {near}?")));
+    };
+    let mut out = Vec::new();
+    complete(&mut with_values(), &mut out);
+    let mut text = String::from_utf8_lossy(&out).into_owned();
+    if shell == "fish" {
+        text.push_str(&fish_words());
+    }
+    Ok(text)
+}
+
+/// What can stand first, or behind `init`: the generator for fish leaves out all that is not an option.
+fn fish_words() -> String {
+    let line = |condition: &str, word: &str, about: &str| {
+        let about = about.replace('\'', "\\'");
+        format!("complete -c {NAME} -n \"__fish_{NAME}_{condition}\" -f -a \"{word}\" -d '{about}'\n")
+    };
+    let hosts = HOSTS.iter().map(|host| line("needs_command", host.name, host.about));
+    let config = HOSTS.iter().map(|host| line("using_subcommand config", host.name, host.about));
+    let init = integrations::INTEGRATIONS
+        .iter()
+        .map(|integration| line("using_subcommand init", integration.name, integration.snippets[0].place));
+    let shells = SHELLS.iter().map(|(shell, _)| line("using_subcommand completions", shell, "a shell"));
+    hosts.chain(config).chain(init).chain(shells).collect()
+}
+
+/// The grammar with what can stand in a place, which clap would check a second time.
+fn with_values() -> Command {
+    let values = |names: Vec<&'static str>| {
+        move |arg: Arg| arg.value_parser(PossibleValuesParser::new(names)).hide_possible_values(true)
+    };
+    let names = || HOSTS.iter().map(|host| host.name).collect();
+    let integrations = integrations::INTEGRATIONS.iter().map(|integration| integration.name).collect();
+    let shells = SHELLS.iter().map(|(name, _)| *name).collect();
+    grammar(false)
+        .mut_arg("host", values(names()))
+        .mut_subcommand("config", |config| config.mut_arg("host", values(names())))
+        .mut_subcommand("init", |init| init.mut_arg("integration", values(integrations)))
+        .mut_subcommand("completions", |completions| completions.mut_arg("shell", values(shells)))
+}
+
+/// The man page: of the program, and a section for each of its commands, which are too small for pages of their own.
+fn man() -> String {
+    let mut out = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write_man(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn write_man(out: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut command = grammar(false);
+    command.build();
+    let page = Man::new(command.clone());
+    page.render_title(out)?;
+    page.render_name_section(out)?;
+    page.render_synopsis_section(out)?;
+    page.render_description_section(out)?;
+    page.render_options_section(out)?;
+    for subcommand in command.get_subcommands() {
+        write_man_of(subcommand, NAME, out)?;
+    }
+    out.write_all(MAN_END.as_bytes())
+}
+
+fn write_man_of(command: &Command, parent: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let name = format!("{parent} {}", command.get_name());
+    writeln!(out, ".SH \"{name}\"")?;
+    let mut part = Vec::new();
+    let page = Man::new(command.clone());
+    page.render_synopsis_section(&mut part)?;
+    page.render_description_section(&mut part)?;
+    page.render_options_section(&mut part)?;
+    // Their headings stand one level lower here.
+    out.write_all(String::from_utf8_lossy(&part).replace("\n.SH ", "\n.SS ").as_bytes())?;
+    command.get_subcommands().try_for_each(|command| write_man_of(command, &name, out))
+}
+
+/// What the grammar does not know.
+const MAN_END: &str = "\
+.SH ENVIRONMENT
+.TP
+\\fBCODEXLINE_MAX_AGE\\fR, \\fBCODEXLINE_FORMAT\\fR, …
+The options, in capitals and with _ for \\-; what is typed beats them.
+.TP
+\\fBCODEXLINE_CONFIG\\fR
+Another config file than the one below.
+.TP
+\\fBCODEX_HOME\\fR
+Where codex keeps its login; ~/.codex by default.
+.TP
+\\fBNO_COLOR\\fR
+No colours where \\-\\-color is auto.
+.SH FILES
+.TP
+$XDG_CONFIG_HOME/codexline/config.toml
+The same options as keys, in a common part and in a section for each host: see codexline config \\-\\-default.
+.TP
+$XDG_CACHE_HOME/codexline/
+The last answer, and a lock.
+.SH EXIT STATUS
+0 whenever a line was printed, also one that tells of a failure; 1 where fetch, auth or config failed; 2 for a mistake in the
+command line or the environment.
+";
 
 fn without_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
     let layers = Layers { file: None, section: None, surroundings, typed: &typed(matches) };
@@ -157,18 +298,37 @@ fn plainly(arguments: &[OsString]) -> Option<Line> {
 
 /// The whole grammar.
 pub fn command() -> Command {
+    grammar(true)
+}
+
+/// The grammar; without what is hidden from people, if so wanted: `hide` is for clap's help only.
+fn grammar(with_hidden: bool) -> Command {
     let host = Arg::new("host").value_name("HOST").help(host_help());
     let config = Command::new("config")
         .about("Show what is in force for a host, and where each value comes from")
         .arg(switch("default", "print a config file of all defaults, with comments, instead"))
         .arg(host.clone().help("The host that is meant; without it, no host's section counts"))
-        .args(OPTIONS.iter().map(|option| arg(option, true)));
+        .args(OPTIONS.iter().map(|option| arg(option, true)).filter(|_| with_hidden));
+    let init = Command::new("init")
+        .about("Print what to paste into a host's configuration")
+        .arg(Arg::new("integration").value_name("HOST").required_unless_present("list"))
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .help("One file of it; without it, those that everybody needs"),
+        )
+        .arg(switch("list", "list every host with its files and where they belong"));
+    let shells = SHELLS.map(|(name, _)| name).join(", ");
+    let completions = Command::new("completions")
+        .about("Print completions for a shell")
+        .arg(Arg::new("shell").value_name("SHELL").help(shells).required(true));
+    let man = Command::new("man").about("Print the man page");
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
-        .arg(worker)
+        .args(Some(worker).filter(|_| with_hidden))
         .args(args(&["recover", "codex-bin", "on-fetch", "verbose"], false))
-        .args(args(&["max-age"], true));
+        .args(args(&["max-age"], true).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
         .about("Renew the login now, as codex would")
         .arg(switch("print-only", "show the request that would be sent, the token masked; send nothing"))
@@ -181,7 +341,7 @@ pub fn command() -> Command {
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&["format", "window", "separator", "warn", "critical", "color"], false));
-    Command::new("codexline")
+    Command::new(NAME)
         .about("Prints how much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.")
         .version(env!("CARGO_PKG_VERSION"))
         .args_conflicts_with_subcommands(true)
@@ -192,6 +352,9 @@ pub fn command() -> Command {
         .subcommand(config)
         .subcommand(auth)
         .subcommand(demo)
+        .subcommand(init)
+        .subcommand(completions)
+        .subcommand(man)
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {

@@ -24,6 +24,7 @@ pub mod fetch;
 pub mod files;
 pub mod hosts;
 pub mod http;
+pub mod integrations;
 pub mod ledger;
 pub mod line;
 pub mod output;

@@ -8,6 +8,7 @@ mod fetch;
 mod herd;
 #[cfg(target_os = "linux")]
 mod hosts;
+mod init;
 mod input;
 mod line;
 mod properties;
