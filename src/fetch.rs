@@ -61,10 +61,13 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) ->
         Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache).map(|()| true)
     };
     let has_stored = under_lock(&cache, is_worker, work)??;
-    // Offline by its environment: this is a fetch in such a command.
-    if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored && !settings.offline) {
-        notes.tell("running --on-fetch");
-        push::run(command, &notes);
+    if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored) {
+        if push::is_within_one(surroundings) {
+            notes.tell("this is a fetch in --on-fetch, which is not run once more");
+        } else {
+            notes.tell("running --on-fetch");
+            push::run(command, surroundings, &notes);
+        }
     }
     Ok(())
 }

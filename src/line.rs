@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::files::Lock;
 use crate::hosts::{self, AutoColour, Output, Wait};
 use crate::output::{self, Notes};
+use crate::push;
 use crate::render::style::{Markup, uncoloured};
 use crate::render::template::{Style, render};
 use crate::settings::{Color, Settings};
@@ -60,7 +61,7 @@ fn show(settings: &Settings, surroundings: &Surroundings, home: &Home, cache: &C
     let wait = patience(settings, entry.as_ref().ok(), &login);
 
     let print = |entry: Option<&Entry>, problem| print(settings, surroundings, entry, &login, problem);
-    if !matches!(decision, Decision::Stale(_)) || settings.offline {
+    if !matches!(decision, Decision::Stale(_)) || settings.offline || push::is_within_one(surroundings) {
         return print(entry.as_ref().ok(), None);
     }
     if wait.is_zero() && entry.is_ok() {

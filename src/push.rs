@@ -1,6 +1,7 @@
 //! `--on-fetch`: a command that is run once new numbers are stored, so that a bar can repaint at once instead of at its
 //! next turn. Only a fetch runs it, and only after it has let go of the lock: a command that hangs holds nobody up.
 
+use crate::environment::Surroundings;
 use crate::output::Notes;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,19 +10,30 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Runs it to its end. How it went is nobody's business but `--verbose`'s.
-pub fn run(command_line: &str, notes: &Notes) {
-    run_within(LIMIT, command_line, notes);
+/// Tells a codexline in the command that it is in one, by the time (Unix seconds) at which that was started: a program that
+/// stays (a bar, a tmux server) hands the variable on for ever, and it must not count for ever.
+const MARK: &str = "CODEXLINE_PUSHED_AT";
+
+/// Whether this process was started by such a command. It shows what was fetched and does not fetch: with a small
+/// `--max-age` that would run the command again, and so on.
+pub fn is_within_one(surroundings: &Surroundings) -> bool {
+    let started = surroundings.text(MARK).and_then(|text| text.parse::<i64>().ok());
+    let now = surroundings.now().unix_seconds();
+    started.is_some_and(|started| (0..=LIMIT.as_secs() as i64).contains(&now.saturating_sub(started)))
 }
 
-fn run_within(limit: Duration, command_line: &str, notes: &Notes) {
+/// Runs it to its end. How it went is nobody's business but `--verbose`'s.
+pub fn run(command_line: &str, surroundings: &Surroundings, notes: &Notes) {
+    run_within(LIMIT, command_line, surroundings, notes);
+}
+
+fn run_within(limit: Duration, command_line: &str, surroundings: &Surroundings, notes: &Notes) {
     let mut command = crate::unix::shell(command_line);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A codexline in it is to show what was fetched. Were it to fetch, that would run this again, for ever.
-        .env("CODEXLINE_OFFLINE", "1");
+        .env(MARK, surroundings.now().unix_seconds().to_string());
     crate::unix::detach(&mut command);
     let begun = Instant::now();
     let mut child = match command.spawn() {
@@ -44,6 +56,19 @@ fn run_within(limit: Duration, command_line: &str, notes: &Notes) {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
+
+    fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+        Surroundings::made_up(variables, || Timestamp::from_unix_seconds(1_000_000))
+    }
+
+    #[test]
+    fn the_mark_does_not_last() {
+        let check = |mark: &str| is_within_one(&surroundings(&[(MARK, mark)]));
+        assert!(check("1000000") && check("999970"));
+        assert!(!check("999969") && !check("1000001") && !check("x") && !check("-9223372036854775808"));
+        assert!(!is_within_one(&surroundings(&[])));
+    }
 
     #[test]
     fn a_command_that_hangs_is_ended_with_its_children() {
@@ -53,7 +78,7 @@ mod tests {
         let begun = Instant::now();
         // The shell waits for a child: both must go.
         let command_line = format!("sleep 60 & echo $! > '{}'; wait", file.display());
-        run_within(Duration::from_millis(500), &command_line, &Notes::new(false));
+        run_within(Duration::from_millis(500), &command_line, &surroundings(&[]), &Notes::new(false));
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         let text = crate::files::read_bounded(&file, 100).unwrap();
         let child: i32 = String::from_utf8(text).unwrap().trim().parse().unwrap();
@@ -74,7 +99,7 @@ mod tests {
     #[test]
     fn a_command_that_ends_is_not_waited_for_any_longer() {
         let begun = Instant::now();
-        run_within(Duration::from_secs(60), "exit 3", &Notes::new(false));
+        run_within(Duration::from_secs(60), "exit 3", &surroundings(&[]), &Notes::new(false));
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
 }

@@ -253,7 +253,9 @@ fn on_fetch_runs_after_new_numbers_were_stored_and_only_then() {
     home.settle();
     assert_eq!(told(&path), "new\n");
     // By hand.
-    prints(&home.run(&["fetch", "--on-fetch", &command]), "");
+    prints(&home.run(&["fetch"]), "");
+    assert_eq!(told(&path), "new\n");
+    prints(&home.run_with(&["fetch"], &[("CODEXLINE_ON_FETCH", &command)]), "");
     assert_eq!(told(&path), "new\nnew\n");
     // A failure is nothing new.
     server.always(Answer::status(500));
@@ -262,7 +264,7 @@ fn on_fetch_runs_after_new_numbers_were_stored_and_only_then() {
 }
 
 #[test]
-fn on_fetch_sees_the_new_numbers_and_cannot_fetch_in_turn() {
+fn on_fetch_sees_the_new_numbers_and_does_not_start_itself_again() {
     let server = Server::usage(usage());
     let home = Home::new(&server);
     home.fill();
@@ -270,12 +272,15 @@ fn on_fetch_sees_the_new_numbers_and_cannot_fetch_in_turn() {
     let out = home.path().join("line");
     let program = env!("CARGO_BIN_EXE_codexline");
     // As `tmux set -g @codexline "$(codexline tmux)"` would; with this age every line is stale, and starts a worker.
-    let command = format!("'{program}' --max-age 0s > '{0}.new' && mv '{0}.new' '{0}'", out.display());
+    let command = format!(
+        "'{program}' --max-age 0s > '{0}.new' && '{program}' fetch && mv '{0}.new' '{0}'",
+        out.display()
+    );
     write(&home, &format!("max-age = '0s'\non-fetch = \"{command}\"\n"));
     home.run(&["--wait", "0s"]);
     eventually("the new line", || told(&out) == "5h 50% 1h03m · 7d 20% 5d8h\n");
     home.settle();
-    assert_eq!(server.count(USAGE), 2, "one by hand, one behind the line, none behind the command");
+    assert_eq!(server.count(USAGE), 3, "by hand, behind the line, by the fetch in the command; no more");
 }
 
 #[test]

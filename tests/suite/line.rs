@@ -714,7 +714,7 @@ fn every_option_can_be_given_in_the_environment() {
         assert!(*name == "offline" || !holds(&without), "{name} makes no difference: {without:?}");
     }
     for option in OPTIONS {
-        let elsewhere = ["recover", "codex-bin"];
+        let elsewhere = ["recover", "codex-bin", "on-fetch"];
         let covered = cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);
     }

@@ -113,3 +113,25 @@ fn the_plugin_replaces_its_word_and_takes_options() {
     assert!(tmux.run(&["set", "-g", "@codexline_format", "{7d.used}"]).success);
     client.wait_for("A 17% B 17% C");
 }
+
+#[test]
+fn a_fetch_pushes_the_line_into_the_bar() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan("100% #S"));
+    // Never drawn anew by itself, and no command in it.
+    let tmux = Tmux::start(
+        &scene.stage,
+        "set -g status-interval 0\nset -g status-right-length 80\nset -g status-right '#{@codexline} END'\n",
+    );
+    let client = tmux.attach("client", 120, 5);
+    client.wait_for("END");
+    let socket = crate::support::hosts::quoted(scene.stage.path("tmux.socket"));
+    let push =
+        format!("tmux -S {socket} set -g @codexline \"$(codexline tmux --format '{{plan}} {{windows}}')\"");
+    let ran = scene.stage.run(scene.stage.command("codexline").args(["fetch", "--on-fetch", &push]));
+    assert!(ran.success, "{ran:?}");
+    client.wait_for(&format!("100% #S {LINE} END"));
+    assert_eq!(scene.requests(), 2);
+}
