@@ -7,6 +7,7 @@
 
 use crate::environment::Surroundings;
 use crate::error::Error;
+use crate::fetch::Errand;
 use crate::hosts::{self, HOSTS, Host};
 use crate::settings::{OPTIONS, Opt, Settings};
 use crate::text::nearest;
@@ -17,8 +18,10 @@ use std::ffi::OsString;
 pub enum Invocation {
     /// Print the line.
     Line(Box<Settings>),
-    /// Fetch now; `is_worker`: behind a prompt, and only if the entry is still stale.
-    Fetch { settings: Box<Settings>, is_worker: bool },
+    Fetch {
+        settings: Box<Settings>,
+        errand: Errand,
+    },
     /// Show what the login looks like.
     Auth,
     /// Renew the login now, or show how that would be done.
@@ -52,7 +55,12 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
     match matches.subcommand() {
         Some(("fetch", matches)) => {
             let settings = Settings::resolve(hosts::DEFAULT, surroundings, &typed(matches))?;
-            Ok(Invocation::Fetch { settings: Box::new(settings), is_worker: matches.get_flag("worker") })
+            let errand = match (matches.get_flag("worker"), matches.get_flag("force")) {
+                (false, _) => Errand::ByHand,
+                (true, false) => Errand::Stale,
+                (true, true) => Errand::Click,
+            };
+            Ok(Invocation::Fetch { settings: Box::new(settings), errand })
         }
         Some(("auth", matches)) => match matches.subcommand() {
             Some((_, matches)) => {
@@ -134,13 +142,30 @@ fn plainly(arguments: &[OsString]) -> Option<Line> {
     Some(line)
 }
 
+/// The options that decide how a line looks.
+const LOOKS: [&str; 11] = [
+    "format",
+    "window",
+    "separator",
+    "short",
+    "icon",
+    "glyphs",
+    "ascii",
+    "warn",
+    "critical",
+    "color",
+    "colors",
+];
+
 /// The whole grammar.
 pub fn command() -> Command {
     let host = Arg::new("host").value_name("HOST").help(host_help());
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
+    let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
         .arg(worker)
+        .arg(force)
         .args(args(&["recover", "codex-bin", "verbose"], false))
         .args(args(&["max-age"], true));
     let refresh = Command::new("refresh")
@@ -154,7 +179,7 @@ pub fn command() -> Command {
         .subcommand(refresh);
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
-        .args(args(&["format", "window", "separator", "warn", "critical", "color"], false));
+        .args(args(&LOOKS, false));
     Command::new("codexline")
         .about("Prints how much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.")
         .version(env!("CARGO_PKG_VERSION"))

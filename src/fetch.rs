@@ -27,27 +27,40 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CODEX_NEEDS: i64 = 15 * MINUTE;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Fetches and stores. A worker does so only if the entry is still stale.
+/// What a fetch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Asked for by hand, as `codexline fetch`.
+    ByHand,
+    /// Behind a prompt, and only if the entry is still stale.
+    Stale,
+    /// Behind a bar, by a click: whatever the entry's age.
+    Click,
+}
+
+/// Fetches and stores.
 ///
 /// # Errors
 /// What went wrong; it is stored in the cache too, wherever that is possible.
-pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) -> Result<(), Error> {
+pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> Result<(), Error> {
     let notes = Notes::new(settings.verbose);
     let begun = surroundings.now();
     let home = Home::locate(surroundings)?;
     let cache = Cache::locate(&home, surroundings)?;
     cache.ensure_writable()?;
 
-    let is_done = || match (is_worker, cache.read(surroundings.now())) {
-        (true, entry) => {
+    let is_done = || match (errand, cache.read(surroundings.now())) {
+        (Errand::Stale, entry) => {
             let login = auth::stamp(&home, surroundings);
             let max_age = settings.max_age.as_secs() as i64;
             let decision = decide(entry.as_ref(), &login, max_age, surroundings.now());
             !matches!(decision, Decision::Stale(_))
         }
-        // Asked for by hand: only an answer that came since counts.
-        (false, Ok(entry)) => entry.failure.is_none() && entry.is_from(begun.plus(1)),
-        (false, Err(_)) => false,
+        // Asked for: only an answer that came since counts.
+        (Errand::ByHand | Errand::Click, Ok(entry)) => {
+            entry.failure.is_none() && entry.is_from(begun.plus(1))
+        }
+        (Errand::ByHand | Errand::Click, Err(_)) => false,
     };
     let work = || {
         if is_done() {
@@ -56,7 +69,7 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) ->
         }
         Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache)
     };
-    under_lock(&cache, is_worker, work)?
+    under_lock(&cache, errand != Errand::ByHand, work)?
 }
 
 /// Does `work` under the lock of the cache entry, waiting for whoever holds it.
