@@ -8,6 +8,7 @@
 use crate::config::{self, ConfigFile};
 use crate::environment::Surroundings;
 use crate::error::Error;
+use crate::fetch::Errand;
 use crate::hosts::{self, HOSTS, Host};
 use crate::integrations;
 use crate::settings::{Layers, OPTIONS, Opt, Settings, Typed};
@@ -26,8 +27,10 @@ const NAME: &str = "codexline";
 pub enum Invocation {
     /// Print the line.
     Line(Box<Settings>),
-    /// Fetch now; `is_worker`: behind a prompt, and only if the entry is still stale.
-    Fetch { settings: Box<Settings>, is_worker: bool },
+    Fetch {
+        settings: Box<Settings>,
+        errand: Errand,
+    },
     /// Show what the login looks like.
     Auth,
     /// Renew the login now, or show how that would be done.
@@ -35,7 +38,10 @@ pub enum Invocation {
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
     /// Show what is in force, and where it comes from.
-    Config { host: Option<&'static Host>, typed: Vec<Typed> },
+    Config {
+        host: Option<&'static Host>,
+        typed: Vec<Typed>,
+    },
     /// Print this text (help, version) and end.
     Print(String),
 }
@@ -62,12 +68,16 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
     };
     match matches.subcommand() {
         Some(("fetch", matches)) => {
-            let is_worker = matches.get_flag("worker");
+            let errand = match (matches.get_flag("worker"), matches.get_flag("force")) {
+                (false, _) => Errand::ByHand,
+                (true, false) => Errand::Stale,
+                (true, true) => Errand::Click,
+            };
             // A worker is told everything by the line that started it, which has read the file.
-            let file = if is_worker { None } else { ConfigFile::read(surroundings) };
+            let file = if errand == Errand::ByHand { ConfigFile::read(surroundings) } else { None };
             let layers = Layers { file: file.as_ref(), section: None, surroundings, typed: &typed(matches) };
             let settings = Settings::resolve(hosts::DEFAULT, &layers)?;
-            Ok(Invocation::Fetch { settings: Box::new(settings), is_worker })
+            Ok(Invocation::Fetch { settings: Box::new(settings), errand })
         }
         Some(("auth", matches)) => match matches.subcommand() {
             Some((_, matches)) => {
@@ -296,6 +306,21 @@ fn plainly(arguments: &[OsString]) -> Option<Line> {
     Some(line)
 }
 
+/// The options that decide how a line looks.
+const LOOKS: [&str; 11] = [
+    "format",
+    "window",
+    "separator",
+    "short",
+    "icon",
+    "glyphs",
+    "ascii",
+    "warn",
+    "critical",
+    "color",
+    "colors",
+];
+
 /// The whole grammar.
 pub fn command() -> Command {
     grammar(true)
@@ -324,9 +349,10 @@ fn grammar(with_hidden: bool) -> Command {
         .arg(Arg::new("shell").value_name("SHELL").help(shells).required(true));
     let man = Command::new("man").about("Print the man page");
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
+    let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
-        .args(Some(worker).filter(|_| with_hidden))
+        .args([worker, force].into_iter().filter(|_| with_hidden))
         .args(args(&["recover", "codex-bin", "on-fetch", "verbose"], false))
         .args(args(&["max-age"], true).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
@@ -340,7 +366,7 @@ fn grammar(with_hidden: bool) -> Command {
         .subcommand(refresh);
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
-        .args(args(&["format", "window", "separator", "warn", "critical", "color"], false));
+        .args(args(&LOOKS, false));
     Command::new(NAME)
         .about("Prints how much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.")
         .version(env!("CARGO_PKG_VERSION"))

@@ -28,11 +28,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CODEX_NEEDS: i64 = 15 * MINUTE;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Fetches and stores. A worker does so only if the entry is still stale.
+/// What a fetch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Asked for by hand, as `codexline fetch`.
+    ByHand,
+    /// Behind a prompt, and only if the entry is still stale.
+    Stale,
+    /// Behind a bar, by a click: whatever the entry's age.
+    Click,
+}
+
+/// Fetches and stores.
 ///
 /// # Errors
 /// What went wrong; it is stored in the cache too, wherever that is possible.
-pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) -> Result<(), Error> {
+pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> Result<(), Error> {
     let notes = Notes::new(settings.verbose);
     for mistake in &settings.mistakes {
         output::complain(mistake);
@@ -42,16 +53,18 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) ->
     let cache = Cache::locate(&home, surroundings)?;
     cache.ensure_writable()?;
 
-    let is_done = || match (is_worker, cache.read(surroundings.now())) {
-        (true, entry) => {
+    let is_done = || match (errand, cache.read(surroundings.now())) {
+        (Errand::Stale, entry) => {
             let login = auth::stamp(&home, surroundings);
             let max_age = settings.max_age.as_secs() as i64;
             let decision = decide(entry.as_ref(), &login, max_age, surroundings.now());
             !matches!(decision, Decision::Stale(_))
         }
-        // Asked for by hand: only an answer that came since counts.
-        (false, Ok(entry)) => entry.failure.is_none() && entry.is_from(begun.plus(1)),
-        (false, Err(_)) => false,
+        // Asked for: only an answer that came since counts.
+        (Errand::ByHand | Errand::Click, Ok(entry)) => {
+            entry.failure.is_none() && entry.is_from(begun.plus(1))
+        }
+        (Errand::ByHand | Errand::Click, Err(_)) => false,
     };
     let work = || {
         if is_done() {
@@ -60,7 +73,7 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, is_worker: bool) ->
         }
         Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache).map(|()| true)
     };
-    let has_stored = under_lock(&cache, is_worker, work)??;
+    let has_stored = under_lock(&cache, errand != Errand::ByHand, work)??;
     if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored) {
         if push::is_within_one(surroundings) {
             notes.tell("this is a fetch in --on-fetch, which is not run once more");

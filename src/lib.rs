@@ -13,6 +13,7 @@
 
 pub mod auth;
 pub mod backoff;
+pub mod block;
 pub mod cache;
 pub mod cli;
 pub mod codex;

@@ -29,7 +29,7 @@ fn main() -> std::process::ExitCode {
 fn start() -> u8 {
     let surroundings = Surroundings::of_process();
     match run(&surroundings) {
-        Ok(()) => 0,
+        Ok(status) => status,
         Err(error) => {
             output::complain(format_args!("{error}; {}", error.hint()));
             if matches!(error, Error::Usage(_)) { 2 } else { 1 }
@@ -37,15 +37,16 @@ fn start() -> u8 {
     }
 }
 
-fn run(surroundings: &Surroundings) -> Result<(), Error> {
+/// What is to be done; its exit status.
+fn run(surroundings: &Surroundings) -> Result<u8, Error> {
     match cli::parse(std::env::args_os().collect(), surroundings)? {
-        Invocation::Line(settings) => line::run(&settings, surroundings),
-        Invocation::Fetch { settings, is_worker } => fetch::run(&settings, surroundings, is_worker)?,
+        Invocation::Line(settings) => return Ok(line::run(&settings, surroundings)),
+        Invocation::Fetch { settings, errand } => fetch::run(&settings, surroundings, errand)?,
         Invocation::Auth => auth::show(surroundings)?,
         Invocation::AuthRefresh(refresh) => auth::refresh(&refresh, surroundings)?,
         Invocation::Config { host, typed } => config::show(host, surroundings, &typed)?,
         Invocation::Demo(settings) => demo::run(&settings, surroundings),
         Invocation::Print(text) => output::print(&text),
     }
-    Ok(())
+    Ok(0)
 }

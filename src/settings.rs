@@ -7,8 +7,11 @@ use crate::config::{ConfigFile, Mistake};
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::hosts::Host;
+use crate::render::colour::{self, Ink};
+use crate::render::glyphs::{self, Glyphs};
 use crate::render::template::{Kind, Template};
-use crate::usage::Thresholds;
+use crate::text::nearest;
+use crate::usage::{Severity, Thresholds};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,9 +28,19 @@ pub struct Settings {
     pub offline: bool,
     pub format: Template,
     pub window: Template,
-    pub separator: String,
+    /// `None`: that of the glyphs.
+    pub separator: Option<String>,
+    /// Only the binding limit.
+    pub short: bool,
+    /// In front of the line, or where its template says; `None`: nowhere, and there that of the glyphs.
+    pub icon: Option<Icon>,
+    pub glyphs: &'static Glyphs,
     pub thresholds: Thresholds,
     pub color: Color,
+    /// In place of the host's own; the last of a severity counts.
+    pub colors: Vec<(Severity, Ink)>,
+    /// Exit status 33 when a limit is exhausted, for hosts that know it.
+    pub urgent_exit: bool,
     /// How far the fetch goes if the login is refused.
     pub recover: Recover,
     /// The `codex` to ask where auth.json may not be used; `None`: the one on PATH.
@@ -62,6 +75,14 @@ impl Recover {
     }
 }
 
+/// `--icon`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Icon {
+    /// That of the glyphs.
+    Auto,
+    Text(String),
+}
+
 /// `--color`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
@@ -85,7 +106,6 @@ pub struct Opt {
 const MAX_AGE: Duration = Duration::from_secs(120);
 const FORMAT: &str = "{windows}";
 const WINDOW: &str = "{label} {used} {reset}";
-const SEPARATOR: &str = " · ";
 const WARN: f64 = 70.0;
 const CRITICAL: f64 = 90.0;
 
@@ -119,7 +139,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "format",
         value: Some("TEMPLATE"),
-        help: "the line: {windows} {plan} {credits} {budget} {age} {binding.used} {5h.left} … [part that may be missing]",
+        help: "the line: {windows} {plan} {credits} {budget} {age} {icon} {binding.used} {5h.left} … [part that may be missing]",
         default: Some(FORMAT),
         apply: |settings, text| Template::parse(text, Kind::Line).map(|value| settings.format = value),
     },
@@ -136,7 +156,54 @@ pub const OPTIONS: &[Opt] = &[
         help: "what stands between windows",
         default: Some("' · '"),
         apply: |settings, text| {
-            settings.separator = text.to_string();
+            settings.separator = Some(text.to_string());
+            Ok(())
+        },
+    },
+    Opt {
+        name: "short",
+        value: None,
+        help: "only the binding limit, for narrow bars",
+        default: None,
+        apply: |settings, text| switch(text).map(|value| settings.short = value),
+    },
+    Opt {
+        name: "icon",
+        value: Some("TEXT"),
+        help: "in front of the line, or where {icon} stands; auto is that of the glyphs",
+        default: Some("none"),
+        apply: |settings, text| {
+            settings.icon = match text {
+                "none" => None,
+                "auto" => Some(Icon::Auto),
+                _ => Some(Icon::Text(crate::text::one_line(text).into_owned())),
+            };
+            Ok(())
+        },
+    },
+    Opt {
+        name: "glyphs",
+        value: Some("SET"),
+        help: "unicode, nerd or ascii: icon, bars, separator, marks",
+        default: Some("unicode"),
+        apply: |settings, text| {
+            let found = glyphs::SETS.into_iter().find(|set| set.name == text);
+            settings.glyphs = found.ok_or_else(|| {
+                let near = nearest(text, glyphs::SETS.map(|set| set.name));
+                format!("is not unicode, nerd or ascii; did you mean {near}?")
+            })?;
+            Ok(())
+        },
+    },
+    Opt {
+        name: "ascii",
+        value: None,
+        help: "only ASCII, whatever --glyphs says",
+        default: None,
+        apply: |settings, text| {
+            if switch(text)? {
+                settings.glyphs = &glyphs::ASCII;
+            }
             Ok(())
         },
     },
@@ -168,6 +235,20 @@ pub const OPTIONS: &[Opt] = &[
             };
             Ok(())
         },
+    },
+    Opt {
+        name: "colors",
+        value: Some("LIST"),
+        help: "colours by severity, as in ok=green,warning=208,critical=#ff8700,exhausted=bright-red,unknown=none",
+        default: Some("(the host's)"),
+        apply: |settings, text| colour::parse(text).map(|changes| settings.colors.extend(changes)),
+    },
+    Opt {
+        name: "urgent-exit",
+        value: None,
+        help: "i3blocks: exit status 33, which it shows as urgent, when a limit is exhausted",
+        default: None,
+        apply: |settings, text| switch(text).map(|value| settings.urgent_exit = value),
     },
     Opt {
         name: "recover",
@@ -222,9 +303,14 @@ impl Settings {
             offline: false,
             format: builtin(FORMAT, Kind::Line),
             window: builtin(WINDOW, Kind::Window),
-            separator: SEPARATOR.to_string(),
+            separator: None,
+            short: false,
+            icon: None,
+            glyphs: &glyphs::UNICODE,
             thresholds: Thresholds { warn: WARN, critical: CRITICAL },
             color: Color::Auto,
+            colors: Vec::new(),
+            urgent_exit: false,
             recover: Recover::Full,
             codex_bin: None,
             on_fetch: None,
@@ -457,9 +543,14 @@ mod tests {
             let typed = resolve(&[], &[(option.name, default)]).unwrap();
             assert_eq!(typed.max_age, defaults.max_age);
             assert_eq!((&typed.format, &typed.window), (&defaults.format, &defaults.window));
-            assert_eq!(typed.separator, defaults.separator);
+            let separator = |settings: &Settings| {
+                settings.separator.clone().unwrap_or(settings.glyphs.separator.to_string())
+            };
+            assert_eq!(separator(&typed), separator(&defaults));
             assert_eq!((typed.thresholds, typed.color), (defaults.thresholds, defaults.color));
+            assert_eq!((typed.icon, typed.glyphs.name), (None, defaults.glyphs.name));
         }
+        assert_eq!(option("separator").default, Some(format!("'{}'", defaults.glyphs.separator).as_str()));
     }
 
     #[test]
@@ -474,6 +565,17 @@ mod tests {
     }
 
     #[test]
+    fn looks_add_up() {
+        let variables = [("CODEXLINE_COLORS", "ok=blue"), ("CODEXLINE_ASCII", "1")];
+        let settings = resolve(&variables, &[("icon", "⚡"), ("glyphs", "nerd")]).unwrap();
+        assert_eq!((settings.glyphs.name, settings.icon), ("ascii", Some(Icon::Text("⚡".into()))));
+        assert_eq!(settings.colors.len(), 1);
+        let settings = resolve(&variables, &[("colors", "ok=red"), ("colors", "unknown=8")]).unwrap();
+        assert_eq!((settings.glyphs.name, settings.colors.len()), ("ascii", 2));
+        assert_eq!(resolve(&[("CODEXLINE_ASCII", "0")], &[]).unwrap().glyphs.name, "unicode");
+    }
+
+    #[test]
     fn mistakes_name_the_place() {
         let check = |variables: &[(&str, &str)], typed: &[(&str, &str)], expected: &str| {
             assert_eq!(resolve(variables, typed).err().unwrap(), expected);
@@ -482,6 +584,9 @@ mod tests {
         check(&[], &[("max-age", "5M")], "--max-age '5M': is more than 1day; M are months, m are minutes");
         check(&[], &[("wait", "soon")], "--wait 'soon': is not a duration like 90s, 2m or 1h 30m");
         check(&[], &[("warn", "170")], "--warn '170': is not a percentage from 0 to 100");
+        check(&[], &[("glyphs", "nrd")], "--glyphs 'nrd': is not unicode, nerd or ascii; did you mean nerd?");
+        let colors = "--colors 'ok=gren': unknown colour gren; did you mean green?";
+        check(&[], &[("colors", "ok=gren")], colors);
         check(&[], &[("window", "{usd}")], "--window '{usd}': unknown name {usd}; did you mean {used}?");
     }
 

@@ -1,6 +1,7 @@
 //! Text that came from outside, made fit for one line.
 
 use std::borrow::Cow;
+use unicode_width::UnicodeWidthStr;
 
 /// Without control characters (line breaks become blanks) and other invisible ones that can turn a
 /// line around; at most `longest` characters.
@@ -27,6 +28,26 @@ fn visible(character: char) -> Option<char> {
     }
 }
 
+/// How many columns a terminal takes for a text.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Breaks a text at blanks into lines of at most `columns`; what has no blank to break at stays longer.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
 /// The known name nearest to a mistyped one; empty only if none is known.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
     let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
@@ -43,6 +64,21 @@ mod tests {
         assert_eq!(plain("abcdef", 3), "abc");
         assert!(matches!(one_line("plain ·"), Cow::Borrowed(_)));
         assert_eq!(one_line("a\nb\0"), "a b");
+    }
+
+    #[test]
+    fn widths_are_those_of_terminals() {
+        for (text, columns) in [("5h ██░░ ·", 9), ("プラス", 6), ("e\u{301}", 1), ("⚡", 2), ("", 0)]
+        {
+            assert_eq!(width(text), columns, "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_break_at_blanks() {
+        assert_eq!(wrap("a bb  ccc dddddd e", 6), ["a bb", "ccc", "dddddd", "e"]);
+        assert_eq!(wrap("プ ラ ス", 5), ["プ ラ", "ス"]);
+        assert_eq!(wrap(" ", 5), [""; 0]);
     }
 
     #[test]

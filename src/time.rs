@@ -105,6 +105,25 @@ pub fn countdown(seconds: i64) -> String {
     }
 }
 
+/// The same in words: `5 days 8 hours`, `1 hour 3 minutes`, `42 minutes`. A second unit that is zero is left out.
+pub fn words(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")];
+    let first = units.iter().position(|(length, _)| seconds >= *length).unwrap_or(units.len() - 1);
+    let told = |count: i64, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+    let (length, name) = units[first];
+    let mut text = told(seconds / length, name);
+    // Seconds beside minutes are more than anyone wants to know.
+    if let Some((next, name)) = units[..units.len() - 1].get(first + 1) {
+        let count = seconds % length / next;
+        if count > 0 {
+            text.push(' ');
+            text.push_str(&told(count, name));
+        }
+    }
+    text
+}
+
 /// How old something is, in one unit: `17s`, `3m`, `5h`, `12d`.
 pub fn age(seconds: i64) -> String {
     let seconds = seconds.max(0);
@@ -161,6 +180,22 @@ mod tests {
             (460_800, "5d8h", "5d"),
         ] {
             assert_eq!((countdown(seconds).as_str(), age(seconds).as_str()), (short, old));
+        }
+    }
+
+    #[test]
+    fn spans_in_words() {
+        for (seconds, text) in [
+            (-5, "0 seconds"),
+            (1, "1 second"),
+            (60, "1 minute"),
+            (119, "1 minute"),
+            (3600, "1 hour"),
+            (3780, "1 hour 3 minutes"),
+            (86_400 + 3659, "1 day 1 hour"),
+            (460_800, "5 days 8 hours"),
+        ] {
+            assert_eq!(words(seconds), text);
         }
     }
 

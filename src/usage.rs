@@ -84,6 +84,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    pub const ALL: [Severity; 5] =
+        [Severity::Unknown, Severity::Ok, Severity::Warning, Severity::Critical, Severity::Exhausted];
+
     /// The name in `json`, and the CSS class.
     pub const fn name(self) -> &'static str {
         match self {

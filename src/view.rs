@@ -4,7 +4,7 @@
 use crate::cache::{Answer, Entry, Problem, Source};
 use crate::config::Mistake;
 use crate::time::{MINUTE, Timestamp, age};
-use crate::usage::{Limit, Severity, Thresholds, Usage};
+use crate::usage::{BUDGET_LABEL, Limit, Severity, Thresholds, Usage};
 
 /// Older numbers than this are marked.
 const OLD: i64 = 15 * MINUTE;
@@ -91,13 +91,34 @@ impl View {
         self.problem.as_ref().map_or(PENDING, |problem| &problem.word)
     }
 
-    /// What stands behind a line that is not to be trusted blindly: how old the numbers are, what is wrong in the config file.
-    pub fn mark(&self) -> Option<String> {
-        let old = self.age_seconds.filter(|_| self.is_stale).map(|seconds| format!("{} ago", age(seconds)));
-        match (old, &self.mistake) {
-            (Some(old), Some(mistake)) => Some(format!("{old}, {mistake}")),
-            (old, mistake) => old.or_else(|| mistake.clone()),
+    /// How old numbers are that are not to be trusted blindly.
+    pub fn stale_age(&self) -> Option<String> {
+        self.age_seconds.filter(|_| self.is_stale).map(age)
+    }
+
+    /// Leaves only the limit of this label; a word instead of numbers if the plan has none such.
+    pub fn select(&mut self, label: &str, thresholds: Thresholds) {
+        let Some(usage) = &mut self.usage else { return };
+        let known: Vec<String> = usage.limits().map(|limit| limit.label).collect();
+        if !known.iter().any(|known| known == label) {
+            let label = crate::text::plain(label, 20);
+            self.problem = Some(Problem {
+                code: "no_such_window".into(),
+                word: format!("no-{label}"),
+                message: format!("the plan has no window {label}"),
+                hint: format!("it has: {}", known.join(", ")),
+            });
+            self.usage = None;
+            self.binding = None;
+            self.severity = Severity::Unknown;
+            return;
         }
+        usage.windows.retain(|window| window.label() == label);
+        if label != BUDGET_LABEL {
+            usage.budget = None;
+        }
+        self.binding = usage.binding();
+        self.severity = usage.severity(thresholds);
     }
 
     /// What a plan without windows and without a budget is told by.
@@ -145,6 +166,40 @@ fn amount(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::{Budget, Window};
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
+    const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };
+
+    fn view() -> View {
+        let window = |seconds, used| Window { seconds: Some(seconds), used, resets_at: None, started: true };
+        let budget = Budget { used_percent: 75.0, limit: None, used: None, remaining: None, resets_at: None };
+        let windows = vec![window(18_000, 42.0), window(604_800, 100.0)];
+        let usage = Usage { windows, budget: Some(budget), ..Usage::default() };
+        View::of_answer(&Answer { fetched_at: NOW, source: Source::Api, usage }, NOW, THRESHOLDS)
+    }
+
+    #[test]
+    fn one_limit_alone_decides_the_severity() {
+        let check = |label: &str, severity: Severity| {
+            let mut view = view();
+            view.select(label, THRESHOLDS);
+            let labels: Vec<String> =
+                view.usage.iter().flat_map(Usage::limits).map(|limit| limit.label).collect();
+            assert_eq!((labels, view.severity), (vec![label.to_string()], severity));
+        };
+        check("5h", Severity::Ok);
+        check("7d", Severity::Exhausted);
+        check("budget", Severity::Warning);
+    }
+
+    #[test]
+    fn a_limit_that_is_not_there_is_a_word() {
+        let mut view = view();
+        view.select("30d", THRESHOLDS);
+        assert_eq!((view.word(), view.severity), ("no-30d", Severity::Unknown));
+        assert_eq!(view.problem.unwrap().hint, "it has: 5h, 7d, budget");
+    }
 
     #[test]
     fn amounts_are_short() {

@@ -23,11 +23,23 @@ pub enum Start {
     Done,
 }
 
+/// Whether a worker fetches only what is still stale when its turn comes, or anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urge {
+    IfStale,
+    Anyway,
+}
+
 /// Starts a worker unless one is running, or `is_done` says under the lock that there is nothing left to do.
 ///
 /// # Errors
 /// [`Error::CacheUnwritable`], [`Error::WorkerFailed`].
-pub fn start(cache: &Cache, settings: &Settings, is_done: impl FnOnce() -> bool) -> Result<Start, Error> {
+pub fn start(
+    cache: &Cache,
+    settings: &Settings,
+    urge: Urge,
+    is_done: impl FnOnce() -> bool,
+) -> Result<Start, Error> {
     cache.ensure_writable()?;
     let path = cache.lock_path();
     let unwritable =
@@ -52,6 +64,9 @@ pub fn start(cache: &Cache, settings: &Settings, is_done: impl FnOnce() -> bool)
         .env("CODEX_HOME", cache.home().path());
     // Also the empty one: it stands for none, whatever the environment says.
     command.arg("--on-fetch").arg(settings.on_fetch.as_deref().unwrap_or_default());
+    if urge == Urge::Anyway {
+        command.arg("--force");
+    }
     if let Some(codex) = &settings.codex_bin {
         // The worker runs in another directory; a bare name is looked up on PATH.
         let is_path = codex.components().count() > 1;

@@ -1,32 +1,36 @@
 //! i3blocks, and i3bar or swaybar behind it: full text, short text, colour, a line each; `markup=pango`.
 
-use super::{AutoColour, Host, Output, Wait};
-use crate::render::style::{Markup, escape_pango, hex, uncoloured};
-use crate::render::template::whole_percent;
-use std::time::Duration;
+use super::{BAR, Host, Output};
+use crate::render::style::{Markup, escape_pango, uncoloured};
 
 pub const HOST: Host = Host {
     name: "i3blocks",
-    about: "a block of i3blocks",
-    wait: Wait::Always(Duration::from_secs(3)),
+    about: "a block of i3blocks: three lines",
     // The block has one colour, on its third line.
     markup: Markup { escape: escape_pango, paint: uncoloured },
-    colour: AutoColour::Always,
+    is_block: true,
     envelope,
+    ..BAR
 };
 
 fn envelope(output: &Output) -> String {
-    let mut lines = String::with_capacity(2 * output.text.len() + 16);
-    lines.push_str(output.text);
-    lines.push('\n');
-    match &output.view.binding {
-        Some(limit) => escape_pango(&format!("{} {}%", limit.label, whole_percent(limit.used)), &mut lines),
-        None => lines.push_str(output.text),
-    }
-    lines.push('\n');
-    if let Some(colour) = hex(output.view.severity).filter(|_| output.coloured) {
-        lines.push_str(colour);
+    let mut lines = format!("{}\n{}\n", output.text, output.short());
+    if let Some(colour) = output.colour() {
+        lines.push_str(&colour);
         lines.push('\n');
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::tests::check;
+
+    #[test]
+    fn three_lines() {
+        check(&HOST, "", "<b>&", 42.0, "&lt;b&gt;&amp; 5h 42%\n5h 42%\n");
+        check(&HOST, "", "plus", 100.0, "plus 5h 100%\n5h 100%\n#ff5f5f\n");
+        check(&HOST, "ok=green", "plus", 42.0, "plus 5h 42%\n5h 42%\n#00cd00\n");
+    }
 }

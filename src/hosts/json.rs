@@ -1,8 +1,7 @@
 //! The stable form for programs. Keys are only ever added; the README lists them and a test compares.
 
-use super::{AutoColour, Host, Output, Wait};
+use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
 use crate::cache::{Problem, Source};
-use crate::render::style::{Markup, uncoloured, verbatim};
 use crate::time::Timestamp;
 use crate::usage::{Budget, Credits, Usage, Window};
 use crate::view::View;
@@ -13,9 +12,10 @@ pub const HOST: Host = Host {
     name: "json",
     about: "one JSON object, for programs",
     wait: Wait::WhenEmpty(Duration::from_secs(5)),
-    markup: Markup { escape: verbatim, paint: uncoloured },
+    markup: PLAIN_MARKUP,
     colour: AutoColour::Never,
     envelope,
+    ..PROMPT
 };
 
 #[derive(Serialize)]

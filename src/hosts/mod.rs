@@ -1,13 +1,24 @@
 //! The hosts: one file each for what is peculiar to it, one row each in [`HOSTS`].
 
+mod claude_code;
+mod fish;
 mod i3blocks;
+mod i3status_rust;
 mod json;
 mod plain;
+mod polybar;
+mod powerlevel10k;
 mod starship;
+mod swaybar;
+mod swiftbar;
 mod tmux;
 mod waybar;
+mod zjstatus;
+mod zsh;
 
-use crate::render::style::Markup;
+use crate::render::colour::{GRAPHICAL, Inks, TERMINAL};
+use crate::render::style::{Markup, escape_pango, paint_ansi, paint_pango, uncoloured, verbatim};
+use crate::render::template::{Style, render_short};
 use crate::view::View;
 use std::time::Duration;
 
@@ -20,8 +31,14 @@ pub struct Host {
     /// How long it may be kept waiting for fresh numbers, if `--wait` does not say.
     pub wait: Wait,
     pub markup: Markup,
+    /// Its colours, if `--colors` does not say.
+    pub inks: Inks,
     /// What `--color auto` means.
     pub colour: AutoColour,
+    /// The envelope tells local time: finding the zone out costs a file or two.
+    pub needs_zone: bool,
+    /// It speaks i3blocks' protocol: clicks and the window by environment, urgency by exit status.
+    pub is_block: bool,
     /// Puts the line into the form that the host reads; ends with a line feed.
     pub envelope: fn(&Output) -> String,
 }
@@ -53,11 +70,67 @@ pub struct Output<'a> {
     pub text: &'a str,
     pub view: &'a View,
     pub coloured: bool,
+    /// What the line was made with.
+    pub style: &'a Style<'a>,
+    /// The user wants the bar to cry out, and there is reason to.
+    pub is_urgent: bool,
 }
 
+impl Output<'_> {
+    /// The short form of the line, in the host's markup.
+    fn short(&self) -> String {
+        render_short(self.view, self.style)
+    }
+
+    /// The colour of all of it as `#rrggbb`; `None` for the host's own.
+    fn colour(&self) -> Option<String> {
+        let ink = self.style.ink(self.view.severity);
+        ink.colour.filter(|_| self.coloured).map(|colour| colour.hex())
+    }
+}
+
+/// Shows everything as it is.
+const PLAIN_MARKUP: Markup = Markup { escape: verbatim, paint: uncoloured };
+
+/// What most prompts want: at once, a plain line, ANSI. The name is for each to give.
+const PROMPT: Host = Host {
+    name: "",
+    about: "",
+    wait: Wait::Never,
+    markup: Markup { escape: verbatim, paint: paint_ansi },
+    inks: TERMINAL,
+    colour: AutoColour::Always,
+    needs_zone: false,
+    is_block: false,
+    envelope: bare,
+};
+
+/// What most bars want: they wait a few seconds without harm, and know Pango.
+const BAR: Host = Host {
+    wait: Wait::Always(Duration::from_secs(3)),
+    markup: Markup { escape: escape_pango, paint: paint_pango },
+    inks: GRAPHICAL,
+    ..PROMPT
+};
+
 /// Every host; `plain` is the default.
-pub const HOSTS: &[&Host] =
-    &[&plain::HOST, &starship::HOST, &tmux::HOST, &waybar::HOST, &i3blocks::HOST, &json::HOST];
+pub const HOSTS: &[&Host] = &[
+    &plain::HOST,
+    &starship::HOST,
+    &tmux::HOST,
+    &waybar::HOST,
+    &i3blocks::HOST,
+    &swaybar::HOST,
+    &i3status_rust::HOST,
+    &polybar::HOST,
+    &zsh::HOST,
+    &powerlevel10k::HOST,
+    &fish::HOST,
+    &claude_code::HOST,
+    &swiftbar::HOST,
+    &zjstatus::HOST,
+    &json::HOST,
+];
 
 /// The host that is used if none is named.
 pub const DEFAULT: &Host = &plain::HOST;
@@ -73,4 +146,63 @@ fn bare(output: &Output) -> String {
     line.push_str(output.text);
     line.push('\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Answer, Source};
+    use crate::render::colour;
+    use crate::render::glyphs::UNICODE;
+    use crate::render::template::{Kind, Template, render};
+    use crate::time::Timestamp;
+    use crate::usage::{Thresholds, Usage, Window};
+    use jiff::tz::TimeZone;
+
+    // Sunday 2026-11-22 15:00 UTC.
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
+
+    /// What a host is given for a plan of this name with one window this full, by `--colors`.
+    #[track_caller]
+    pub fn check(host: &Host, colors: &str, plan: &str, used: f64, expected: &str) {
+        let window = Window { seconds: Some(18_000), used, resets_at: Some(NOW.plus(3780)), started: true };
+        let usage = Usage { plan: Some(plan.into()), windows: vec![window], ..Usage::default() };
+        let thresholds = Thresholds { warn: 70.0, critical: 90.0 };
+        let answer = Answer { fetched_at: NOW.plus(-41), source: Source::Api, usage };
+        let view = View::of_answer(&answer, NOW, thresholds);
+        let changes = if colors.is_empty() { Vec::new() } else { colour::parse(colors).unwrap() };
+        let coloured = host.colour != AutoColour::Never;
+        let Markup { escape, paint } = host.markup;
+        let style = Style {
+            line: &Template::parse("{plan} {windows}", Kind::Line).unwrap(),
+            window: &Template::parse("{label} {used}", Kind::Window).unwrap(),
+            separator: " · ",
+            icon: "",
+            icon_leads: false,
+            glyphs: &UNICODE,
+            thresholds,
+            markup: Markup { escape, paint: if coloured { paint } else { uncoloured } },
+            inks: host.inks.with(&changes),
+            zone: Some(&TimeZone::UTC),
+        };
+        let text = render(&view, &style);
+        let output = Output { text: &text, view: &view, coloured, style: &style, is_urgent: false };
+        assert_eq!((host.envelope)(&output), expected);
+    }
+
+    #[test]
+    fn every_host_has_a_name_of_its_own() {
+        for host in HOSTS {
+            assert_eq!(HOSTS.iter().filter(|other| other.name == host.name).count(), 1, "{}", host.name);
+            assert!(!host.name.is_empty() && !host.about.is_empty());
+        }
+    }
+
+    #[test]
+    fn prompts_take_text_as_it_is() {
+        for host in [&plain::HOST, &starship::HOST, &fish::HOST, &claude_code::HOST] {
+            check(host, "", "5% #S <b>", 42.0, "5% #S <b> \x1b[32m5h 42%\x1b[0m\n");
+            check(host, "ok=208", "plus", 42.0, "plus \x1b[38;5;208m5h 42%\x1b[0m\n");
+        }
+    }
 }

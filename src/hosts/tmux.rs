@@ -1,9 +1,9 @@
 //! tmux's `#(…)`: its output is format-expanded, so a `#` of ours must be doubled. After a second without
 //! output the bar says "not ready".
 
-use super::{AutoColour, Host, Wait, bare};
-use crate::render::style::Markup;
-use crate::usage::Severity;
+use super::{Host, PROMPT, Wait};
+use crate::render::colour::{Colour, Ink};
+use crate::render::style::{Markup, escape_doubling, paint_brackets};
 use std::time::Duration;
 
 pub const HOST: Host = Host {
@@ -11,40 +11,39 @@ pub const HOST: Host = Host {
     about: "#(…) in tmux's status line",
     wait: Wait::Always(Duration::from_millis(800)),
     markup: Markup { escape, paint },
-    colour: AutoColour::Always,
-    envelope: bare,
+    ..PROMPT
 };
 
 fn escape(text: &str, out: &mut String) {
-    for character in text.chars() {
-        if character == '#' {
-            out.push('#');
-        }
-        out.push(character);
-    }
+    escape_doubling('#', text, out);
 }
 
-fn paint(severity: Severity, text: &str, out: &mut String) {
-    let colour = match severity {
-        Severity::Unknown => "#[dim]",
-        Severity::Ok => "#[fg=green]",
-        Severity::Warning => "#[fg=yellow]",
-        Severity::Critical => "#[fg=red]",
-        Severity::Exhausted => "#[fg=red,bold]",
+fn paint(ink: Ink, text: &str, out: &mut String) {
+    let name = |colour: Colour| match (colour, colour.name()) {
+        (_, Some((is_bright, name))) => format!("{}{name}", if is_bright { "bright" } else { "" }),
+        (Colour::Indexed(number), _) => format!("colour{number}"),
+        (Colour::Rgb(_), _) => colour.hex(),
     };
-    out.push_str(colour);
-    out.push_str(text);
-    out.push_str("#[default]");
+    paint_brackets(ink, name, text, out);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts::tests::check;
 
     #[test]
     fn formats_in_text_are_inert() {
-        let mut out = String::new();
-        escape("#(touch x) #[fg=red #S 5%", &mut out);
-        assert_eq!(out, "##(touch x) ##[fg=red ##S 5%");
+        let text = "##(touch x) ##[fg=red ##S 5% #[fg=green]5h 42%#[default]\n";
+        check(&HOST, "", "#(touch x) #[fg=red #S 5%", 42.0, text);
+    }
+
+    #[test]
+    fn colours_have_the_names_of_tmux() {
+        check(&HOST, "ok=bright-blue", "plus", 42.0, "plus #[fg=brightblue]5h 42%#[default]\n");
+        check(&HOST, "ok=208", "plus", 42.0, "plus #[fg=colour208]5h 42%#[default]\n");
+        check(&HOST, "ok=#ff8700", "plus", 42.0, "plus #[fg=#ff8700]5h 42%#[default]\n");
+        check(&HOST, "ok=none", "plus", 42.0, "plus 5h 42%\n");
+        check(&HOST, "", "plus", 100.0, "plus #[fg=red,bold]5h 100%#[default]\n");
     }
 }

@@ -1,21 +1,19 @@
 //! waybar's custom module with `"return-type": "json"`. It reads the first line only; text and tooltip are Pango;
 //! colours come by CSS class; a percentage that is not whole counts as 0 up to 0.9.17.
 
-use super::{AutoColour, Host, Output, Wait};
-use crate::render::style::{Markup, escape_pango, paint_pango};
+use super::{AutoColour, BAR, Host, Output};
+use crate::render::panel::panel;
+use crate::render::style::escape_pango;
 use crate::render::template::whole_percent;
-use crate::time::{age, countdown};
-use crate::view::View;
 use serde::Serialize;
-use std::time::Duration;
 
 pub const HOST: Host = Host {
     name: "waybar",
     about: "a custom module of waybar (JSON)",
-    wait: Wait::Always(Duration::from_secs(3)),
-    markup: Markup { escape: escape_pango, paint: paint_pango },
     colour: AutoColour::Never,
+    needs_zone: true,
     envelope,
+    ..BAR
 };
 
 #[derive(Serialize)]
@@ -39,38 +37,36 @@ fn envelope(output: &Output) -> String {
     let block = Block {
         text: output.text,
         alt: view.severity.name(),
-        tooltip: tooltip(view),
+        tooltip: tooltip(output),
         class,
         percentage: view.binding.as_ref().map_or(0, |limit| whole_percent(limit.used)),
     };
     super::json::line(&block)
 }
 
-fn tooltip(view: &View) -> String {
-    let mut lines = Vec::new();
-    if let Some(usage) = &view.usage {
-        lines.extend(usage.plan.as_ref().map(|plan| format!("plan {plan}")));
-        lines.extend(usage.limits().map(|limit| {
-            let reset =
-                limit.resets_at.map(|at| format!(", resets in {}", countdown(at.seconds_since(view.now))));
-            format!("{}: {}% used{}", limit.label, whole_percent(limit.used), reset.unwrap_or_default())
-        }));
-        for pool in &usage.pools {
-            for window in &pool.windows {
-                lines.push(format!("{} {}: {}% used", pool.name, window.label(), whole_percent(window.used)));
-            }
-        }
-        lines.extend(view.budget().map(|budget| format!("budget {budget}")));
-        lines.extend(view.credits().map(|credits| format!("credits {credits}")));
-    } else {
-        lines.push(format!("Codex: {}", view.word()));
-    }
-    lines.extend(view.age_seconds.map(|seconds| format!("fetched {} ago", age(seconds))));
-    if let Some(problem) = &view.problem {
-        lines.push(problem.message.clone());
-        lines.push(problem.hint.clone());
-    }
-    let mut out = String::new();
+/// In a font of one width, so that the columns stand.
+fn tooltip(output: &Output) -> String {
+    let lines = panel(output.view, output.style.glyphs, output.style.zone);
+    let mut out = String::with_capacity(512);
+    out.push_str("<tt>");
     escape_pango(&lines.join("\n"), &mut out);
+    out.push_str("</tt>");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::tests::check;
+
+    #[test]
+    fn text_and_tooltip_are_pango() {
+        let tooltip = "<tt>Codex &lt;b&gt;&amp;\\n5h  ████░░░░░░   42%  resets in 1 hour 3 minutes (16:03)\\n\
+                       fetched 41 seconds ago</tt>";
+        let expected = format!(
+            "{{\"text\":\"&lt;b&gt;&amp; 5h 42%\",\"alt\":\"ok\",\"tooltip\":\"{tooltip}\",\"class\":[\"ok\"],\
+             \"percentage\":42}}\n"
+        );
+        check(&HOST, "", "<b>&", 42.0, &expected);
+    }
 }

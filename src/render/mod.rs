@@ -1,4 +1,7 @@
 //! From numbers to text. Pure: renders never read the clock, a file or the environment.
 
+pub mod colour;
+pub mod glyphs;
+pub mod panel;
 pub mod style;
 pub mod template;

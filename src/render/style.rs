@@ -1,14 +1,14 @@
-//! How a host marks text up: escaping of what came from outside, colour by severity.
+//! How a host marks text up: escaping of what came from outside, colour.
 
-use crate::usage::Severity;
+use super::colour::{Colour, Ink, Weight};
 
 /// A host's markup. Both append to `out`.
 #[derive(Clone, Copy)]
 pub struct Markup {
     /// Writes text that came from outside so that the host shows it as it is.
     pub escape: fn(text: &str, out: &mut String),
-    /// Writes `text`, which is markup already, in the colour of its severity.
-    pub paint: fn(severity: Severity, text: &str, out: &mut String),
+    /// Writes `text`, which is markup already, with an ink.
+    pub paint: fn(ink: Ink, text: &str, out: &mut String),
 }
 
 /// Copies: for hosts that show everything as it is.
@@ -17,7 +17,7 @@ pub fn verbatim(text: &str, out: &mut String) {
 }
 
 /// Copies: for hosts that colour by other means, and for `--color never`.
-pub fn uncoloured(_: Severity, text: &str, out: &mut String) {
+pub fn uncoloured(_: Ink, text: &str, out: &mut String) {
     out.push_str(text);
 }
 
@@ -35,55 +35,110 @@ pub fn escape_pango(text: &str, out: &mut String) {
     }
 }
 
-/// The colour of a severity for hosts that want `#RRGGBB`; `None` where it needs none.
-pub fn hex(severity: Severity) -> Option<&'static str> {
-    match severity {
-        Severity::Unknown => Some("#888888"),
-        Severity::Ok => None,
-        Severity::Warning => Some("#e5c07b"),
-        Severity::Critical => Some("#ff8700"),
-        Severity::Exhausted => Some("#ff5f5f"),
+/// Doubles a character that begins the host's markup.
+pub fn escape_doubling(special: char, text: &str, out: &mut String) {
+    for character in text.chars() {
+        if character == special {
+            out.push(special);
+        }
+        out.push(character);
     }
 }
 
 /// Colours with Pango spans.
-pub fn paint_pango(severity: Severity, text: &str, out: &mut String) {
-    match hex(severity) {
-        Some(colour) => {
-            out.push_str("<span foreground=\"");
-            out.push_str(colour);
-            out.push_str("\">");
-            out.push_str(text);
-            out.push_str("</span>");
-        }
-        None => out.push_str(text),
+pub fn paint_pango(ink: Ink, text: &str, out: &mut String) {
+    let mut attributes = String::new();
+    if let Some(colour) = ink.colour {
+        attributes.push_str(&format!(" foreground=\"{}\"", colour.hex()));
+    }
+    match ink.weight {
+        Weight::Normal => {}
+        Weight::Bold => attributes.push_str(" weight=\"bold\""),
+        Weight::Dim => attributes.push_str(" alpha=\"60%\""),
+    }
+    if attributes.is_empty() {
+        out.push_str(text);
+    } else {
+        out.push_str(&format!("<span{attributes}>{text}</span>"));
     }
 }
 
-/// Colours with ANSI sequences, from the terminal's own palette.
-pub fn paint_ansi(severity: Severity, text: &str, out: &mut String) {
-    let code = match severity {
-        Severity::Unknown => "2",
-        Severity::Ok => "32",
-        Severity::Warning => "33",
-        Severity::Critical => "31",
-        Severity::Exhausted => "1;31",
+/// Colours with ANSI sequences; the first sixteen colours by the old codes, which every terminal knows.
+pub fn paint_ansi(ink: Ink, text: &str, out: &mut String) {
+    let weight = match ink.weight {
+        Weight::Normal => "",
+        Weight::Bold => "1",
+        Weight::Dim => "2",
     };
+    let colour = match ink.colour {
+        None => String::new(),
+        Some(Colour::Indexed(number @ 0..8)) => format!("{}", 30 + number),
+        Some(Colour::Indexed(number @ 8..16)) => format!("{}", 90 + number - 8),
+        Some(Colour::Indexed(number)) => format!("38;5;{number}"),
+        Some(Colour::Rgb([red, green, blue])) => format!("38;2;{red};{green};{blue}"),
+    };
+    if weight.is_empty() && colour.is_empty() {
+        out.push_str(text);
+        return;
+    }
     out.push_str("\x1b[");
-    out.push_str(code);
+    out.push_str(weight);
+    if !weight.is_empty() && !colour.is_empty() {
+        out.push(';');
+    }
+    out.push_str(&colour);
     out.push('m');
     out.push_str(text);
     out.push_str("\x1b[0m");
 }
 
+/// Colours with `#[fg=…]` … `#[default]`, as tmux reads it and zjstatus too. `name` is how the host calls a colour.
+pub fn paint_brackets(ink: Ink, name: fn(Colour) -> String, text: &str, out: &mut String) {
+    let mut attributes = Vec::new();
+    attributes.extend(ink.colour.map(|colour| format!("fg={}", name(colour))));
+    match ink.weight {
+        Weight::Normal => {}
+        Weight::Bold => attributes.push("bold".into()),
+        Weight::Dim => attributes.push("dim".into()),
+    }
+    if attributes.is_empty() {
+        out.push_str(text);
+    } else {
+        out.push_str(&format!("#[{}]{text}#[default]", attributes.join(",")));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::colour::TERMINAL;
 
     #[test]
     fn pango_text_is_inert() {
         let mut out = String::new();
         escape_pango("<b a='1'>&\"", &mut out);
         assert_eq!(out, "&lt;b a=&#39;1&#39;&gt;&amp;&quot;");
+    }
+
+    #[test]
+    fn every_kind_of_colour_has_its_code() {
+        let check = |colour: Option<Colour>, weight: Weight, ansi: &str, pango: &str| {
+            let ink = Ink { colour, weight };
+            let (mut terminal, mut bar) = (String::new(), String::new());
+            paint_ansi(ink, "x", &mut terminal);
+            paint_pango(ink, "x", &mut bar);
+            assert_eq!((terminal.as_str(), bar.as_str()), (ansi, pango), "{ink:?}");
+        };
+        let (normal, bold) = (Weight::Normal, Weight::Bold);
+        check(None, normal, "x", "x");
+        check(None, Weight::Dim, "\x1b[2mx\x1b[0m", "<span alpha=\"60%\">x</span>");
+        check(TERMINAL.ok.colour, normal, "\x1b[32mx\x1b[0m", "<span foreground=\"#00cd00\">x</span>");
+        let both = "<span foreground=\"#cd0000\" weight=\"bold\">x</span>";
+        check(TERMINAL.critical.colour, bold, "\x1b[1;31mx\x1b[0m", both);
+        let red = "<span foreground=\"#ff0000\">x</span>";
+        check(Some(Colour::Indexed(9)), normal, "\x1b[91mx\x1b[0m", red);
+        let orange = "<span foreground=\"#ff8700\">x</span>";
+        check(Some(Colour::Indexed(208)), normal, "\x1b[38;5;208mx\x1b[0m", orange);
+        check(Some(Colour::Rgb([255, 135, 0])), normal, "\x1b[38;2;255;135;0mx\x1b[0m", orange);
     }
 }

@@ -4,10 +4,12 @@
 //! characters themselves. A value that is missing outside such a part prints nothing, and takes the
 //! blanks before it along: `{label} {used} {reset}` does not end in a blank for a window without a reset.
 
+use super::colour::{Ink, Inks};
+use super::glyphs::Glyphs;
 use super::style::Markup;
 use crate::text::nearest;
 use crate::time::{Timestamp, age, countdown};
-use crate::usage::{Limit, Thresholds};
+use crate::usage::{Limit, Severity, Thresholds};
 use crate::view::View;
 use jiff::tz::TimeZone;
 
@@ -32,6 +34,7 @@ enum Value {
     Credits,
     Budget,
     Age,
+    Icon,
     Of(Which, Field),
 }
 
@@ -54,7 +57,7 @@ enum Field {
     ResetAt,
 }
 
-const LINE_NAMES: [&str; 5] = ["windows", "plan", "credits", "budget", "age"];
+const LINE_NAMES: [&str; 6] = ["windows", "plan", "credits", "budget", "age", "icon"];
 const FIELD_NAMES: [&str; 6] = ["label", "used", "left", "bar", "reset", "reset_at"];
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
@@ -110,17 +113,33 @@ impl Template {
         Ok(Template { pieces })
     }
 
+    /// `{windows}`.
+    pub fn windows() -> Template {
+        Template { pieces: vec![Piece::Value(Value::Windows)] }
+    }
+
     /// Whether a time zone is needed to render it.
     pub fn needs_zone(&self) -> bool {
-        fn any(pieces: &[Piece]) -> bool {
-            pieces.iter().any(|piece| match piece {
-                Piece::Value(Value::Of(_, Field::ResetAt)) => true,
-                Piece::Optional(inner) => any(inner),
-                _ => false,
-            })
-        }
-        any(&self.pieces)
+        any(&self.pieces, &|value| matches!(value, Value::Of(_, Field::ResetAt)))
     }
+
+    /// Whether it says where the icon stands.
+    pub fn places_icon(&self) -> bool {
+        any(&self.pieces, &|value| *value == Value::Icon)
+    }
+
+    /// Whether it lists the windows.
+    pub fn lists_windows(&self) -> bool {
+        any(&self.pieces, &|value| *value == Value::Windows)
+    }
+}
+
+fn any(pieces: &[Piece], is_wanted: &impl Fn(&Value) -> bool) -> bool {
+    pieces.iter().any(|piece| match piece {
+        Piece::Value(value) => is_wanted(value),
+        Piece::Optional(inner) => any(inner, is_wanted),
+        Piece::Text(_) => false,
+    })
 }
 
 fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
@@ -145,6 +164,7 @@ impl Value {
             (Kind::Line, "credits", _) => Ok(Value::Credits),
             (Kind::Line, "budget", _) => Ok(Value::Budget),
             (Kind::Line, "age", _) => Ok(Value::Age),
+            (Kind::Line, "icon", _) => Ok(Value::Icon),
             (Kind::Line, _, Some((which, field))) => {
                 let which = match which {
                     "binding" => Which::Binding,
@@ -195,26 +215,80 @@ pub struct Style<'a> {
     pub line: &'a Template,
     pub window: &'a Template,
     pub separator: &'a str,
+    /// What `{icon}` is.
+    pub icon: &'a str,
+    /// The icon stands in front of the line.
+    pub icon_leads: bool,
+    pub glyphs: &'a Glyphs,
     pub thresholds: Thresholds,
     pub markup: Markup,
-    /// Needed only if a template says `reset_at`: [`Template::needs_zone`].
+    pub inks: Inks,
+    /// Needed only if a template says `reset_at` ([`Template::needs_zone`]) or the host does.
     pub zone: Option<&'a TimeZone>,
+}
+
+impl Style<'_> {
+    fn paint(&self, severity: Severity, text: &str, out: &mut String) {
+        (self.markup.paint)(self.inks.of(severity), text, out);
+    }
+
+    /// Escapes and paints.
+    fn write(&self, severity: Severity, text: &str, out: &mut String) {
+        let mut escaped = String::with_capacity(text.len());
+        (self.markup.escape)(text, &mut escaped);
+        self.paint(severity, &escaped, out);
+    }
+
+    /// What a line begins with: the icon, if it leads or there is no line to hold it.
+    fn start(&self, is_only_a_word: bool) -> String {
+        let mut out = String::with_capacity(128);
+        if !self.icon.is_empty() && (self.icon_leads || is_only_a_word && self.line.places_icon()) {
+            out.push_str(self.icon);
+            out.push(' ');
+        }
+        out
+    }
+
+    /// The ink of a severity.
+    pub fn ink(&self, severity: Severity) -> Ink {
+        self.inks.of(severity)
+    }
 }
 
 /// The line: in the host's markup, without its end.
 pub fn render(view: &View, style: &Style) -> String {
-    let mut out = String::with_capacity(128);
+    let mut out = style.start(view.usage.is_none());
     if view.usage.is_none() {
-        let mut word = String::new();
-        (style.markup.escape)(view.word(), &mut word);
-        (style.markup.paint)(view.severity, &word, &mut out);
+        style.write(view.severity, view.word(), &mut out);
     } else {
         write(&style.line.pieces, None, view, style, &mut out);
+        if let Some(age) = view.stale_age() {
+            let [before, behind] = style.glyphs.stale;
+            out.push_str(before);
+            out.push_str(&age);
+            out.push_str(behind);
+        }
     }
-    if let Some(mark) = view.mark() {
+    if let Some(mistake) = &view.mistake {
         out.push_str(" (");
-        (style.markup.escape)(&mark, &mut out);
+        (style.markup.escape)(mistake, &mut out);
         out.push(')');
+    }
+    out
+}
+
+/// The shortest form, for narrow bars: the binding limit.
+pub fn render_short(view: &View, style: &Style) -> String {
+    let mut out = style.start(true);
+    match (&view.usage, &view.binding) {
+        (None, _) => style.write(view.severity, view.word(), &mut out),
+        (Some(_), None) => style.write(view.severity, &view.without_limits(), &mut out),
+        (Some(_), Some(limit)) => {
+            style.write(view.severity, &format!("{} {}%", limit.label, whole_percent(limit.used)), &mut out);
+        }
+    }
+    if view.usage.is_some() && view.stale_age().is_some() {
+        out.push_str(style.glyphs.stale_short);
     }
     out
 }
@@ -252,6 +326,12 @@ fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, 
         Value::Credits => view.credits(),
         Value::Budget => view.budget(),
         Value::Age => view.age_seconds.map(age),
+        // The user's own, in the host's markup if they like.
+        Value::Icon if style.icon.is_empty() => None,
+        Value::Icon => {
+            out.push_str(style.icon);
+            return true;
+        }
         Value::Of(which, field) => {
             let found = match which {
                 Which::This => this.cloned(),
@@ -260,12 +340,10 @@ fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, 
                     usage.and_then(|usage| usage.limits().find(|limit| limit.label == *label))
                 }
             };
-            let text = found.as_ref().and_then(|limit| field_text(field, limit, view.now, style.zone));
+            let text = found.as_ref().and_then(|limit| field_text(field, limit, view.now, style));
             // Inside a window the whole window is painted, by the caller.
             if let (Some(limit), Some(text), true) = (&found, &text, this.is_none()) {
-                let mut escaped = String::new();
-                (style.markup.escape)(text, &mut escaped);
-                (style.markup.paint)(style.thresholds.severity(limit.used), &escaped, out);
+                style.write(style.thresholds.severity(limit.used), text, out);
                 return true;
             }
             text
@@ -289,26 +367,24 @@ fn write_windows(view: &View, style: &Style, out: &mut String) -> bool {
         }
         let mut text = String::with_capacity(32);
         write(&style.window.pieces, Some(&limit), view, style, &mut text);
-        (style.markup.paint)(style.thresholds.severity(limit.used), &text, out);
+        style.paint(style.thresholds.severity(limit.used), &text, out);
     }
     if first {
         // No window and no budget: a plan is then told by its state.
-        let mut word = String::new();
-        (style.markup.escape)(&view.without_limits(), &mut word);
-        (style.markup.paint)(view.severity, &word, out);
+        style.write(view.severity, &view.without_limits(), out);
     }
     true
 }
 
-fn field_text(field: &Field, limit: &Limit, now: Timestamp, zone: Option<&TimeZone>) -> Option<String> {
+fn field_text(field: &Field, limit: &Limit, now: Timestamp, style: &Style) -> Option<String> {
     let used = whole_percent(limit.used);
     match field {
         Field::Label => Some(limit.label.clone()),
         Field::Used => Some(format!("{used}%")),
         Field::Left => Some(format!("{}%", 100 - used)),
-        Field::Bar(width) => Some(bar(limit.used, *width)),
+        Field::Bar(width) => Some(style.glyphs.bar(limit.used, *width)),
         Field::Reset => limit.resets_at.map(|reset| countdown(reset.seconds_since(now))),
-        Field::ResetAt => Some(limit.resets_at?.clock(now, zone?)),
+        Field::ResetAt => Some(limit.resets_at?.clock(now, style.zone?)),
     }
 }
 
@@ -323,22 +399,12 @@ pub fn whole_percent(used: f64) -> i64 {
     }
 }
 
-/// A bar of `width` characters, filled to the nearest one, and like the percentage never full or empty
-/// before its time.
-fn bar(used: f64, width: usize) -> String {
-    let exact = used.clamp(0.0, 100.0) / 100.0 * width as f64;
-    let filled = match exact.round() as usize {
-        0 if used > 0.0 && width > 1 => 1,
-        filled if filled == width && used < 100.0 && width > 1 => width - 1,
-        filled => filled,
-    };
-    "█".repeat(filled) + &"░".repeat(width - filled)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cache::{Answer, Source};
+    use crate::render::colour::TERMINAL;
+    use crate::render::glyphs::{ASCII, NERD, UNICODE};
     use crate::render::style;
     use crate::usage::{Usage, Window};
 
@@ -365,6 +431,10 @@ mod tests {
             line: &Template::parse(line, Kind::Line).unwrap(),
             window: &Template::parse(window, Kind::Window).unwrap(),
             separator: " · ",
+            icon: "⌬",
+            icon_leads: false,
+            glyphs: &UNICODE,
+            inks: TERMINAL,
             thresholds: Thresholds { warn: 70.0, critical: 90.0 },
             markup: Markup { escape: style::verbatim, paint: style::uncoloured },
             zone: Some(&zone),
@@ -381,9 +451,40 @@ mod tests {
         check("{windows}", "{label}:{left}", &both, "5h:58% · 7d:83%");
         check("{plan} {5h.used}/{7d.used} {age}", WINDOW, &both, "plus 42%/17% 42s");
         check("{binding.label} {binding.bar:4}", WINDOW, &both, "5h ██░░");
+        check("{icon} {windows}", "{used}", &both, "⌬ 42% · 17%");
         check("{5h.reset_at}", WINDOW, &both, "16:03");
         check("{30d.used}[ credits {credits}]{plan}", WINDOW, &both, "plus");
         check("a[ {plan}][ {30d.used}] {{x}} [[y]]", WINDOW, &both, "a plus {x} [y]");
+    }
+
+    #[test]
+    fn every_form_has_its_icon_and_its_mark() {
+        let check = |line: &str, glyphs: &Glyphs, is_old: bool, long: &str, short: &str| {
+            let mut view = view(&[(18_000, 42.4, None), (604_800, 17.0, None)]);
+            if is_old {
+                view.is_stale = true;
+                view.age_seconds = Some(1380);
+            }
+            let line = Template::parse(line, Kind::Line).unwrap();
+            let style = Style {
+                line: &line,
+                window: &Template::parse("{label} {used} {bar:4}", Kind::Window).unwrap(),
+                separator: glyphs.separator,
+                icon: glyphs.icon,
+                icon_leads: !line.places_icon(),
+                glyphs,
+                inks: TERMINAL,
+                thresholds: Thresholds { warn: 70.0, critical: 90.0 },
+                markup: Markup { escape: style::verbatim, paint: style::uncoloured },
+                zone: None,
+            };
+            assert_eq!((render(&view, &style).as_str(), render_short(&view, &style).as_str()), (long, short));
+        };
+        check("{windows}", &UNICODE, false, "⌬ 5h 42% ██░░ · 7d 17% █░░░", "⌬ 5h 42%");
+        check("{windows} {icon}", &UNICODE, true, "5h 42% ██░░ · 7d 17% █░░░ ⌬ (23m ago)", "⌬ 5h 42%*");
+        check("{windows}", &ASCII, true, "codex 5h 42% ==-- | 7d 17% =--- (23m ago)", "codex 5h 42%*");
+        let nerd = "\u{f0e4} 5h 42% ▰▰▱▱ \u{e0b1} 7d 17% ▰▱▱▱ \u{f017} 23m";
+        check("{windows}", &NERD, true, nerd, "\u{f0e4} 5h 42% \u{f017}");
     }
 
     #[test]
@@ -398,7 +499,7 @@ mod tests {
         for (used, percent, text) in
             [(0.0, 0, "░░░░"), (0.2, 1, "█░░░"), (49.5, 50, "██░░"), (99.7, 99, "███░"), (100.0, 100, "████")]
         {
-            assert_eq!((whole_percent(used), bar(used, 4).as_str()), (percent, text));
+            assert_eq!((whole_percent(used), UNICODE.bar(used, 4).as_str()), (percent, text));
         }
     }
 

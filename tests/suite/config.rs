@@ -172,7 +172,7 @@ fn what_is_worse_than_a_mistake_is_the_error() {
 fn old_numbers_keep_their_age_beside_the_mark() {
     let (home, _) = home("wran = 1\n");
     home.age(Duration::from_secs(23 * 60));
-    assert_eq!(home.run(&["--offline"]).stdout, USUAL_LINE.replace('\n', " (23m ago, config:1)\n"));
+    assert_eq!(home.run(&["--offline"]).stdout, USUAL_LINE.replace('\n', " (23m ago) (config:1)\n"));
 }
 
 // --- codexline config -------------------------------------------------------------------------------------------------

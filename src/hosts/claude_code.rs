@@ -1,0 +1,6 @@
+//! Claude Code's `statusLine`: shows the first line, takes ANSI. It sends JSON on stdin, which is left unread: to wait
+//! for it would be to wait for its end.
+
+use super::{Host, PROMPT};
+
+pub const HOST: Host = Host { name: "claude-code", about: "Claude Code's statusLine", ..PROMPT };

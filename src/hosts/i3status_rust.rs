@@ -1,0 +1,48 @@
+//! i3status-rust's `custom` block with `json = true`: Pango; the theme colours by `state`.
+
+use super::{AutoColour, BAR, Host, Output};
+use crate::usage::Severity;
+use serde::Serialize;
+
+pub const HOST: Host = Host {
+    name: "i3status-rust",
+    about: "a custom block of i3status-rust, json = true",
+    colour: AutoColour::Never,
+    envelope,
+    ..BAR
+};
+
+#[derive(Serialize)]
+struct Block<'a> {
+    state: &'static str,
+    text: &'a str,
+    short_text: String,
+}
+
+fn envelope(output: &Output) -> String {
+    let state = match output.view.severity {
+        // Good would be green in most themes: too loud for what is always there.
+        Severity::Unknown | Severity::Ok => "Idle",
+        Severity::Warning => "Warning",
+        Severity::Critical | Severity::Exhausted => "Critical",
+    };
+    super::json::line(&Block { state, text: output.text, short_text: output.short() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::tests::check;
+
+    #[test]
+    fn the_state_is_one_that_it_knows() {
+        let block = |state: &str, used: u32| {
+            format!(
+                "{{\"state\":\"{state}\",\"text\":\"&lt;b&gt; 5h {used}%\",\"short_text\":\"5h {used}%\"}}\n"
+            )
+        };
+        for (used, state) in [(42, "Idle"), (70, "Warning"), (90, "Critical"), (100, "Critical")] {
+            check(&HOST, "", "<b>", f64::from(used), &block(state, used));
+        }
+    }
+}

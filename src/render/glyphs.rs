@@ -1,0 +1,92 @@
+//! The characters that a line is drawn with: a set for each kind of font. Pure.
+
+/// A set of characters.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Glyphs {
+    /// As one types it.
+    pub name: &'static str,
+    /// For `{icon}`, and for `--icon auto`.
+    pub icon: &'static str,
+    /// The parts of a bar: one column each.
+    pub full: &'static str,
+    pub empty: &'static str,
+    /// What stands between windows, if `--separator` does not say.
+    pub separator: &'static str,
+    /// What stands before and behind the age of numbers that are old.
+    pub stale: [&'static str; 2],
+    /// The same where there is no room for an age.
+    pub stale_short: &'static str,
+}
+
+/// For any font that knows more than letters; the default.
+pub const UNICODE: Glyphs = Glyphs {
+    name: "unicode",
+    icon: "⌬",
+    full: "█",
+    empty: "░",
+    separator: " · ",
+    stale: [" (", " ago)"],
+    stale_short: "*",
+};
+
+/// For the patched fonts of nerdfonts.com. Only characters that their versions 2 and 3 both have.
+pub const NERD: Glyphs = Glyphs {
+    name: "nerd",
+    // A dashboard's needle, a clock.
+    icon: "\u{f0e4}",
+    full: "▰",
+    empty: "▱",
+    separator: " \u{e0b1} ",
+    stale: [" \u{f017} ", ""],
+    stale_short: " \u{f017}",
+};
+
+/// For clients and fonts that know letters only.
+pub const ASCII: Glyphs = Glyphs {
+    name: "ascii",
+    icon: "codex",
+    full: "=",
+    empty: "-",
+    separator: " | ",
+    stale: [" (", " ago)"],
+    stale_short: "*",
+};
+
+/// Every set.
+pub const SETS: [&Glyphs; 3] = [&UNICODE, &NERD, &ASCII];
+
+impl Glyphs {
+    /// A bar of `width` columns, filled to the nearest one, and like the percentage never full or empty before its time.
+    pub fn bar(&self, used: f64, width: usize) -> String {
+        let exact = used.clamp(0.0, 100.0) / 100.0 * width as f64;
+        let filled = match exact.round() as usize {
+            0 if used > 0.0 && width > 1 => 1,
+            filled if filled == width && used < 100.0 && width > 1 => width - 1,
+            filled => filled,
+        };
+        self.full.repeat(filled) + &self.empty.repeat(width - filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::width;
+
+    #[test]
+    fn a_bar_is_as_wide_as_it_says() {
+        for glyphs in SETS {
+            for used in [0.0, 0.2, 50.0, 99.9, 100.0] {
+                assert_eq!(width(&glyphs.bar(used, 8)), 8, "{} {used}", glyphs.name);
+            }
+        }
+        assert_eq!(ASCII.bar(50.0, 4), "==--");
+    }
+
+    #[test]
+    fn ascii_is_ascii() {
+        let Glyphs { name, icon, full, empty, separator, stale, stale_short } = ASCII;
+        let all = [name, icon, full, empty, separator, stale[0], stale[1], stale_short].concat();
+        assert!(all.is_ascii() && !all.contains(['#', '%', '&', '<']), "{all}");
+    }
+}

@@ -1,0 +1,187 @@
+//! All there is to know, as a small table of plain text: for tooltips and menus in a font of one width. Pure.
+
+use super::glyphs::Glyphs;
+use super::template::whole_percent;
+use crate::text::{width, wrap};
+use crate::time::{Timestamp, words};
+use crate::usage::{BUDGET_LABEL, Budget, Usage, Window};
+use crate::view::View;
+use jiff::tz::TimeZone;
+
+const BAR_WIDTH: usize = 10;
+/// Messages are broken to the width of the table, but never to less than this.
+const NARROWEST: usize = 44;
+const GAP: &str = "  ";
+
+enum Line {
+    Text(String),
+    /// Label, bar, percentage, when it starts anew, what else there is.
+    Row([String; 5]),
+}
+
+/// The lines, neither escaped nor wrapped into anything.
+pub fn panel(view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>) -> Vec<String> {
+    let mut lines = Vec::new();
+    match &view.usage {
+        Some(usage) => numbers(usage, view, glyphs, zone, &mut lines),
+        None => lines.push(Line::Text(format!("Codex: {}", view.word()))),
+    }
+    if let Some(seconds) = view.age_seconds {
+        lines.push(Line::Text(format!("fetched {} ago", words(seconds))));
+    }
+    let mut lines = align(lines);
+    if let Some(problem) = &view.problem {
+        let columns = lines.iter().map(|line| width(line)).max().unwrap_or_default().max(NARROWEST);
+        lines.extend(wrap(&problem.message, columns));
+        lines.extend(wrap(&problem.hint, columns));
+    }
+    lines
+}
+
+fn numbers(usage: &Usage, view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>, lines: &mut Vec<Line>) {
+    let reset = |at: Timestamp| {
+        let words = words(at.seconds_since(view.now));
+        match zone {
+            Some(zone) => format!("resets in {words} ({})", at.clock(view.now, zone)),
+            None => format!("resets in {words}"),
+        }
+    };
+    let row = |label: String, used: f64, resets_at: Option<Timestamp>, started: bool, note: String| {
+        let when = match resets_at {
+            Some(at) => reset(at),
+            None if started => String::new(),
+            None => "not started".into(),
+        };
+        let percent = format!("{:>4}", format!("{}%", whole_percent(used)));
+        Line::Row([label, glyphs.bar(used, BAR_WIDTH), percent, when, note])
+    };
+    let window =
+        |window: &Window| row(window.label(), window.used, window.resets_at, window.started, String::new());
+    let budget = |budget: &Budget| {
+        let note = budget.limit.and(budget.used).and_then(|_| view.budget()).unwrap_or_default();
+        row(BUDGET_LABEL.into(), budget.used_percent, budget.resets_at, true, note)
+    };
+    lines.push(Line::Text(match &usage.plan {
+        Some(plan) => format!("Codex {plan}"),
+        None => "Codex".into(),
+    }));
+    lines.extend(usage.windows.iter().map(window));
+    lines.extend(usage.budget.iter().map(budget));
+    if usage.blocked {
+        lines.push(Line::Text("work is refused until a limit starts anew".into()));
+    }
+    for pool in &usage.pools {
+        lines.push(Line::Text(pool.name.clone()));
+        lines.extend(pool.windows.iter().map(window));
+    }
+    lines.extend(view.credits().map(|credits| Line::Text(format!("credits {credits}"))));
+}
+
+/// Pads the columns of all rows to the same widths.
+fn align(lines: Vec<Line>) -> Vec<String> {
+    let mut widest = [0; 5];
+    for line in &lines {
+        if let Line::Row(cells) = line {
+            for (widest, cell) in widest.iter_mut().zip(cells) {
+                *widest = (*widest).max(width(cell));
+            }
+        }
+    }
+    let text = |line| match line {
+        Line::Text(text) => text,
+        Line::Row(cells) => {
+            let mut text = String::new();
+            for (cell, widest) in cells.iter().zip(widest).filter(|(_, widest)| *widest > 0) {
+                text.push_str(cell);
+                text.push_str(&" ".repeat(widest - width(cell)));
+                text.push_str(GAP);
+            }
+            text.truncate(text.trim_end().len());
+            text
+        }
+    };
+    lines.into_iter().map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Answer, Problem, Source};
+    use crate::render::glyphs::{ASCII, UNICODE};
+    use crate::usage::{Credits, Pool, Thresholds};
+
+    // Sunday 2026-11-22 15:00 UTC.
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
+
+    fn window(seconds: u32, used: f64, resets_in: Option<i64>) -> Window {
+        let resets_at = resets_in.map(|seconds| NOW.plus(seconds));
+        Window { seconds: Some(seconds), used, resets_at, started: resets_in.is_some() }
+    }
+
+    fn view(usage: Usage) -> View {
+        let answer = Answer { fetched_at: NOW.plus(-41), source: Source::Api, usage };
+        View::of_answer(&answer, NOW, Thresholds { warn: 70.0, critical: 90.0 })
+    }
+
+    fn check(view: &View, glyphs: &Glyphs, expected: &[&str]) {
+        assert_eq!(panel(view, glyphs, Some(&TimeZone::UTC)), expected);
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let usage = Usage {
+            plan: Some("plus".into()),
+            windows: vec![window(18_000, 42.0, Some(3780)), window(604_800, 100.0, Some(460_800))],
+            budget: Some(Budget {
+                used_percent: 7.0,
+                limit: Some(100.0),
+                used: Some(7.25),
+                remaining: None,
+                resets_at: None,
+            }),
+            pools: vec![Pool { name: "プラス".into(), windows: vec![window(18_000, 0.0, None)] }],
+            credits: Some(Credits { available: true, unlimited: false, balance: Some(12.5) }),
+            blocked: false,
+        };
+        check(
+            &view(usage),
+            &UNICODE,
+            &[
+                "Codex plus",
+                "5h      ████░░░░░░   42%  resets in 1 hour 3 minutes (16:03)",
+                "7d      ██████████  100%  resets in 5 days 8 hours (Fri 23:00)",
+                "budget  █░░░░░░░░░    7%                                        7.25/100",
+                "プラス",
+                "5h      ░░░░░░░░░░    0%  not started",
+                "credits 12.5",
+                "fetched 41 seconds ago",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_stands_at_the_end() {
+        let mut view = view(Usage { windows: vec![window(18_000, 42.0, None)], ..Usage::default() });
+        view.problem = Some(Problem {
+            code: "server_error".into(),
+            word: "server".into(),
+            message: "https://example.invalid/backend-api/wham/usage: the server failed (500)".into(),
+            hint: "it will be asked again".into(),
+        });
+        check(
+            &view,
+            &ASCII,
+            &[
+                "Codex",
+                "5h  ====------   42%  not started",
+                "fetched 41 seconds ago",
+                "https://example.invalid/backend-api/wham/usage:",
+                "the server failed (500)",
+                "it will be asked again",
+            ],
+        );
+        view.usage = None;
+        view.age_seconds = None;
+        assert_eq!(panel(&view, &ASCII, None)[0], "Codex: server");
+    }
+}
