@@ -9,6 +9,7 @@ mod herd;
 mod hosts;
 mod input;
 mod line;
+mod looks;
 mod properties;
 mod readme;
 mod secrets;
