@@ -3,9 +3,17 @@
 //! Nothing else in the crate calls `std::env::var*` or `SystemTime::now` (clippy's
 //! `disallowed-methods` sees to it), so every other part can be tested with values of the test's own.
 
+use crate::files;
 use crate::time::Timestamp;
+use jiff::tz::TimeZone;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The system's zone, and all of them by name; Linux and macOS.
+const LOCAL_ZONE: &str = "/etc/localtime";
+const ZONES: &str = "/usr/share/zoneinfo";
+/// The largest are 4 KiB.
+const LONGEST_ZONE: u64 = 64 * 1024;
 
 /// How a variable is looked up; `None` where it is not set.
 type Lookup = dyn Fn(&str) -> Option<OsString>;
@@ -58,12 +66,70 @@ impl Surroundings {
         self.variable(name).map(|value| value.to_string_lossy().into_owned())
     }
 
+    /// The zone that local times are told in: that of `TZ`, else the system's.
+    ///
+    /// jiff finds it too, but reads the whole directory of zones to do so, some twenty folders. Here it is one file, in all
+    /// the usual cases.
+    pub fn zone(&self) -> TimeZone {
+        let path = match self.text("TZ") {
+            // tzset(3): a name is a file of the database, else it is a rule or a path.
+            Some(name) if is_zone_name(&name) => Path::new(ZONES).join(name),
+            Some(rule) => return TimeZone::posix(&rule).unwrap_or_else(|_| TimeZone::system()),
+            None => PathBuf::from(LOCAL_ZONE),
+        };
+        let read = files::read_bounded(&path, LONGEST_ZONE).ok();
+        read.and_then(|bytes| TimeZone::tzif("Local", &bytes).ok()).unwrap_or_else(TimeZone::system)
+    }
+
     /// The user's home directory: `HOME`, else what the user database says (`HOME` is not set under
     /// some service managers).
     pub fn home_directory(&self) -> Option<PathBuf> {
         match self.variable("HOME") {
             Some(home) => Some(PathBuf::from(home)),
             None => std::env::home_dir().filter(|home| home.is_absolute()),
+        }
+    }
+}
+
+/// Whether it is a name like `Europe/Berlin`, which leads out of no directory.
+fn is_zone_name(name: &str) -> bool {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "_-+".contains(character);
+    name.split('/')
+        .all(|part| part.starts_with(|first: char| first.is_ascii_alphabetic()) && part.chars().all(is_plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_those_of_tz() {
+        // Sunday 2026-11-22 15:00 UTC.
+        const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
+        let check = |value: &str, clock: &str| {
+            let zone = Surroundings::made_up(&[("TZ", value)], || NOW).zone();
+            assert_eq!(NOW.clock(NOW, &zone), clock, "{value}");
+        };
+        check("UTC", "15:00");
+        check("XXX-5:30", "20:30");
+        if Path::new(ZONES).join("Asia/Kolkata").exists() {
+            check("Asia/Kolkata", "20:30");
+        }
+    }
+
+    #[test]
+    fn names_of_zones_are_no_paths() {
+        for (name, is_name) in [
+            ("Europe/Berlin", true),
+            ("America/Port-au-Prince", true),
+            ("Etc/GMT+3", true),
+            ("../../etc/passwd", false),
+            ("/etc/localtime", false),
+            (":UTC", false),
+            ("CET-1CEST,M3.5.0,M10.5.0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_zone_name(name), is_name, "{name}");
         }
     }
 }

@@ -20,7 +20,6 @@ use crate::settings::{Color, Icon, Settings};
 use crate::usage::{Severity, Usage};
 use crate::view::View;
 use crate::worker::{self, Start, Urge};
-use jiff::tz::TimeZone;
 use std::time::{Duration, Instant};
 
 /// How often a waiting run looks whether the worker has stored something.
@@ -207,7 +206,7 @@ pub fn compose(settings: &Settings, surroundings: &Surroundings, view: &View) ->
     };
     let host = settings.host;
     let needs_zone = host.needs_zone || settings.format.needs_zone() || settings.window.needs_zone();
-    let zone = (needs_zone && view.usage.is_some()).then(TimeZone::system);
+    let zone = (needs_zone && view.usage.is_some()).then(|| surroundings.zone());
     let Markup { escape, paint } = host.markup;
     let style = Style {
         line: &settings.format,

@@ -11,6 +11,7 @@ mod hosts;
 mod init;
 mod input;
 mod line;
+mod looks;
 mod properties;
 mod readme;
 mod secrets;

@@ -310,9 +310,11 @@ proptest! {
             let lines = output.lines().count();
             match host.name {
                 "i3blocks" => prop_assert!((2..=3).contains(&lines), "{output:?}"),
+                // A bar and a menu.
+                "swiftbar" => prop_assert!(output.lines().filter(|line| *line == "---").count() == 2, "{output:?}"),
                 _ => prop_assert_eq!(lines, 1, "{}: {:?}", host.name, output),
             }
-            if matches!(host.name, "json" | "waybar") {
+            if matches!(host.name, "json" | "waybar" | "swaybar" | "i3status-rust") {
                 let parsed: Value = serde_json::from_str(&output).unwrap();
                 prop_assert!(parsed.is_object());
             }
@@ -339,7 +341,21 @@ proptest! {
                     prop_assert_eq!(escaped.replace("##", "#"), text.clone());
                     prop_assert!(!escaped.replace("##", "").contains('#'), "{escaped:?}");
                 }
-                "waybar" | "i3blocks" => prop_assert_eq!(pango_shows(escaped), Some(text.clone())),
+                "waybar" | "i3blocks" | "swaybar" | "i3status-rust" => {
+                    prop_assert_eq!(pango_shows(escaped), Some(text.clone()));
+                }
+                "zsh" | "powerlevel10k" => {
+                    prop_assert_eq!(escaped.replace("%%", "%"), text.clone());
+                    prop_assert!(!escaped.replace("%%", "").contains('%'), "{escaped:?}");
+                }
+                "polybar" => {
+                    prop_assert_eq!(escaped.replace("%{O0}", ""), text.clone());
+                    prop_assert!(!escaped.replace("%{O0}", "|").contains("%{"), "{escaped:?}");
+                }
+                "zjstatus" => {
+                    prop_assert_eq!(escaped.replace("#[default]", ""), text.clone());
+                    prop_assert!(!escaped.replace("#[default]", "|").contains("#["), "{escaped:?}");
+                }
                 _ => prop_assert_eq!(escaped, text.as_str()),
             }
         }
@@ -352,8 +368,9 @@ proptest! {
         let format = Template::parse("{plan} {credits}", Kind::Line).unwrap();
         let output = line(waybar, usage, format, Template::parse("{label}", Kind::Window).unwrap(), NOW);
         let block: Value = serde_json::from_str(&output).unwrap();
-        for key in ["text", "tooltip"] {
-            prop_assert!(pango_shows(block[key].as_str().unwrap()).is_some(), "{block}");
+        let tooltip = block["tooltip"].as_str().and_then(|text| text.strip_prefix("<tt>")?.strip_suffix("</tt>"));
+        for text in [block["text"].as_str(), tooltip] {
+            prop_assert!(text.and_then(pango_shows).is_some(), "{block}");
         }
         prop_assert!(block["percentage"].is_u64() && block["percentage"].as_u64() <= Some(100), "{block}");
     }

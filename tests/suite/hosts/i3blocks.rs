@@ -4,6 +4,7 @@ use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::i3blocks::I3blocks;
 use crate::support::hosts::{Stage, installed, program, quoted, until};
 use crate::support::{usage, usage_of};
+use std::time::{Duration, Instant};
 
 const SNIPPET: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
 
@@ -116,4 +117,69 @@ fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
         i3blocks.wait_for_text("codexline", "100%");
     }
     assert!(i3blocks.alive());
+}
+
+/// A click that is heard: i3blocks drops one that comes before it has seen the end of the block's last command.
+fn click(i3blocks: &mut I3blocks, button: u8) {
+    let repaints = i3blocks.repaints();
+    let mut clicked = None::<Instant>;
+    until("the block to be drawn again", || {
+        if clicked.is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
+            i3blocks.click("codexline", button);
+            clicked = Some(Instant::now());
+        }
+        (i3blocks.repaints() > repaints).then_some(())
+    });
+}
+
+#[test]
+fn a_right_click_shows_the_next_window_and_a_left_click_fetches() {
+    if !installed(&["i3blocks"]) {
+        return;
+    }
+    for version in versions() {
+        let scene = Scene::warm(Stage::new(), usage());
+        let mut i3blocks = I3blocks::start_as(&scene.stage, version, SNIPPET);
+        i3blocks.wait_for_text("codexline", LINE);
+        for text in ["5h 42% 1h03m", "7d 17% 5d8h", LINE] {
+            click(&mut i3blocks, 3);
+            i3blocks.wait_for("codexline", text, |block| block["full_text"] == text);
+        }
+        let answer = usage_of(100, 17);
+        scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
+        // What came this very second is not fetched again.
+        std::thread::sleep(Duration::from_millis(1100));
+        click(&mut i3blocks, 1);
+        i3blocks.wait_for_text("codexline", "100%");
+        assert_eq!(scene.requests(), 2);
+        assert!(i3blocks.alive());
+    }
+}
+
+#[test]
+fn urgency_is_shown_where_that_is_asked_for() {
+    if !installed(&["i3blocks"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), usage_of(100, 17));
+    for version in versions() {
+        let i3blocks = I3blocks::start_as(&scene.stage, version, &with_arguments("--urgent-exit"));
+        i3blocks.wait_for("codexline", "urgency", |block| block["urgent"] == true);
+        let i3blocks = I3blocks::start_as(&scene.stage, version, SNIPPET);
+        let block = i3blocks.wait_for_text("codexline", "100%");
+        assert_ne!(block["urgent"], true);
+    }
+}
+
+#[test]
+fn the_object_for_swaybar_is_read_by_the_newer_version() {
+    let Some(version) = versions().into_iter().find(|version| *version == "i3blocks-1.5") else {
+        return;
+    };
+    let scene = Scene::warm(Stage::new(), usage_of(100, 17));
+    let config = "[codexline]\ncommand=exec codexline swaybar --urgent-exit\ninterval=15\nformat=json\n";
+    let i3blocks = I3blocks::start_as(&scene.stage, version, config);
+    let block = i3blocks.wait_for_text("codexline", "5h 100%");
+    assert_eq!((&block["short_text"], &block["color"]), (&"5h 100%".into(), &"#ff5f5f".into()));
+    assert_eq!((&block["markup"], &block["urgent"]), (&"pango".into(), &true.into()));
 }

@@ -68,14 +68,14 @@ fn the_swiftbar_plugin_runs() {
 
 #[test]
 fn the_powerlevel10k_segment_is_text_for_a_prompt() {
-    if !installed(&["zsh"]) || !knows("zsh") {
+    if !installed(&["zsh"]) || !knows("powerlevel10k") {
         return;
     }
     let scene = Scene::warm(Stage::new(), usage());
     // What powerlevel10k does with a segment's text, in as far as it concerns us: it expands it as a prompt.
     let script = scene.stage.write(
         "p10k-stand-in.zsh",
-        "function p10k() { [[ $1 == segment && $2 == -t ]] && print -P -- \"$3\" }\n",
+        "function p10k() { [[ $1 == segment && $2 == -s && $3 == OK && $4 == -t ]] && print -P -- \"$5\" }\n",
     );
     let snippet = path("powerlevel10k/p10k.zsh");
     assert!(Path::new(&snippet).exists());
