@@ -287,7 +287,8 @@ pub fn render_short(view: &View, style: &Style) -> String {
             style.write(view.severity, &format!("{} {}%", limit.label, whole_percent(limit.used)), &mut out);
         }
     }
-    if view.usage.is_some() && view.stale_age().is_some() {
+    let is_old = view.usage.is_some() && view.stale_age().is_some();
+    if is_old || view.mistake.is_some() {
         out.push_str(style.glyphs.stale_short);
     }
     out
