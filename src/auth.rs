@@ -48,8 +48,8 @@ fn describe_file(page: &mut Page, home: &Home, file: &LoginFile, config: &Config
     let text = |value: &Value, missing: &str| crate::text::plain(value.as_str().unwrap_or(missing), 60);
     page.row("mode", text(&content["auth_mode"], "chatgpt (not named)"));
     if let Ok(metadata) = std::fs::metadata(file.target()) {
-        let owner = if crate::unix::is_ours(&metadata) { "yours" } else { "another user's" };
-        page.row("permissions", format!("{:04o}, {owner}", crate::unix::mode(&metadata)));
+        let owner = if crate::platform::is_ours(&metadata) { "yours" } else { "another user's" };
+        page.row("permissions", format!("{:04o}, {owner}", crate::platform::mode(&metadata)));
     }
     page.row("last refresh", text(&content["last_refresh"], "never"));
 }

@@ -311,12 +311,12 @@ impl Cache {
     /// [`Error::CacheUnwritable`].
     pub fn ensure_writable(&self) -> Result<(), Error> {
         let directory = self.entry.parent().unwrap_or(Path::new("/"));
-        if crate::unix::is_foreign_to_root(directory) {
+        if crate::platform::is_foreign_to_root(directory) {
             let reason = "it belongs to another user, who could not replace what root makes there";
             return Err(Error::CacheUnwritable { path: directory.to_path_buf(), reason: reason.into() });
         }
         files::create_private_directory(directory).map_err(|error| unwritable(directory, &error))?;
-        if !crate::unix::is_writable_directory(directory) {
+        if !crate::platform::is_writable_directory(directory) {
             return Err(unwritable(directory, &io::Error::from(io::ErrorKind::PermissionDenied)));
         }
         Ok(())

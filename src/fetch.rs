@@ -91,7 +91,7 @@ fn under_lock<T>(cache: &Cache, is_worker: bool, work: impl FnOnce() -> T) -> Re
     let unwritable =
         |error: io::Error| Error::CacheUnwritable { path: path.clone(), reason: Error::io_reason(&error) };
     // A worker finds the lock, taken, as its standard input; started by hand, it does not.
-    let handed = || crate::unix::standard_input().ok().and_then(|file| Lock::inherited(file, &path));
+    let handed = || crate::platform::standard_input().ok().and_then(|file| Lock::inherited(file, &path));
     let mut lock = match is_worker.then(handed).flatten() {
         Some(lock) => lock,
         None => Lock::open(&path).map_err(unwritable)?,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// As `open` and `read`; `InvalidInput` for what is not a regular file; `FileTooLarge` beyond `most`.
 pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = crate::unix::open_without_waiting(path)?;
+    let file = crate::platform::open_without_waiting(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
@@ -32,12 +32,12 @@ pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What tells a file from an earlier state of it without opening it: see [`crate::unix::identity`].
+/// What tells a file from an earlier state of it without opening it: see [`crate::platform::identity`].
 ///
 /// # Errors
 /// As `stat`.
 pub fn identity(path: &Path) -> io::Result<String> {
-    std::fs::metadata(path).map(|metadata| crate::unix::identity(&metadata))
+    std::fs::metadata(path).map(|metadata| crate::platform::identity(&metadata))
 }
 
 /// Makes a directory that only its owner may enter, and those above it that are missing.
@@ -45,12 +45,12 @@ pub fn identity(path: &Path) -> io::Result<String> {
 /// # Errors
 /// As `mkdir`.
 pub fn create_private_directory(path: &Path) -> io::Result<()> {
-    match crate::unix::make_private_directory(path) {
+    match crate::platform::make_private_directory(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            crate::unix::make_private_directory(path)
+            crate::platform::make_private_directory(path)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result,
@@ -82,7 +82,7 @@ impl Replacement {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = crate::unix::create_private(&staged)?;
+        let mut file = crate::platform::create_private(&staged)?;
         let taken = file.write_all(&vec![b' '; room]);
         let replacement = Replacement { staged, target: target.to_path_buf(), file };
         taken.map(|()| replacement)
@@ -118,7 +118,7 @@ impl Lock {
     /// # Errors
     /// As `open`.
     pub fn open(path: &Path) -> io::Result<Lock> {
-        Ok(Lock { file: RwLock::new(crate::unix::open_lock(path)?) })
+        Ok(Lock { file: RwLock::new(crate::platform::open_lock(path)?) })
     }
 
     /// A lock on a file that is open already.
@@ -130,7 +130,7 @@ impl Lock {
     /// at `path`.
     pub fn inherited(file: File, path: &Path) -> Option<Lock> {
         let (ours, theirs) = (file.metadata().ok()?, std::fs::metadata(path).ok()?);
-        crate::unix::same_file(&ours, &theirs).then(|| Lock { file: RwLock::new(file) })
+        crate::platform::same_file(&ours, &theirs).then(|| Lock { file: RwLock::new(file) })
     }
 
     /// Does `work` under the lock; `None` without doing it if somebody else holds it.
@@ -189,7 +189,7 @@ impl Lock {
 /// # Errors
 /// As `open` and `read`; `FileTooLarge`.
 pub fn read_once<'a>(path: &Path, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let mut file = crate::unix::open_without_waiting(path)?;
+    let mut file = crate::platform::open_without_waiting(path)?;
     let length = file.read(buffer)?;
     if length == buffer.len() {
         return Err(io::Error::from(io::ErrorKind::FileTooLarge));

@@ -141,12 +141,12 @@ impl Ledger {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = crate::unix::create_private(staged)?;
+        let mut file = crate::platform::create_private(staged)?;
         let written = file
             .write_all(bytes)
             .and_then(|()| file.sync_all())
             .and_then(|()| std::fs::rename(staged, &self.path))
-            .and_then(|()| crate::unix::sync_directory_of(&self.path));
+            .and_then(|()| crate::platform::sync_directory_of(&self.path));
         if written.is_err() {
             let _ = std::fs::remove_file(staged);
         }

@@ -7,7 +7,7 @@
 //! Data flows one way, and what is absent holds the shape:
 //! * `usage`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
 //! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
-//! * only `cli` knows clap, only `http` knows ureq, only `unix` has `unsafe`;
+//! * only `cli` knows clap, only `http` knows ureq, only `unix` and its counterpart `windows` have `unsafe`; the others call whichever there is `platform`;
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
 //! * nothing prints, logs or stores a [`secret::Secret`].
 
@@ -36,7 +36,15 @@ pub mod secret;
 pub mod settings;
 pub mod text;
 pub mod time;
+#[cfg(unix)]
 pub mod unix;
 pub mod usage;
 pub mod view;
+#[cfg(windows)]
+pub mod windows;
 pub mod worker;
+
+#[cfg(unix)]
+pub use unix as platform;
+#[cfg(windows)]
+pub use windows as platform;

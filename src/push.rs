@@ -28,13 +28,13 @@ pub fn run(command_line: &str, surroundings: &Surroundings, notes: &Notes) {
 }
 
 fn run_within(limit: Duration, command_line: &str, surroundings: &Surroundings, notes: &Notes) {
-    let mut command = crate::unix::shell(command_line);
+    let mut command = crate::platform::shell(command_line);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .env(MARK, surroundings.now().unix_seconds().to_string());
-    crate::unix::detach(&mut command);
+    crate::platform::detach(&mut command);
     let begun = Instant::now();
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -48,7 +48,7 @@ fn run_within(limit: Duration, command_line: &str, surroundings: &Surroundings, 
             Ok(None) => std::thread::sleep(LOOK_AGAIN),
         }
     }
-    crate::unix::end_session(&mut child);
+    crate::platform::end_session(&mut child);
     let _ = child.wait();
     notes.tell(format_args!("--on-fetch did not end within {} s: killed", limit.as_secs()));
 }

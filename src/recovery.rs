@@ -171,7 +171,7 @@ impl Recovery<'_> {
         let mut locks = file.open_codex_locks()?;
         let mut rescue = Rescue::prepare(file.rescue(), base.len())?;
         // From here on the process sees it through, whoever wants it to end.
-        crate::unix::ignore_requests_to_end();
+        crate::platform::ignore_requests_to_end();
         if let Err(error) = ledger.record(&spent, State::Sent, None, self.surroundings.now()) {
             rescue.discard();
             return Err(error);
@@ -308,7 +308,7 @@ impl Recovery<'_> {
             };
             let Some(content) = seen else {
                 // Renamed. The tokens are safe even if these last steps fail: the next run reads the file.
-                let _ = crate::unix::sync_directory_of(file.target());
+                let _ = crate::platform::sync_directory_of(file.target());
                 self.notes.tell(format_args!("{} has the new tokens", file.target().display()));
                 return ledger.record(spent, State::Committed, None, self.surroundings.now());
             };

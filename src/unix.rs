@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 /// What Rust's own entry point does for a program, for one that does without it: a closed pipe is an error to
 /// handle and no signal, and descriptors 0, 1 and 2 are open, so that no file of ours can take their place and be
@@ -76,6 +76,11 @@ pub fn identity(metadata: &Metadata) -> String {
 /// Whether both are the same file, not only alike.
 pub fn same_file(left: &Metadata, right: &Metadata) -> bool {
     (left.dev(), left.ino()) == (right.dev(), right.ino())
+}
+
+/// What a child gets as its standard input for a lock that this process holds: the lock itself, by the open file.
+pub fn hand_over(lock: File) -> Stdio {
+    Stdio::from(lock)
 }
 
 /// Whether a file belongs to the user that this process acts as.

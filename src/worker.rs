@@ -56,7 +56,7 @@ pub fn start(
     command
         .args(["fetch", "--worker", "--recover", settings.recover.name()])
         .args(["--max-age", &format!("{}s", settings.max_age.as_secs())])
-        .stdin(Stdio::from(held))
+        .stdin(crate::platform::hand_over(held))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         // A worker must not keep a file system busy that the user wants to unmount.
@@ -73,7 +73,7 @@ pub fn start(
         let named = if is_path { std::path::absolute(codex).unwrap_or(codex.clone()) } else { codex.clone() };
         command.arg("--codex-bin").arg(named);
     }
-    crate::unix::detach(&mut command);
+    crate::platform::detach(&mut command);
     command.spawn().map_err(|error| Error::WorkerFailed { reason: Error::io_reason(&error) })?;
     Ok(Start::Started)
 }

@@ -87,7 +87,7 @@ impl Conversation {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        crate::unix::detach(&mut command);
+        crate::platform::detach(&mut command);
         let mut child = command.spawn().map_err(|error| Error::io_reason(&error))?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let (sender, lines) = channel();

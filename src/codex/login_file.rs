@@ -92,24 +92,24 @@ impl LoginFile {
         if !metadata.is_file() {
             return Err(failed(Check::NotRegular, &self.target, "is not a regular file"));
         }
-        if !crate::unix::is_ours(&metadata) {
+        if !crate::platform::is_ours(&metadata) {
             return Err(failed(Check::NotOwned, &self.target, "belongs to another user"));
         }
         for directory in [self.directory(), &self.home] {
-            if crate::unix::is_foreign_to_root(directory) {
+            if crate::platform::is_foreign_to_root(directory) {
                 return Err(failed(Check::NotOwned, directory, "belongs to another user"));
             }
         }
-        if !crate::unix::owner_may_write(&metadata) {
+        if !crate::platform::owner_may_write(&metadata) {
             return Err(failed(Check::ReadOnly, &self.target, "is not writable by its mode"));
         }
-        if crate::unix::links(&metadata) != 1 {
+        if crate::platform::links(&metadata) != 1 {
             return Err(failed(Check::HardLinks, &self.target, "has more than one hard link"));
         }
-        if crate::unix::is_mount_point(&self.target) {
+        if crate::platform::is_mount_point(&self.target) {
             return Err(failed(Check::MountPoint, &self.target, "is a mount point"));
         }
-        if !crate::unix::is_writable_directory(self.directory()) {
+        if !crate::platform::is_writable_directory(self.directory()) {
             return Err(failed(Check::Directory, self.directory(), "takes no new file"));
         }
         Ok(())
@@ -123,12 +123,12 @@ impl LoginFile {
         let open = |path: PathBuf| {
             let failed =
                 |reason: String| Error::CheckFailed { check: Check::CodexLock, path: path.clone(), reason };
-            let file = crate::unix::open_lock(&path).map_err(|error| failed(Error::io_reason(&error)))?;
+            let file = crate::platform::open_lock(&path).map_err(|error| failed(Error::io_reason(&error)))?;
             let metadata = file.metadata().map_err(|error| failed(Error::io_reason(&error)))?;
             if !metadata.is_file() {
                 return Err(failed("is not a regular file".into()));
             }
-            if !crate::unix::is_ours(&metadata) {
+            if !crate::platform::is_ours(&metadata) {
                 return Err(failed("belongs to another user".into()));
             }
             Ok(Lock::of(file))
@@ -174,7 +174,8 @@ impl Rescue {
             path: path.clone(),
             reason: Error::io_reason(&error),
         };
-        let mut file = crate::unix::create_private(&path).map_err(|error| failed(Check::Directory, error))?;
+        let mut file =
+            crate::platform::create_private(&path).map_err(|error| failed(Check::Directory, error))?;
         let taken = file.write_all(&vec![b' '; size + MARGIN]).and_then(|()| file.sync_all());
         if let Err(error) = taken {
             let _ = std::fs::remove_file(&path);
