@@ -25,7 +25,7 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) {
     for host in HOSTS {
         let settings = Settings { host, ..settings.clone() };
         text.push_str(&format!("{} ({})\n", host.name, host.about));
-        for line in compose(&settings, surroundings, &view).lines() {
+        for line in compose(&settings, surroundings, std::slice::from_ref(&view)).lines() {
             text.push_str(&format!("  {line}\n"));
         }
     }

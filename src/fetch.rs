@@ -48,6 +48,27 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> 
     for mistake in &settings.mistakes {
         output::complain(mistake);
     }
+    // A worker is for one login, which is its CODEX_HOME.
+    if errand != Errand::ByHand || settings.accounts.is_empty() {
+        return run_one(settings, surroundings, errand, &notes);
+    }
+    let mut result = Ok(());
+    for account in &settings.accounts {
+        // One account's failure is no reason not to ask for the next.
+        if let Err(error) = run_one(settings, &surroundings.of_account(&account.home), errand, &notes) {
+            output::complain(format_args!("{}: {error}; {}", account.name, error.hint()));
+            result = Err(Error::AccountFailed { name: account.name.clone() });
+        }
+    }
+    result
+}
+
+fn run_one(
+    settings: &Settings,
+    surroundings: &Surroundings,
+    errand: Errand,
+    notes: &Notes,
+) -> Result<(), Error> {
     let begun = surroundings.now();
     let home = Home::locate(surroundings)?;
     let cache = Cache::locate(&home, surroundings)?;
@@ -71,7 +92,7 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> 
             notes.tell("another codexline has just fetched");
             return Ok(false);
         }
-        Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache).map(|()| true)
+        Fetch { settings, surroundings, home: &home, notes }.store(&cache).map(|()| true)
     };
     let has_stored = under_lock(&cache, errand != Errand::ByHand, work)??;
     if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored) {
@@ -79,7 +100,7 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> 
             notes.tell("this is a fetch in --on-fetch, which is not run once more");
         } else {
             notes.tell("running --on-fetch");
-            push::run(command, surroundings, &notes);
+            push::run(command, surroundings, notes);
         }
     }
     Ok(())

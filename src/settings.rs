@@ -3,6 +3,7 @@
 //! [`OPTIONS`] is the one table: the command line, the environment, the config file and `--help` are made from it. To add
 //! an option, add a field and a row. [`Settings::resolve`] is the one place that knows which of them wins.
 
+use crate::accounts::{self, Account};
 use crate::config::{ConfigFile, Mistake};
 use crate::environment::Surroundings;
 use crate::error::Error;
@@ -20,6 +21,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Settings {
     pub host: &'static Host,
+    /// The accounts to show, each with its name; none: the one of `CODEX_HOME`.
+    pub accounts: Vec<Account>,
     /// Older numbers are fetched anew.
     pub max_age: Duration,
     /// How long to wait for fresh numbers; `None`: as the host bears it.
@@ -114,6 +117,9 @@ const LONGEST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A host that waits longer has given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
+/// The option that every layer may add to.
+const ACCOUNT: &str = "account";
+
 pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "max-age",
@@ -137,9 +143,17 @@ pub const OPTIONS: &[Opt] = &[
         apply: |settings, text| switch(text).map(|value| settings.offline = value),
     },
     Opt {
+        name: ACCOUNT,
+        value: Some("NAME=CODEX_HOME"),
+        help: "show this account too, or, with NAME alone, only this one of those that are defined; repeatable",
+        default: Some("(the login in CODEX_HOME)"),
+        // The words are put together from all layers in the end.
+        apply: |_, text| accounts::parse(text).map(drop),
+    },
+    Opt {
         name: "format",
         value: Some("TEMPLATE"),
-        help: "the line: {windows} {plan} {credits} {budget} {age} {icon} {binding.used} {5h.left} … [part that may be missing]",
+        help: "the line: {windows} {account} {plan} {credits} {budget} {age} {icon} {binding.used} {5h.left} … [part that may be missing]",
         default: Some(FORMAT),
         apply: |settings, text| Template::parse(text, Kind::Line).map(|value| settings.format = value),
     },
@@ -298,6 +312,7 @@ impl Settings {
             |text, kind| Template::parse(text, kind).unwrap_or_else(|_| unreachable!("tested below"));
         Settings {
             host,
+            accounts: Vec::new(),
             max_age: MAX_AGE,
             wait: None,
             offline: false,
@@ -344,6 +359,7 @@ impl Settings {
             let force = layers.apply(&mut settings, option)?;
             tell(option, force);
         }
+        settings.accounts = layers.accounts(&mut settings.mistakes)?;
         settings.mistakes.sort_by_key(|mistake| mistake.line);
         Ok(settings)
     }
@@ -387,6 +403,31 @@ impl fmt::Display for Origin {
 }
 
 impl Layers<'_> {
+    /// A wrong word in the file is a mistake, elsewhere an error.
+    fn accounts(&self, mistakes: &mut Vec<Mistake>) -> Result<Vec<Account>, Error> {
+        let is_account = |option: &Opt| option.name == ACCOUNT;
+        let words = |texts: &mut dyn Iterator<Item = &str>| {
+            // What cannot be read has been named when it was applied.
+            texts.flat_map(|text| accounts::parse(text).unwrap_or_default()).collect::<Vec<_>>()
+        };
+        let typed = self.typed.iter().filter(|(option, _)| is_account(option));
+        let typed = words(&mut typed.map(|(_, text)| text.as_str()));
+        let variable = self.surroundings.text("CODEXLINE_ACCOUNT");
+        let variable = words(&mut variable.iter().map(String::as_str));
+        let entry = OPTIONS.iter().find(|option| is_account(option)).zip(self.file);
+        let entry = entry.and_then(|(option, file)| file.values(option, self.section).next().zip(Some(file)));
+        let in_file = words(&mut entry.iter().map(|(entry, _)| entry.text.as_str()));
+        let asked = !typed.is_empty() || !variable.is_empty();
+        match (accounts::choose([typed, variable, in_file]), entry) {
+            (Ok(accounts), _) => Ok(accounts),
+            (Err(reason), Some((entry, file))) if !asked => {
+                mistakes.push(file.wrong_value(entry, &reason));
+                Ok(Vec::new())
+            }
+            (Err(reason), _) => Err(Error::Usage(format!("--{ACCOUNT}: {reason}"))),
+        }
+    }
+
     /// Applies the topmost layer that says something about an option: a broken variable behind what is typed does not matter.
     fn apply(&self, settings: &mut Settings, option: &'static Opt) -> Result<Force, Error> {
         let given = |text: &str, origin| Ok(Force::Given { text: text.to_string(), origin });

@@ -14,6 +14,8 @@ const PENDING: &str = "pending";
 
 pub struct View {
     pub now: Timestamp,
+    /// Its name, if it is one of several.
+    pub account: Option<String>,
     /// As it reads now; `None`: nothing to show.
     pub usage: Option<Usage>,
     pub age_seconds: Option<i64>,
@@ -45,6 +47,7 @@ impl View {
             Some(answer) => View::of_answer(answer, now, thresholds),
             None => View {
                 now,
+                account: None,
                 usage: None,
                 age_seconds: None,
                 source: None,
@@ -66,6 +69,7 @@ impl View {
         let age_seconds = now.seconds_since(answer.fetched_at).max(0);
         View {
             now,
+            account: None,
             binding: usage.binding(),
             severity: usage.severity(thresholds),
             usage: Some(usage),

@@ -6,6 +6,7 @@
 //! at once one starts a worker and the others start nothing.
 
 use crate::cache::Cache;
+use crate::environment::{LOGIN_VARIABLES, Surroundings};
 use crate::error::Error;
 use crate::files::Lock;
 use crate::settings::Settings;
@@ -37,6 +38,7 @@ pub enum Urge {
 pub fn start(
     cache: &Cache,
     settings: &Settings,
+    surroundings: &Surroundings,
     urge: Urge,
     is_done: impl FnOnce() -> bool,
 ) -> Result<Start, Error> {
@@ -62,6 +64,13 @@ pub fn start(
         // A worker must not keep a file system busy that the user wants to unmount.
         .current_dir("/")
         .env("CODEX_HOME", cache.home().path());
+    // It is for this one login, as this run sees it.
+    command.env_remove("CODEXLINE_ACCOUNT");
+    for name in LOGIN_VARIABLES {
+        if surroundings.variable(name).is_none() {
+            command.env_remove(name);
+        }
+    }
     // Also the empty one: it stands for none, whatever the environment says.
     command.arg("--on-fetch").arg(settings.on_fetch.as_deref().unwrap_or_default());
     if urge == Urge::Anyway {

@@ -20,6 +20,8 @@ pub const HOST: Host = Host {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
     state: &'a str,
     plan: Option<&'a str>,
     windows: Vec<WindowReport>,
@@ -81,10 +83,20 @@ struct ErrorReport<'a> {
 }
 
 fn envelope(output: &Output) -> String {
-    let view = output.view;
-    let nothing = Usage::default();
-    let usage = view.usage.as_ref().unwrap_or(&nothing);
-    line(&Report {
+    match output.views {
+        [view] if view.account.is_none() => line(&report(view, &Usage::default())),
+        views => {
+            let nothing = Usage::default();
+            line(&views.iter().map(|view| report(view, &nothing)).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// `nothing` stands where there are no numbers.
+fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
+    let usage = view.usage.as_ref().unwrap_or(nothing);
+    Report {
+        account: view.account.as_deref(),
         state: view.severity.name(),
         plan: usage.plan.as_deref(),
         windows: windows(&usage.windows, view),
@@ -100,7 +112,7 @@ fn envelope(output: &Output) -> String {
         age_seconds: view.age_seconds,
         stale: view.is_stale,
         error: view.problem.as_ref().map(error),
-    })
+    }
 }
 
 fn windows(windows: &[Window], view: &View) -> Vec<WindowReport> {

@@ -2,7 +2,6 @@
 //! colours come by CSS class; a percentage that is not whole counts as 0 up to 0.9.17.
 
 use super::{AutoColour, BAR, Host, Output};
-use crate::render::panel::panel;
 use crate::render::style::escape_pango;
 use crate::render::template::whole_percent;
 use serde::Serialize;
@@ -46,7 +45,7 @@ fn envelope(output: &Output) -> String {
 
 /// In a font of one width, so that the columns stand.
 fn tooltip(output: &Output) -> String {
-    let lines = panel(output.view, output.style.glyphs, output.style.zone);
+    let lines = output.panel();
     let mut out = String::with_capacity(512);
     out.push_str("<tt>");
     escape_pango(&lines.join("\n"), &mut out);

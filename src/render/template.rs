@@ -30,6 +30,7 @@ enum Piece {
 enum Value {
     /// Every window, by the template of `--window`.
     Windows,
+    Account,
     Plan,
     Credits,
     Budget,
@@ -57,7 +58,7 @@ enum Field {
     ResetAt,
 }
 
-const LINE_NAMES: [&str; 6] = ["windows", "plan", "credits", "budget", "age", "icon"];
+const LINE_NAMES: [&str; 7] = ["windows", "account", "plan", "credits", "budget", "age", "icon"];
 const FIELD_NAMES: [&str; 6] = ["label", "used", "left", "bar", "reset", "reset_at"];
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
@@ -128,6 +129,11 @@ impl Template {
         any(&self.pieces, &|value| *value == Value::Icon)
     }
 
+    /// Whether it says where the account's name stands.
+    fn places_account(&self) -> bool {
+        any(&self.pieces, &|value| *value == Value::Account)
+    }
+
     /// Whether it lists the windows.
     pub fn lists_windows(&self) -> bool {
         any(&self.pieces, &|value| *value == Value::Windows)
@@ -160,6 +166,7 @@ impl Value {
         };
         match (kind, name, name.rsplit_once('.')) {
             (Kind::Line, "windows", _) => Ok(Value::Windows),
+            (Kind::Line, "account", _) => Ok(Value::Account),
             (Kind::Line, "plan", _) => Ok(Value::Plan),
             (Kind::Line, "credits", _) => Ok(Value::Credits),
             (Kind::Line, "budget", _) => Ok(Value::Budget),
@@ -239,11 +246,17 @@ impl Style<'_> {
         self.paint(severity, &escaped, out);
     }
 
-    /// What a line begins with: the icon, if it leads or there is no line to hold it.
-    fn start(&self, is_only_a_word: bool) -> String {
+    /// What a line begins with: the icon and the account's name, if they lead or there is no line to hold them.
+    fn start(&self, view: &View, is_only_a_word: bool) -> String {
         let mut out = String::with_capacity(128);
         if !self.icon.is_empty() && (self.icon_leads || is_only_a_word && self.line.places_icon()) {
             out.push_str(self.icon);
+            out.push(' ');
+        }
+        if let Some(account) = &view.account
+            && (is_only_a_word || !self.line.places_account())
+        {
+            (self.markup.escape)(account, &mut out);
             out.push(' ');
         }
         out
@@ -257,7 +270,7 @@ impl Style<'_> {
 
 /// The line: in the host's markup, without its end.
 pub fn render(view: &View, style: &Style) -> String {
-    let mut out = style.start(view.usage.is_none());
+    let mut out = style.start(view, view.usage.is_none());
     if view.usage.is_none() {
         style.write(view.severity, view.word(), &mut out);
     } else {
@@ -279,7 +292,7 @@ pub fn render(view: &View, style: &Style) -> String {
 
 /// The shortest form, for narrow bars: the binding limit.
 pub fn render_short(view: &View, style: &Style) -> String {
-    let mut out = style.start(true);
+    let mut out = style.start(view, true);
     match (&view.usage, &view.binding) {
         (None, _) => style.write(view.severity, view.word(), &mut out),
         (Some(_), None) => style.write(view.severity, &view.without_limits(), &mut out),
@@ -323,6 +336,7 @@ fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, 
     let usage = view.usage.as_ref();
     let text = match value {
         Value::Windows => return write_windows(view, style, out),
+        Value::Account => view.account.clone(),
         Value::Plan => usage.and_then(|usage| usage.plan.clone()),
         Value::Credits => view.credits(),
         Value::Budget => view.budget(),
