@@ -7,6 +7,7 @@ use crate::codex::app_server;
 use crate::codex::auth::{self, Login};
 use crate::codex::config::Config;
 use crate::codex::home::Home;
+use crate::codex::login_file::LoginFile;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files::Lock;
@@ -125,7 +126,10 @@ impl Fetch<'_> {
             recovery.finish_interrupted().map_err(unknown)?;
         }
         let login = match Login::read(home, &config, surroundings) {
-            Err(error @ Error::LoginElsewhere { .. }) => return self.ask_codex(error, true).map_err(unknown),
+            Err(error @ Error::LoginElsewhere { .. }) => {
+                let may_renew = self.settings.recover == Recover::Full;
+                return self.ask_codex(error, may_renew).map_err(unknown);
+            }
             result => result.map_err(unknown)?,
         };
         let account = login.account_id.clone();
@@ -156,8 +160,12 @@ impl Fetch<'_> {
                 result => return result.map(|found| found.stamped(self)),
             },
         };
-        if !self.may_renew(&refusal, &login, config) {
+        if !self.may_renew(&refusal, &login) {
             return Err(refusal);
+        }
+        match config.credentials_store() {
+            "file" => {}
+            store => return self.ask_codex_of_another_store(store, refusal, &login),
         }
         match recovery.renew(Some(&login)) {
             Ok(renewed) => request(&renewed).map(|found| found.stamped(self)),
@@ -179,17 +187,15 @@ impl Fetch<'_> {
         Ok(Reloaded::Renewed(reloaded))
     }
 
-    /// Whether a refusal is one after which the refresh token may be spent: one of the API itself, for a login
-    /// in a file that holds one.
-    fn may_renew(&self, refusal: &Error, login: &Login, config: &Config) -> bool {
+    /// Whether a refusal is one after which the login may be renewed: one of the API itself, for a login that holds a
+    /// refresh token.
+    fn may_renew(&self, refusal: &Error, login: &Login) -> bool {
         let is_by_api =
             matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
         let reason = if self.settings.recover != Recover::Full {
             "--recover says so"
         } else if !is_by_api {
             "the refusal is not the API's own"
-        } else if config.credentials_store() != "file" {
-            "the login is not stored in a file only"
         } else if login.refresh_token.is_none() {
             "it has no refresh token for us"
         } else {
@@ -219,9 +225,21 @@ impl Fetch<'_> {
             Err(error) => {
                 self.notes.tell(&error);
                 // What Codex says of a login that only it can see is the better word.
-                Err(if may_renew { error } else { refusal })
+                Err(if matches!(refusal, Error::LoginElsewhere { .. }) { error } else { refusal })
             }
         }
+    }
+
+    /// The same where auth.json is not the only place of the login. Codex's `auto` falls back to that file, so what would
+    /// lose a new token there must not be the case; its `keyring` never does.
+    fn ask_codex_of_another_store(&self, store: &str, refusal: Error, login: &Login) -> Result<Found, Error> {
+        self.notes.tell(format_args!("the login is stored in {store:?}: codex renews it, not we"));
+        if store == "auto"
+            && let Err(error) = LoginFile::locate(self.home).and_then(|file| file.check_all())
+        {
+            return self.ask_codex_carefully(error, login);
+        }
+        self.ask_codex(refusal, true)
     }
 
     /// The same where auth.json cannot be written: Codex renews a token that is about to end by itself, and would
