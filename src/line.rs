@@ -58,7 +58,9 @@ fn show(settings: &Settings, surroundings: &Surroundings, home: &Home, cache: &C
         Ok(_) if wait.is_zero() => print(entry.as_ref().ok(), None),
         Ok(_) => {
             let entry = wait_for_news(surroundings, cache, entry, wait, notes);
-            print(entry.as_ref().ok(), None);
+            // The worker may have renewed the login: then the news is of the new one.
+            let login = auth::stamp(home, surroundings);
+            self::print(settings, surroundings, entry.as_ref().ok(), &login, None);
         }
         Err(error) => print(entry.as_ref().ok(), Some(Problem::from(&error))),
     }
