@@ -7,6 +7,7 @@ mod herd;
 mod input;
 mod line;
 mod properties;
+mod recovery;
 mod secrets;
 mod support;
 mod support_itself;
