@@ -173,7 +173,10 @@ impl Fetch<'_> {
             recovery.finish_interrupted().map_err(unknown)?;
         }
         let login = match Login::read(home, &config, surroundings) {
-            Err(error @ Error::LoginElsewhere { .. }) => return self.ask_codex(error, true).map_err(unknown),
+            Err(error @ Error::LoginElsewhere { .. }) => {
+                let may_renew = self.settings.recover == Recover::Full;
+                return self.ask_codex(error, may_renew).map_err(unknown);
+            }
             result => result.map_err(unknown)?,
         };
         let account = login.account_id.clone();
@@ -204,23 +207,12 @@ impl Fetch<'_> {
                 result => return result.map(|found| found.stamped(self)),
             },
         };
-        let is_by_api =
-            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
-        if !is_by_api || self.settings.recover != Recover::Full {
+        if !self.may_renew(&refusal, &login) {
             return Err(refusal);
         }
-        if config.credentials_store() != "file" {
-            // Codex decides where such a login is. If it turns out to be this file, it must be able to write it.
-            let can_be_written = LoginFile::locate(self.home).and_then(|file| file.check()).is_ok();
-            return if can_be_written {
-                self.ask_codex(refusal, true)
-            } else {
-                self.ask_codex_carefully(refusal, &login)
-            };
-        }
-        if login.refresh_token.is_none() {
-            self.notes.tell("there is no refresh token of Codex's own");
-            return Err(refusal);
+        match config.credentials_store() {
+            "file" => {}
+            store => return self.ask_codex_of_another_store(store, refusal, &login),
         }
         match recovery.renew(Some(&login)) {
             Ok(renewed) => request(&renewed).map(|found| found.stamped(self)),
@@ -240,6 +232,24 @@ impl Fetch<'_> {
         }
         self.notes.tell("codex has renewed the access token");
         Ok(Reloaded::Renewed(reloaded))
+    }
+
+    /// Whether a refusal is one after which the login may be renewed: one of the API itself, for a login that holds a
+    /// refresh token.
+    fn may_renew(&self, refusal: &Error, login: &Login) -> bool {
+        let is_by_api =
+            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
+        let reason = if self.settings.recover != Recover::Full {
+            "--recover says so"
+        } else if !is_by_api {
+            "the refusal is not the API's own"
+        } else if login.refresh_token.is_none() {
+            "it has no refresh token for us"
+        } else {
+            return true;
+        };
+        self.notes.tell(format_args!("the login is not renewed: {reason}"));
+        false
     }
 
     /// Where we may not write, Codex does it. `refusal` is what is said if that is not possible.
@@ -262,9 +272,21 @@ impl Fetch<'_> {
             Err(error) => {
                 self.notes.tell(&error);
                 // What Codex says of a login that only it can see is the better word.
-                Err(if may_renew { error } else { refusal })
+                Err(if matches!(refusal, Error::LoginElsewhere { .. }) { error } else { refusal })
             }
         }
+    }
+
+    /// The same where auth.json is not the only place of the login. Codex's `auto` falls back to that file, so what would
+    /// lose a new token there must not be the case; its `keyring` never does.
+    fn ask_codex_of_another_store(&self, store: &str, refusal: Error, login: &Login) -> Result<Found, Error> {
+        self.notes.tell(format_args!("the login is stored in {store:?}: codex renews it, not we"));
+        if store == "auto"
+            && let Err(error) = LoginFile::locate(self.home).and_then(|file| file.check_all())
+        {
+            return self.ask_codex_carefully(error, login);
+        }
+        self.ask_codex(refusal, true)
     }
 
     /// The same where auth.json cannot be written: Codex renews a token that is about to end by itself, and would

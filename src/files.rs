@@ -45,13 +45,17 @@ pub fn identity(path: &Path) -> io::Result<String> {
 /// # Errors
 /// As `mkdir`.
 pub fn create_private_directory(path: &Path) -> io::Result<()> {
-    match crate::platform::make_private_directory(path) {
+    let made = match crate::platform::make_private_directory(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent)?;
             }
             crate::platform::make_private_directory(path)
         }
+        result => result,
+    };
+    match made {
+        // Also where another process made it a moment ago.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result,
     }

@@ -13,10 +13,12 @@ use crate::files;
 use crate::secret::Secret;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use ureq::{Agent, Body, Timeout};
 
 /// Looking up the name; DNS resolvers retry after 5 s.
@@ -100,6 +102,7 @@ impl Reply {
 pub struct Client {
     proxied: Agent,
     direct: Agent,
+    stands: Stands,
 }
 
 impl Client {
@@ -113,8 +116,9 @@ impl Client {
         let roots = roots(surroundings)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
-        let config = |proxy: Option<ureq::Proxy>, https_only: bool| {
-            Agent::config_builder()
+        let stands = Stands::default();
+        let agent = |proxy: Option<ureq::Proxy>, https_only: bool| {
+            let config = Agent::config_builder()
                 .https_only(https_only)
                 .proxy(proxy)
                 .tls_config(tls.clone())
@@ -126,10 +130,12 @@ impl Client {
                 .timeout_global(Some(WHOLE))
                 .user_agent(USER_AGENT)
                 .max_idle_connections(0)
-                .build()
-                .new_agent()
+                .build();
+            let connector = DefaultConnector::default().chain(stands.clone());
+            Agent::with_parts(config, connector, DefaultResolver::default())
         };
-        Ok(Client { proxied: config(ureq::Proxy::try_from_env(), true), direct: config(None, false) })
+        let (proxied, direct) = (agent(ureq::Proxy::try_from_env(), true), agent(None, false));
+        Ok(Client { proxied, direct, stands })
     }
 
     /// GET with a bearer token and further headers.
@@ -145,7 +151,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        receive(endpoint, request.call()).map_err(|undelivered| undelivered.error)
+        receive(endpoint, request.call())
     }
 
     /// GET without a token, for what is public.
@@ -154,7 +160,7 @@ impl Client {
     /// As [`Client::get`].
     pub fn get_public(&self, endpoint: &Endpoint) -> Result<Reply, Error> {
         let request = self.agent(endpoint).get(&endpoint.uri).header("Accept", "application/json");
-        receive(endpoint, request.call()).map_err(|undelivered| undelivered.error)
+        receive(endpoint, request.call())
     }
 
     /// POST of a form, with a short time-out to connect and a long one for the answer: what has been sent cannot be
@@ -172,7 +178,10 @@ impl Client {
             .build()
             .header("Accept", "application/json")
             .header("Content-Type", "application/x-www-form-urlencoded");
-        receive(endpoint, request.send(form.expose()))
+        self.stands.set(None);
+        let result = request.send(form.expose());
+        let was_sent = self.stands.is_to(&endpoint.uri);
+        receive(endpoint, result).map_err(|error| Undelivered { error, was_sent })
     }
 
     fn agent(&self, endpoint: &Endpoint) -> &Agent {
@@ -189,11 +198,36 @@ pub struct Undelivered {
     pub was_sent: bool,
 }
 
-fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> Result<Reply, Undelivered> {
-    let mut response = result.map_err(|error| {
-        let was_sent = !is_before_connection(&error);
-        Undelivered { error: failure(endpoint, error), was_sent }
-    })?;
+/// The latest connection that stands, the handshake with a proxy and that of TLS included: the last link of the chain of
+/// connectors.
+///
+/// An error alone does not tell: "no route to host" is the answer to a connect, and also the end of a connection whose
+/// route was lost after the request had left.
+#[derive(Clone, Debug, Default)]
+struct Stands(Arc<Mutex<Option<Uri>>>);
+
+impl Stands {
+    fn set(&self, uri: Option<Uri>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = uri;
+    }
+
+    fn is_to(&self, uri: &Uri) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(uri)
+    }
+}
+
+impl<In: Transport> Connector<In> for Stands {
+    type Out = In;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
+        // A proxy has a connection of its own, which comes through here first.
+        self.set(chained.is_some().then(|| details.uri.clone()));
+        Ok(chained)
+    }
+}
+
+fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> Result<Reply, Error> {
+    let mut response = result.map_err(|error| failure(endpoint, error))?;
     let header = |headers: &HeaderMap, name: &str| {
         headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
     };
@@ -201,27 +235,8 @@ fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> 
     let retry_after = header(response.headers(), "retry-after");
     let is_challenge = header(response.headers(), "cf-mitigated").is_some();
     let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
-    let body = body.map_err(|error| Undelivered { error: failure(endpoint, error), was_sent: true })?;
+    let body = body.map_err(|error| failure(endpoint, error))?;
     Ok(Reply { status, retry_after, is_challenge, body })
-}
-
-/// Whether an error says that the connection never stood. Everything that could come later counts as later: a reset,
-/// say, or the system's own time-out.
-fn is_before_connection(error: &ureq::Error) -> bool {
-    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    let is_certificate = |error: &rustls::Error| matches!(error, rustls::Error::InvalidCertificate(_));
-    match error {
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::HostNotFound | ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => true,
-        ureq::Error::Rustls(error) => is_certificate(error),
-        ureq::Error::Io(error) => {
-            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            let kind = error.kind();
-            tls.is_some_and(is_certificate)
-                || matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable)
-        }
-        _ => false,
-    }
 }
 
 fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {

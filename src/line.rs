@@ -193,6 +193,8 @@ impl Sight {
             if entry != self.entry {
                 notes.tell(format_args!("an answer came after {} ms", begun.elapsed().as_millis()));
                 self.entry = entry;
+                // The worker may have renewed the login: then the news is of the new one.
+                self.login = auth::stamp(cache.home(), &self.surroundings);
                 return;
             }
             if has_ended {

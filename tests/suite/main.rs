@@ -17,6 +17,7 @@ mod line;
 mod looks;
 mod properties;
 mod readme;
+mod recovery;
 mod secrets;
 mod support;
 mod support_itself;
