@@ -210,9 +210,8 @@ impl Fetch<'_> {
         if !self.may_renew(&refusal, &login) {
             return Err(refusal);
         }
-        match config.credentials_store() {
-            "file" => {}
-            store => return self.ask_codex_of_another_store(store, refusal, &login),
+        if config.credentials_store() != "file" {
+            return self.ask_codex_about_auto(refusal, &login);
         }
         match recovery.renew(Some(&login)) {
             Ok(renewed) => request(&renewed).map(|found| found.stamped(self)),
@@ -277,16 +276,14 @@ impl Fetch<'_> {
         }
     }
 
-    /// The same where auth.json is not the only place of the login. Codex's `auto` falls back to that file, so what would
-    /// lose a new token there must not be the case; its `keyring` never does.
-    fn ask_codex_of_another_store(&self, store: &str, refusal: Error, login: &Login) -> Result<Found, Error> {
-        self.notes.tell(format_args!("the login is stored in {store:?}: codex renews it, not we"));
-        if store == "auto"
-            && let Err(error) = LoginFile::locate(self.home).and_then(|file| file.check_all())
-        {
-            return self.ask_codex_carefully(error, login);
+    /// The same for the store `auto`, whose file has been read: Codex falls back to it, so what would lose a new token there
+    /// must not be the case.
+    fn ask_codex_about_auto(&self, refusal: Error, login: &Login) -> Result<Found, Error> {
+        self.notes.tell("the login may be stored elsewhere too: codex renews it, not we");
+        match LoginFile::locate(self.home).and_then(|file| file.check_all()) {
+            Ok(()) => self.ask_codex(refusal, true),
+            Err(error) => self.ask_codex_carefully(error, login),
         }
-        self.ask_codex(refusal, true)
     }
 
     /// The same where auth.json cannot be written: Codex renews a token that is about to end by itself, and would

@@ -377,9 +377,9 @@ fn each_kind_of_login_and_each_setting_has_its_count() {
             NEVER,
         ),
         ("store file", |issuer, home, _| store(issuer, home, "file"), RENEWED),
-        ("store keyring", |issuer, home, _| store(issuer, home, "keyring"), NEVER),
+        ("store keyring", |issuer, home, _| store(issuer, home, "keyring"), SILENT),
         ("store auto", |issuer, home, _| store(issuer, home, "auto"), NEVER),
-        ("store ephemeral", |issuer, home, _| store(issuer, home, "ephemeral"), NEVER),
+        ("store ephemeral", |issuer, home, _| store(issuer, home, "ephemeral"), SILENT),
         (
             "a token in the environment",
             |_, home, login| home.set("CODEX_ACCESS_TOKEN", login.access_token),

@@ -286,7 +286,9 @@ fn in_a_store_that_only_codex_knows_it_renews_if_nothing_would_be_lost() {
         } else {
             fails(&home, &output, "auth_read_only");
         }
-        assert_eq!((issuer.gets(), issuer.posts()), (1, 0), "{kind} {mode:o}");
+        // A file that lies there beside a keyring is left over from another time: its token is not sent.
+        let gets = usize::from(kind == "auto");
+        assert_eq!((issuer.gets(), issuer.posts()), (gets, 0), "{kind} {mode:o}");
     }
 }
 
