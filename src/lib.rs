@@ -11,6 +11,7 @@
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
 //! * nothing prints, logs or stores a [`secret::Secret`].
 
+pub mod activity;
 pub mod auth;
 pub mod backoff;
 pub mod block;
