@@ -1,10 +1,12 @@
-//! Local activity: sessions, turns and tokens by day, from Codex's session files.
+//! Local activity: sessions, turns and tokens by day, from Codex's session files; and the newest rate limits that
+//! stand in them.
 //!
 //! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not counted, [`line`]
 //! parses the rest, [`tally`] adds it up and knows what is a repetition, [`store`] keeps that between runs,
-//! [`report`] puts days together. [`scan`] drives it for all files, reading only what is new.
+//! [`report`] puts days together. [`scan`] drives it for all files, reading only what is new. [`snapshot`] is the
+//! other use of the same files.
 //!
-//! Of these, `scan`, `tree` and `store` (its file) touch the disk; nothing knows a clock, an
+//! Of these, `scan`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
 //! environment or a time zone but what is handed in.
 
 pub mod hash;
@@ -12,6 +14,7 @@ pub mod line;
 pub mod lines;
 pub mod report;
 pub mod scan;
+pub mod snapshot;
 pub mod sniff;
 pub mod store;
 pub mod tally;
