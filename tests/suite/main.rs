@@ -4,6 +4,7 @@
 // A test may read files and the clock, stop where something is wrong, and say what it skips.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
+mod activity;
 mod codex_real;
 mod config;
 mod fetch;
