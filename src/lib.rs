@@ -12,6 +12,7 @@
 //! * nothing prints, logs or stores a [`secret::Secret`].
 
 pub mod accounts;
+pub mod activity;
 pub mod auth;
 pub mod backoff;
 pub mod block;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod accounts;
+mod activity;
 mod codex_real;
 mod config;
 mod fetch;

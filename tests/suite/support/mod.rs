@@ -10,6 +10,7 @@ pub mod home;
 #[cfg(target_os = "linux")]
 pub mod hosts;
 pub mod server;
+pub mod sessions;
 
 use std::path::PathBuf;
 use std::process::Command;

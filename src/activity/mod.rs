@@ -1,0 +1,65 @@
+//! Local activity: sessions, turns and tokens by day, from Codex's session files; and the newest rate limits that
+//! stand in them.
+//!
+//! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not counted, [`line`]
+//! parses the rest, [`tally`] adds it up and knows what is a repetition, [`store`] keeps that between runs,
+//! [`report`] puts days together. [`scan`] drives it for all files, reading only what is new. [`snapshot`] is the
+//! other use of the same files.
+//!
+//! Of these, `scan`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
+//! environment or a time zone but what is handed in.
+
+pub mod hash;
+pub mod line;
+pub mod lines;
+pub mod report;
+pub mod scan;
+pub mod snapshot;
+pub mod sniff;
+pub mod store;
+pub mod tally;
+pub mod tree;
+
+use self::scan::{Outcome, Progress, scan};
+use self::store::Store;
+use self::tree::Tree;
+use crate::files::{self, Lock};
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// The state after [`refresh`].
+#[derive(Debug)]
+pub struct Refreshed {
+    pub store: Store,
+    pub outcome: Outcome,
+    /// Why the store could not be kept: the next time everything new is read again.
+    pub unsaved: Option<io::Error>,
+}
+
+/// Brings the store at `place` up to date with the session files of `home` and keeps it there.
+///
+/// `place` needs a name of its own even without its extension: `.lock` and `.new` lie beside it. If another
+/// process is at it, this one reads for itself and keeps nothing. `threads` and `watch`: see [`scan`].
+pub fn refresh(
+    home: &Path,
+    place: &Path,
+    threads: usize,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Refreshed {
+    let mut update = |keep: bool| {
+        let mut store = Store::load(place);
+        let outcome = scan(Tree::list(home), &mut store, threads, watch);
+        let saved = if keep && outcome.changed { store.save(place) } else { Ok(()) };
+        Refreshed { store, outcome, unsaved: saved.err() }
+    };
+    let lock = place
+        .parent()
+        .map_or(Ok(()), files::create_private_directory)
+        .and_then(|()| Lock::open(&place.with_extension("lock")));
+    match lock.and_then(|mut lock| lock.try_hold(|| update(true))) {
+        Ok(Some(refreshed)) => refreshed,
+        Ok(None) => update(false),
+        Err(error) => Refreshed { unsaved: Some(error), ..update(false) },
+    }
+}

@@ -1,0 +1,288 @@
+//! What is known of each session file, kept between runs: how far it has been read, and its counts.
+//!
+//! One file, little-endian, replaced in one step: a line that names the format, the number of entries, the
+//! entries, a checksum. Numbers are LEB128, so an entry takes some 200 bytes: with 10,000 session files it is
+//! read in a few milliseconds. A store that cannot be read, for whatever reason, is an empty one: the next scan makes it anew.
+
+use super::hash::{ByHash, checksum};
+use super::line::Tokens;
+use super::tally::{Flags, Slot, Slots, Thread};
+use super::tree::State;
+use crate::files::{self, Replacement};
+use std::io;
+use std::path::Path;
+
+/// Changed whenever the meaning of an entry does, counting rules included.
+const FORMAT: &[u8] = b"codexline activity 1\n";
+
+/// No store is larger: it would be that of a million session files.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A session file that has been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// The file's state when its reading began.
+    pub state: State,
+    pub compressed: bool,
+    /// Bytes read, up to a line's end; of a compressed file, of its content.
+    pub offset: u64,
+    /// [`super::scan::check`] of what was read.
+    pub check: u64,
+    /// How often it had to be read from its beginning again.
+    pub generation: u32,
+    /// How many scans in a row did not find it: while Codex moves a file, a listing can miss it.
+    pub missing: u8,
+    /// What a fork was told from its copies by: [`super::scan`]. 0 if no other file was needed.
+    pub ancestry: u64,
+    pub thread: Thread,
+    pub slots: Slots,
+}
+
+/// The entries by [`super::tree::Found::name`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Store {
+    pub entries: ByHash<Entry>,
+}
+
+impl Store {
+    /// The store at `place`; an empty one if it is not there or not readable.
+    pub fn load(place: &Path) -> Store {
+        let bytes = files::read_bounded(place, MOST_BYTES).unwrap_or_default();
+        Store::decode(&bytes).unwrap_or_default()
+    }
+
+    /// Replaces the store at `place`. For one writer at a time: callers hold a lock.
+    ///
+    /// # Errors
+    /// As [`Replacement`].
+    pub fn save(&self, place: &Path) -> io::Result<()> {
+        Replacement::prepare(place, 0)?.commit(&self.encode())
+    }
+
+    /// The bytes of the file.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(FORMAT.to_vec());
+        out.number(self.entries.len() as u64);
+        // In a fixed order: equal stores are equal files.
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_unstable_by_key(|(name, _)| **name);
+        for (name, entry) in entries {
+            out.word(*name);
+            out.entry(entry);
+        }
+        let sum = checksum(&out.0);
+        out.word(sum);
+        out.0
+    }
+
+    /// `None` for bytes that no [`Store::encode`] of this version made.
+    pub fn decode(bytes: &[u8]) -> Option<Store> {
+        let (content, sum) = bytes.split_last_chunk::<8>()?;
+        if checksum(content) != u64::from_le_bytes(*sum) {
+            return None;
+        }
+        let mut reader = Reader(content.strip_prefix(FORMAT)?);
+        let count = reader.length()?;
+        let mut entries = ByHash::default();
+        entries.reserve(count);
+        for _ in 0..count {
+            entries.insert(reader.word()?, reader.entry()?);
+        }
+        reader.0.is_empty().then_some(Store { entries })
+    }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn word(&mut self, word: u64) {
+        self.0.extend_from_slice(&word.to_le_bytes());
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
+
+    /// Small values of both signs take few bytes.
+    fn signed(&mut self, number: i64) {
+        self.number((number << 1 ^ number >> 63) as u64);
+    }
+
+    fn words(&mut self, words: &[u64]) {
+        self.number(words.len() as u64);
+        words.iter().for_each(|word| self.word(*word));
+    }
+
+    fn tokens(&mut self, tokens: &Tokens) {
+        tokens.each().into_iter().for_each(|number| self.number(number));
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        let Entry { state, compressed, offset, check, generation, missing, ancestry, thread, slots } = entry;
+        self.number(state.device);
+        self.number(state.inode);
+        self.number(state.size);
+        self.signed(state.modified);
+        self.number(*offset);
+        self.word(*check);
+        self.number(u64::from(*generation));
+        self.number(u64::from(*missing));
+        let Flags { met, subagent, copying, parents_turn, records, tasks } = thread.flags;
+        let present = [
+            *compressed,
+            met,
+            subagent,
+            copying,
+            parents_turn,
+            records,
+            tasks,
+            *ancestry != 0,
+            thread.session != thread.identity,
+            thread.history_start.is_some(),
+            thread.total.is_some(),
+            !thread.step.is_zero(),
+        ];
+        self.number(present.iter().rev().fold(0, |bits, bit| bits << 1 | u64::from(*bit)));
+        if *ancestry != 0 {
+            self.word(*ancestry);
+        }
+        self.word(thread.identity);
+        if thread.session != thread.identity {
+            self.word(thread.session);
+        }
+        self.words(&thread.parents);
+        self.signed(thread.created);
+        thread.history_start.into_iter().for_each(|start| self.number(start));
+        thread.total.iter().for_each(|total| self.tokens(total));
+        if !thread.step.is_zero() {
+            self.tokens(&thread.step);
+        }
+        self.words(&thread.responses);
+        self.words(&thread.turns);
+        // The times of one file lie close together.
+        self.signed(thread.time.wrapping_sub(thread.created));
+        self.signed(thread.copied.wrapping_sub(thread.created));
+        self.number(thread.doubtful.len() as u64);
+        for time in &thread.doubtful {
+            self.signed(time.wrapping_sub(thread.created));
+        }
+        self.number(slots.0.len() as u64);
+        let mut before = 0;
+        for slot in &slots.0 {
+            self.number(u64::from(slot.quarter.wrapping_sub(before)));
+            before = slot.quarter;
+            self.number(u64::from(slot.turns));
+            self.tokens(&slot.tokens);
+        }
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn word(&mut self) -> Option<u64> {
+        let (word, rest) = self.0.split_first_chunk::<8>()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*word))
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn signed(&mut self) -> Option<i64> {
+        let number = self.number()?;
+        Some((number >> 1) as i64 ^ -((number & 1) as i64))
+    }
+
+    /// A number of things that each take a byte or more: never more than there are bytes.
+    fn length(&mut self) -> Option<usize> {
+        let length = usize::try_from(self.number()?).ok()?;
+        (length <= self.0.len()).then_some(length)
+    }
+
+    fn words(&mut self) -> Option<Vec<u64>> {
+        (0..self.length()?).map(|_| self.word()).collect()
+    }
+
+    fn tokens(&mut self) -> Option<Tokens> {
+        let mut tokens = Tokens::default();
+        for field in tokens.each_mut() {
+            *field = self.number()?;
+        }
+        Some(tokens)
+    }
+
+    fn entry(&mut self) -> Option<Entry> {
+        let state = State {
+            device: self.number()?,
+            inode: self.number()?,
+            size: self.number()?,
+            modified: self.signed()?,
+        };
+        let (offset, check) = (self.number()?, self.word()?);
+        let generation = u32::try_from(self.number()?).ok()?;
+        let missing = u8::try_from(self.number()?).ok()?;
+        let bits = self.number()?;
+        let is_set = |bit: u32| bits >> bit & 1 == 1;
+        let flags = Flags {
+            met: is_set(1),
+            subagent: is_set(2),
+            copying: is_set(3),
+            parents_turn: is_set(4),
+            records: is_set(5),
+            tasks: is_set(6),
+        };
+        let ancestry = if is_set(7) { self.word()? } else { 0 };
+        let identity = self.word()?;
+        let session = if is_set(8) { self.word()? } else { identity };
+        let parents = self.words()?;
+        let created = self.signed()?;
+        let history_start = if is_set(9) { Some(self.number()?) } else { None };
+        let total = if is_set(10) { Some(self.tokens()?) } else { None };
+        let step = if is_set(11) { self.tokens()? } else { Tokens::default() };
+        let (responses, turns) = (self.words()?, self.words()?);
+        let time = self.signed()?.wrapping_add(created);
+        let copied = self.signed()?.wrapping_add(created);
+        let doubtful = (0..self.length()?)
+            .map(|_| self.signed().map(|time| time.wrapping_add(created)))
+            .collect::<Option<_>>()?;
+        let thread = Thread {
+            identity,
+            session,
+            parents,
+            created,
+            history_start,
+            flags,
+            total,
+            step,
+            responses,
+            turns,
+            time,
+            copied,
+            doubtful,
+        };
+        let mut quarter = 0_u32;
+        let slots = (0..self.length()?)
+            .map(|_| {
+                quarter = quarter.wrapping_add(u32::try_from(self.number()?).ok()?);
+                Some(Slot { quarter, turns: u32::try_from(self.number()?).ok()?, tokens: self.tokens()? })
+            })
+            .collect::<Option<_>>()?;
+        let (slots, compressed) = (Slots(slots), is_set(0));
+        Some(Entry { state, compressed, offset, check, generation, missing, ancestry, thread, slots })
+    }
+}

@@ -1,0 +1,620 @@
+//! What the lines of one session file add up to. Pure: lines in, counts out.
+//!
+//! # What is counted
+//! * **Tokens**: every `token_usage_record` once, by its `response_id`. In files, or beginnings of files, that
+//!   have none (Codex before 0.15x): the positive steps of the running total in `token_count`. The total begins
+//!   anew when an old Codex resumes a session; then it equals `last_token_usage` and is a step of its own. One
+//!   that only falls (Codex sets it to the size of the context window when that overflows) is a new starting
+//!   point. A failed turn repeats the total, which is a step of nothing.
+//! * **Turns**: every `task_started` once, by its `turn_id`, failed ones too; before Codex wrote them every
+//!   `user_message`. Turns of subagents belong to the turn that started them and are not counted again.
+//!
+//! # What is a repetition
+//! A fork begins with its parent's history: by reference (`history_base`: nothing is repeated), or as a copy in
+//! which every line carries the time of the fork, or (older) its own time. Copied lines come first, in one
+//! piece; the first line that is surely the fork's own ends them. For each line, the first of these that has an
+//! answer decides:
+//! 1. it is older than the thread → the parent's;
+//! 2. `subagent_history_start_ordinal` is known: lines with a lower ordinal are the parent's;
+//! 3. `thread_id` of a `token_usage_record` names its thread;
+//! 4. a turn's identifier (a UUID that holds its time, else `started_at`) is older than the thread → the
+//!    parent's, and so is what follows up to the next turn; younger → own;
+//! 5. the parent's file (or that of a thread that it repeats itself), as far as it is older than the fork, has the
+//!    same response, running total or turn → the parent's; none has → own;
+//! 6. one of these files is not there: within a second of the line before → the parent's (a copy is written in one go),
+//!    after a pause → own.
+
+use super::line::{Line, Meta, Record, Tokens};
+use super::sniff::Kind;
+
+/// The length of a [`Slot`] in seconds. Every time zone of today is a multiple of it away from UTC, so days
+/// can be put together from slots for any zone without reading a file again.
+pub const SLOT_SECONDS: i64 = 900;
+
+/// Pause between two lines that ends a copy whose original is not there, in milliseconds. Copies are written
+/// within tens of milliseconds; a model takes seconds.
+const COPY_PAUSE: i64 = 1000;
+
+/// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its last lines
+/// again after a failed write.
+const REMEMBERED_RESPONSES: usize = 16;
+const REMEMBERED_TURNS: usize = 4;
+
+/// So many turns in a row without a sign of whose they are: no real file has them.
+const MOST_DOUBTFUL: usize = 1000;
+
+/// A thread and its subagents repeat at most so many others' histories.
+const MOST_PARENTS: usize = 8;
+
+/// What happened in a quarter of an hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slot {
+    /// Quarters of an hour since 1970-01-01T00:00:00Z.
+    pub quarter: u32,
+    pub turns: u32,
+    pub tokens: Tokens,
+}
+
+/// The slots of a file, in order of time, without empty ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slots(pub Vec<Slot>);
+
+impl Slots {
+    /// The slot of a time in unix milliseconds; `None` for times that a slot cannot have.
+    fn at(&mut self, time: i64) -> Option<&mut Slot> {
+        let quarter = u32::try_from(time.div_euclid(1000).div_euclid(SLOT_SECONDS)).ok()?;
+        // Lines come in order but for a few: the place is at or near the end.
+        let place = self.0.iter().rposition(|slot| slot.quarter <= quarter).map_or(0, |last| last + 1);
+        if place == 0 || self.0[place - 1].quarter != quarter {
+            self.0.insert(place, Slot { quarter, ..Slot::default() });
+            return self.0.get_mut(place);
+        }
+        self.0.get_mut(place - 1)
+    }
+}
+
+/// What another file says about a line that may be copied from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It has that line, from before the given time.
+    Yes,
+    /// It has not.
+    No,
+    /// It has not, as far as it is there.
+    NoFile,
+}
+
+/// The histories that a fork may repeat.
+pub trait Ancestors {
+    /// Whether one of `threads`, or one of theirs, has a line with this [`Record::key`] that is not younger than
+    /// `until` (unix milliseconds).
+    fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known;
+}
+
+/// How far the reading of a file has come: everything that the next line's meaning depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thread {
+    /// The hash of its id; until the first `session_meta`, of the id in the file's name.
+    pub identity: u64,
+    /// The hash of the session that it is part of.
+    pub session: u64,
+    pub parents: Vec<u64>,
+    /// Unix milliseconds; 0 if unknown.
+    pub created: i64,
+    pub history_start: Option<u64>,
+    pub flags: Flags,
+    /// The last running total.
+    pub total: Option<Tokens>,
+    /// The last counted step of it.
+    pub step: Tokens,
+    pub responses: Vec<u64>,
+    pub turns: Vec<u64>,
+    /// Unix milliseconds of the last line that had a time; 0 if none.
+    pub time: i64,
+    /// The same for the last copied line.
+    pub copied: i64,
+    /// Times of turns of which it is open whether they are copied.
+    pub doubtful: Vec<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// A `session_meta` has been read.
+    pub met: bool,
+    pub subagent: bool,
+    /// Lines may still be the parent's.
+    pub copying: bool,
+    /// The turn that the last line belongs to is the parent's.
+    pub parents_turn: bool,
+    /// There are `token_usage_record`s: the running total is not counted any more.
+    pub records: bool,
+    /// There are `task_started`s: messages are not counted any more.
+    pub tasks: bool,
+}
+
+enum Whose {
+    Own,
+    Parents,
+    Unclear,
+}
+
+impl Thread {
+    /// A thread of which only its file's name is known.
+    pub fn named(identity: u64) -> Thread {
+        Thread { identity, session: identity, ..Thread::default() }
+    }
+
+    /// Whether a line of this kind can matter now: what cannot is not worth parsing.
+    pub fn wants(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Other => false,
+            Kind::TurnContext => self.flags.copying,
+            Kind::TokenCount => self.flags.copying || !self.flags.records,
+            Kind::UserMessage => !self.flags.tasks,
+            Kind::Unsure | Kind::Meta | Kind::TokenUsage | Kind::TaskStarted | Kind::TaskComplete => true,
+        }
+    }
+
+    /// Takes in the next line.
+    pub fn apply(&mut self, line: &Line, slots: &mut Slots, ancestors: &mut dyn Ancestors) {
+        if let Record::Meta(meta) = &line.record {
+            self.meet(meta, line.time, slots.0.is_empty());
+            return;
+        }
+        self.time = line.time.unwrap_or(if self.time == 0 { self.created } else { self.time });
+        if self.flags.copying {
+            match self.whose(line, ancestors) {
+                Whose::Parents => return self.pass_by(line),
+                Whose::Unclear => return self.doubt(line),
+                Whose::Own => {
+                    self.flags.copying = false;
+                    for time in std::mem::take(&mut self.doubtful) {
+                        self.count_turn(time, slots);
+                    }
+                }
+            }
+        }
+        self.count(line, slots);
+    }
+
+    fn meet(&mut self, meta: &Meta, time: Option<i64>, nothing_counted: bool) {
+        let identity = meta.thread.map_or(self.identity, |thread| thread.hash);
+        if !self.flags.met {
+            self.flags = Flags {
+                met: true,
+                subagent: meta.subagent,
+                copying: !meta.parents.is_empty() && !meta.by_reference,
+                ..self.flags
+            };
+            self.identity = identity;
+            self.parents.clone_from(&meta.parents);
+            let root = meta.parents.first().filter(|_| meta.subagent).copied();
+            self.session = meta.session.or(root).unwrap_or(identity);
+            self.created = meta.created.or(time).unwrap_or(0);
+            self.history_start = meta.history_start;
+            self.copied = time.unwrap_or(self.created);
+        } else if identity != self.identity && (self.flags.copying || nothing_counted) {
+            // Another thread's beginning: its history follows.
+            self.flags.copying = true;
+            if !self.parents.contains(&identity) && self.parents.len() < MOST_PARENTS {
+                self.parents.push(identity);
+            }
+        }
+    }
+
+    /// Whose line it is: see the module's rules.
+    fn whose(&mut self, line: &Line, ancestors: &mut dyn Ancestors) -> Whose {
+        let dated = self.created != 0;
+        if dated && line.time.is_some_and(|time| time < self.created) {
+            return Whose::Parents;
+        }
+        if let (Some(start), Some(ordinal)) = (self.history_start, line.ordinal) {
+            return if ordinal < start { Whose::Parents } else { Whose::Own };
+        }
+        if let Record::TokenUsage { thread: Some(thread), .. } = line.record {
+            return if thread == self.identity { Whose::Own } else { Whose::Parents };
+        }
+        let (turn, started) = match line.record {
+            Record::TaskStarted { turn, started } => (turn, started),
+            Record::TurnContext { turn } | Record::TaskComplete { turn } => (turn, None),
+            Record::TokenUsage { turn, .. } => (turn, None),
+            _ => (None, None),
+        };
+        // `started_at` has whole seconds: within the second of the fork it says nothing.
+        let started = started.filter(|started| started / 1000 != self.created / 1000);
+        if let Some(made) = turn.and_then(|turn| turn.made).or(started).filter(|_| dated) {
+            self.flags.parents_turn = made < self.created;
+            return if self.flags.parents_turn { Whose::Parents } else { Whose::Own };
+        }
+        if turn.is_none() && self.flags.parents_turn {
+            return Whose::Parents;
+        }
+        match line.record {
+            // A repeated total is no evidence: a turn begins with the total of the one before.
+            Record::TokenCount { total, .. } if total == self.total => return Whose::Unclear,
+            // Not every version writes every turn's start, so only its presence would tell.
+            Record::TurnContext { .. } => return Whose::Unclear,
+            _ => {}
+        }
+        let Some(key) = line.record.key() else { return Whose::Unclear };
+        // Turns that are only numbered begin anew at 1: the same number for the second time is a new turn.
+        let repeated_number = matches!(line.record, Record::TaskStarted { .. })
+            && turn.is_some_and(|turn| self.turns.contains(&turn.hash));
+        match ancestors.know(&self.parents, key, if dated { self.created } else { i64::MAX }) {
+            Known::Yes if repeated_number => Whose::Unclear,
+            Known::Yes => Whose::Parents,
+            Known::No => Whose::Own,
+            Known::NoFile if self.time.saturating_sub(self.copied) <= COPY_PAUSE => Whose::Parents,
+            Known::NoFile => Whose::Own,
+        }
+    }
+
+    /// A line of the parent's: only what the own lines build on is kept.
+    fn pass_by(&mut self, line: &Line) {
+        self.copied = self.time;
+        self.doubtful.clear();
+        match &line.record {
+            Record::TokenCount { total: Some(total), .. } => self.total = Some(*total),
+            Record::TaskStarted { turn, .. } => {
+                self.flags.tasks = true;
+                self.is_new_turn(turn.map(|turn| turn.hash));
+            }
+            _ => {}
+        }
+    }
+
+    fn doubt(&mut self, line: &Line) {
+        let is_turn = match &line.record {
+            Record::TaskStarted { turn, .. } => {
+                self.flags.tasks = true;
+                self.is_new_turn(turn.map(|turn| turn.hash));
+                true
+            }
+            Record::UserMessage => !self.flags.tasks,
+            _ => false,
+        };
+        if is_turn && self.doubtful.len() < MOST_DOUBTFUL {
+            self.doubtful.push(self.time);
+        }
+    }
+
+    fn count(&mut self, line: &Line, slots: &mut Slots) {
+        match &line.record {
+            Record::TokenUsage { response, tokens, .. } => {
+                // Where the records begin, the response may already be in the running total.
+                let counted = !std::mem::replace(&mut self.flags.records, true) && self.step == *tokens;
+                let new = response.is_none_or(|id| remember(&mut self.responses, id, REMEMBERED_RESPONSES));
+                if new && !counted {
+                    self.count_tokens(tokens, slots);
+                }
+            }
+            Record::TokenCount { total, last } => {
+                let step = self.step(*total, *last);
+                if !self.flags.records && !step.is_zero() {
+                    self.step = step;
+                    self.count_tokens(&step, slots);
+                }
+            }
+            Record::TaskStarted { turn, .. } => {
+                self.flags.tasks = true;
+                if self.is_new_turn(turn.map(|turn| turn.hash)) {
+                    self.count_turn(self.time, slots);
+                }
+            }
+            Record::TaskComplete { turn: Some(turn) } => {
+                if self.is_new_turn(Some(turn.hash)) {
+                    self.count_turn(self.time, slots);
+                }
+            }
+            Record::UserMessage if !self.flags.tasks => self.count_turn(self.time, slots),
+            Record::UserMessage
+            | Record::TaskComplete { turn: None }
+            | Record::TurnContext { .. }
+            | Record::Meta(_) => {}
+        }
+    }
+
+    fn count_tokens(&self, tokens: &Tokens, slots: &mut Slots) {
+        if !tokens.is_zero()
+            && let Some(slot) = slots.at(self.time)
+        {
+            slot.tokens.add(tokens);
+        }
+    }
+
+    fn count_turn(&self, time: i64, slots: &mut Slots) {
+        if !self.flags.subagent
+            && let Some(slot) = slots.at(time)
+        {
+            slot.turns = slot.turns.saturating_add(1);
+        }
+    }
+
+    /// What was used between the last running total and this one.
+    fn step(&mut self, total: Option<Tokens>, last: Option<Tokens>) -> Tokens {
+        let Some(total) = total else { return last.unwrap_or_default() };
+        let step = match self.total.replace(total) {
+            // A fork by reference goes on from its parent's total.
+            None if !self.parents.is_empty() => last.unwrap_or(total),
+            None => total,
+            Some(before) if before == total => Tokens::default(),
+            // Begun anew, and it may well have become more than it was.
+            Some(_) if last == Some(total) => total,
+            Some(before) => total.since(&before).unwrap_or_default(),
+        };
+        // A total that moves alone is a correction, not a response.
+        if step.input == 0 && step.output == 0 { Tokens::default() } else { step }
+    }
+
+    fn is_new_turn(&mut self, turn: Option<u64>) -> bool {
+        turn.is_none_or(|turn| remember(&mut self.turns, turn, REMEMBERED_TURNS))
+    }
+}
+
+/// Adds to the last few; `false` if it is among them.
+fn remember(known: &mut Vec<u64>, id: u64, most: usize) -> bool {
+    if known.contains(&id) {
+        return false;
+    }
+    if known.len() >= most {
+        known.remove(0);
+    }
+    known.push(id);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::hash::hash;
+    use crate::activity::line::parse;
+    use proptest::prelude::*;
+
+    /// The parent's file as a list of lines; `None` if there is none.
+    struct Parent<'a>(Option<&'a [String]>);
+
+    impl Ancestors for Parent<'_> {
+        fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known {
+            assert!(threads.contains(&hash(b"parent")));
+            let Some(lines) = self.0 else { return Known::NoFile };
+            let known = lines.iter().filter_map(|line| parse(line.as_bytes()));
+            let mut known = known.filter(|line| line.time.is_some_and(|time| time <= until));
+            if known.any(|line| line.record.key() == Some(key)) { Known::Yes } else { Known::No }
+        }
+    }
+
+    /// Turns and total tokens.
+    fn tally(lines: &[String], parent: Option<&[String]>) -> (u32, u64) {
+        let (mut thread, mut slots) = (Thread::named(1), Slots::default());
+        for line in lines {
+            thread.apply(&parse(line.as_bytes()).expect(line), &mut slots, &mut Parent(parent));
+        }
+        assert!(slots.0.is_sorted_by_key(|slot| slot.quarter));
+        slots.0.iter().fold((0, 0), |(turns, tokens), slot| (turns + slot.turns, tokens + slot.tokens.total))
+    }
+
+    /// A line at so many seconds after ten o'clock.
+    fn line(seconds: f64, kind: &str, payload: &str) -> String {
+        let time = jiff::Timestamp::from_millisecond(1_795_168_800_000 + (seconds * 1000.0) as i64).unwrap();
+        format!(r#"{{"timestamp":"{time}","type":"{kind}","payload":{{{payload}}}}}"#)
+    }
+
+    fn meta(seconds: f64, id: &str, more: &str) -> String {
+        line(seconds, "session_meta", &format!(r#""id":"{id}"{more}"#))
+    }
+
+    fn fork(seconds: f64) -> String {
+        meta(seconds, "fork", r#","forked_from_id":"parent""#)
+    }
+
+    fn count(seconds: f64, total: u64, last: Option<u64>) -> String {
+        let usage = |tokens: u64| format!(r#"{{"input_tokens":{tokens},"total_tokens":{tokens}}}"#);
+        let last = last.map_or("null".to_string(), usage);
+        let total = usage(total);
+        let info = format!(r#"{{"total_token_usage":{total},"last_token_usage":{last}}}"#);
+        line(seconds, "event_msg", &format!(r#""type":"token_count","info":{info}"#))
+    }
+
+    fn record(seconds: f64, response: &str, tokens: u64) -> String {
+        let usage = format!(r#"{{"input_tokens":{tokens}}}"#);
+        line(seconds, "token_usage_record", &format!(r#""response_id":"{response}","usage":{usage}"#))
+    }
+
+    fn event(seconds: f64, kind: &str, turn: &str) -> String {
+        line(seconds, "event_msg", &format!(r#""type":"{kind}","turn_id":"{turn}""#))
+    }
+
+    fn message(seconds: f64) -> String {
+        line(seconds, "event_msg", r#""type":"user_message","message":"x""#)
+    }
+
+    #[test]
+    fn a_running_total_counts_by_its_positive_steps() {
+        for (what, totals, sum) in [
+            ("steps", vec![(100, None), (250, None), (300, None)], 300),
+            ("a repetition", vec![(100, Some(100)), (100, Some(100)), (150, Some(50))], 150),
+            ("a fall", vec![(100, None), (80, None), (90, None)], 110),
+            ("begun anew", vec![(100, Some(60)), (30, Some(30)), (50, Some(20))], 150),
+            ("begun anew with more", vec![(100, Some(100)), (130, Some(130))], 230),
+            ("in the middle", vec![(500, Some(20)), (510, Some(10))], 510),
+        ] {
+            let lines: Vec<String> =
+                (1..).zip(totals).map(|(at, (total, last))| count(f64::from(at), total, last)).collect();
+            assert_eq!(tally(&lines, None), (0, sum), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_total_that_is_set_to_the_context_window_is_no_use() {
+        let full = line(
+            2.0,
+            "event_msg",
+            r#""type":"token_count","info":{"total_token_usage":{"total_tokens":258400},"last_token_usage":{"total_tokens":258300}}"#,
+        );
+        let after = line(
+            3.0,
+            "event_msg",
+            r#""type":"token_count","info":{"total_token_usage":{"input_tokens":7,"total_tokens":258407}}"#,
+        );
+        assert_eq!(tally(&[count(1.0, 100, Some(100)), full, after], None), (0, 107));
+    }
+
+    #[test]
+    fn responses_count_once_and_the_total_not_beside_them() {
+        let lines = [
+            record(1.0, "a", 100),
+            count(1.0, 100, Some(100)),
+            record(2.0, "b", 40),
+            record(2.0, "b", 40),
+            count(2.0, 140, Some(40)),
+            record(3.0, "a", 100),
+        ];
+        assert_eq!(tally(&lines, None), (0, 140));
+    }
+
+    #[test]
+    fn a_session_that_a_newer_version_goes_on_with_changes_over() {
+        let before = [count(1.0, 100, Some(100)), count(2.0, 150, Some(50))];
+        let after =
+            [record(3.0, "a", 30), count(3.0, 180, Some(30)), record(4.0, "b", 7), count(4.0, 187, Some(7))];
+        assert_eq!(tally(&[&before[..], &after[..]].concat(), None), (0, 187));
+        // Whichever line of the first response comes first.
+        let after =
+            [count(3.0, 180, Some(30)), record(3.0, "a", 30), count(4.0, 187, Some(7)), record(4.0, "b", 7)];
+        assert_eq!(tally(&[&before[..], &after[..]].concat(), None), (0, 187));
+    }
+
+    #[test]
+    fn turns_count_by_their_start_else_their_end_else_by_messages() {
+        for (what, lines, turns) in [
+            ("messages", vec![message(1.0), message(2.0)], 2),
+            (
+                "starts",
+                vec![event(1.0, "task_started", "1"), message(1.0), event(2.0, "task_complete", "1")],
+                1,
+            ),
+            ("a start twice", vec![event(1.0, "task_started", "1"), event(1.0, "task_started", "1")], 1),
+            (
+                "an end without a start",
+                vec![event(1.0, "task_started", "1"), event(2.0, "task_complete", "2")],
+                2,
+            ),
+            ("changing over", vec![message(1.0), event(2.0, "task_started", "1"), message(2.0)], 2),
+            ("the other name", vec![event(1.0, "turn_started", "1")], 1),
+        ] {
+            assert_eq!(tally(&lines, None), (turns, 0), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_subagents_tokens_count_and_its_turns_do_not() {
+        let lines = [
+            meta(1.0, "child", r#","source":{"subagent":"review"}"#),
+            event(1.0, "task_started", "1"),
+            record(1.0, "a", 5),
+        ];
+        assert_eq!(tally(&lines, None), (0, 5));
+    }
+
+    /// A parent with two turns; its lines get their times from `at`.
+    fn history(at: impl Fn(f64) -> f64) -> Vec<String> {
+        vec![
+            meta(at(0.0), "parent", ""),
+            message(at(1.0)),
+            count(at(2.0), 100, Some(100)),
+            message(at(60.0)),
+            count(at(60.5), 100, Some(100)),
+            count(at(61.0), 250, Some(150)),
+        ]
+    }
+
+    fn parent() -> Vec<String> {
+        history(|time| time)
+    }
+
+    /// The same, copied at a time.
+    fn copy(at: f64) -> Vec<String> {
+        history(|_| at)
+    }
+
+    /// A turn of a fork's own, of ten tokens: it begins with the total of the turn before.
+    fn own(at: f64) -> Vec<String> {
+        vec![message(at), count(at + 0.1, 250, Some(150)), count(at + 2.0, 260, Some(10))]
+    }
+
+    #[test]
+    fn copies_are_told_by_the_parents_file() {
+        let parent = parent();
+        for own_at in [100.1, 500.0] {
+            let child = [vec![fork(100.0)], copy(100.0), own(own_at)].concat();
+            assert_eq!(tally(&child, Some(&parent)), (1, 10));
+            // What the parent did later is its own.
+            let later = [parent.clone(), vec![count(200.0, 260, Some(10))]].concat();
+            assert_eq!(tally(&child, Some(&later)), (1, 10));
+        }
+    }
+
+    #[test]
+    fn copies_of_a_missing_file_are_told_by_the_pause_after_them() {
+        let child = [vec![fork(100.0)], copy(100.0), own(105.0)].concat();
+        assert_eq!(tally(&child, None), (1, 10));
+    }
+
+    #[test]
+    fn copies_that_keep_their_time_are_older_than_the_fork() {
+        assert_eq!(tally(&[vec![fork(100.0)], parent(), own(100.0)].concat(), None), (1, 10));
+    }
+
+    #[test]
+    fn a_copy_without_a_mark_is_known_by_the_other_threads_beginning() {
+        let child = [vec![meta(100.0, "fork", "")], copy(100.0), own(105.0)].concat();
+        assert_eq!(tally(&child, None), (1, 10));
+        // In the middle of a file it means nothing.
+        let lines = [vec![meta(0.0, "a", ""), record(1.0, "r", 5), meta(2.0, "b", "")], own(3.0)].concat();
+        assert_eq!(tally(&lines, None), (1, 5));
+    }
+
+    #[test]
+    fn a_fork_by_reference_begins_with_its_own_lines() {
+        let base = r#","forked_from_id":"parent","history_base":{"thread_id":"parent"}"#;
+        let lines = [
+            meta(100.0, "fork", base),
+            message(100.1),
+            count(102.0, 1010, Some(10)),
+            count(103.0, 1030, Some(20)),
+        ];
+        assert_eq!(tally(&lines, None), (1, 30));
+    }
+
+    #[test]
+    fn numbered_turns_that_begin_anew_are_the_forks() {
+        let started = |at, turn| event(at, "task_started", turn);
+        let parent = [meta(0.0, "parent", ""), started(1.0, "1"), record(2.0, "a", 100)];
+        let copy = [fork(50.0), started(50.0, "1"), record(50.0, "a", 100)];
+        let child = [&copy[..], &[started(50.1, "1"), record(52.0, "b", 7)]].concat();
+        assert_eq!(tally(&child, Some(&parent)), (1, 7));
+    }
+
+    #[test]
+    fn slots_are_in_order_whatever_the_lines_are() {
+        let mut slots = Slots::default();
+        for minutes in [30, 0, 45, 31, 14, 15] {
+            slots.at(minutes * 60_000).unwrap().turns += 1;
+        }
+        let found: Vec<_> = slots.0.iter().map(|slot| (slot.quarter, slot.turns)).collect();
+        assert_eq!(found, [(0, 2), (1, 1), (2, 2), (3, 1)]);
+        assert!(slots.at(-1).is_none() && slots.at(i64::MAX).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn steps_without_a_fall_add_up_to_the_last_total(steps in proptest::collection::vec(0_u64..1000, 1..50)) {
+            let mut total = 0;
+            let lines: Vec<String> = steps.iter().zip(1..).map(|(step, at)| {
+                total += step;
+                count(f64::from(at), total, Some(*step))
+            }).collect();
+            prop_assert_eq!(tally(&lines, None).1, total);
+        }
+    }
+}
