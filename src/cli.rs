@@ -307,7 +307,7 @@ fn plainly(arguments: &[OsString]) -> Option<Line> {
 }
 
 /// The options that decide how a line looks.
-const LOOKS: [&str; 11] = [
+const LOOKS: [&str; 12] = [
     "format",
     "window",
     "separator",
@@ -317,6 +317,7 @@ const LOOKS: [&str; 11] = [
     "ascii",
     "warn",
     "critical",
+    "severity",
     "color",
     "colors",
 ];

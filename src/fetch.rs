@@ -144,7 +144,8 @@ impl Fetch<'_> {
                 self.notes.tell("the answer is good");
                 // Our own renewal changed the file: what was read last is what the numbers are of.
                 let stamp = found.stamp.unwrap_or(stamp);
-                slot.store(&Entry::answered(self.home, stamp, found.account, found.answer))
+                let entry = Entry::answered(self.home, stamp, found.account, found.answer);
+                slot.store(&entry.following(previous.as_ref()))
             }
             Err(failed) => {
                 let error = failed.error;

@@ -5,7 +5,7 @@
 //! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt.
 //!
 //! Data flows one way, and what is absent holds the shape:
-//! * `usage`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
+//! * `usage`, `pace`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
 //! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
 //! * only `cli` knows clap, only `http` knows ureq, only `unix` and its counterpart `windows` have `unsafe`; the others call whichever there is `platform`;
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
@@ -30,6 +30,7 @@ pub mod integrations;
 pub mod ledger;
 pub mod line;
 pub mod output;
+pub mod pace;
 pub mod push;
 pub mod recovery;
 pub mod render;

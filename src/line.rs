@@ -209,7 +209,8 @@ impl Sight {
 
     fn view(&self, settings: &Settings) -> View {
         let (entry, now) = (self.entry.as_ref().ok(), self.surroundings.now());
-        let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds);
+        let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds)
+            .measured_by(settings.severity, settings.thresholds);
         View { account: self.account.clone(), ..view.with_mistake(settings.mistakes.first()) }
     }
 }

@@ -12,7 +12,7 @@ use crate::render::colour::{self, Ink};
 use crate::render::glyphs::{self, Glyphs};
 use crate::render::template::{Kind, Template};
 use crate::text::nearest;
-use crate::usage::{Severity, Thresholds};
+use crate::usage::{Measure, Severity, Thresholds};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub struct Settings {
     pub icon: Option<Icon>,
     pub glyphs: &'static Glyphs,
     pub thresholds: Thresholds,
+    pub severity: Measure,
     pub color: Color,
     /// In place of the host's own; the last of a severity counts.
     pub colors: Vec<(Severity, Ink)>,
@@ -160,7 +161,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "window",
         value: Some("TEMPLATE"),
-        help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at}",
+        help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at} {pace} {runs_out}",
         default: Some(WINDOW),
         apply: |settings, text| Template::parse(text, Kind::Window).map(|value| settings.window = value),
     },
@@ -234,6 +235,20 @@ pub const OPTIONS: &[Opt] = &[
         help: "a limit this full is critical",
         default: Some("90"),
         apply: |settings, text| percent(text).map(|value| settings.thresholds.critical = value),
+    },
+    Opt {
+        name: "severity",
+        value: Some("BY"),
+        help: "what makes a limit bad: how full it is (used), or that it will not last until its reset (pace)",
+        default: Some("used"),
+        apply: |settings, text| {
+            settings.severity = match text {
+                "used" => Measure::Used,
+                "pace" => Measure::Pace,
+                _ => return Err("is not used or pace".into()),
+            };
+            Ok(())
+        },
     },
     Opt {
         name: "color",
@@ -323,6 +338,7 @@ impl Settings {
             icon: None,
             glyphs: &glyphs::UNICODE,
             thresholds: Thresholds { warn: WARN, critical: CRITICAL },
+            severity: Measure::Used,
             color: Color::Auto,
             colors: Vec::new(),
             urgent_exit: false,
@@ -589,6 +605,7 @@ mod tests {
             };
             assert_eq!(separator(&typed), separator(&defaults));
             assert_eq!((typed.thresholds, typed.color), (defaults.thresholds, defaults.color));
+            assert_eq!(typed.severity, defaults.severity);
             assert_eq!((typed.icon, typed.glyphs.name), (None, defaults.glyphs.name));
         }
         assert_eq!(option("separator").default, Some(format!("'{}'", defaults.glyphs.separator).as_str()));

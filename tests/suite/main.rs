@@ -19,5 +19,6 @@ mod properties;
 mod readme;
 mod recovery;
 mod secrets;
+mod status;
 mod support;
 mod support_itself;
