@@ -16,6 +16,7 @@ pub mod auth;
 pub mod backoff;
 pub mod block;
 pub mod cache;
+pub mod check;
 pub mod cli;
 pub mod codex;
 pub mod config;
@@ -36,6 +37,7 @@ pub mod recovery;
 pub mod render;
 pub mod secret;
 pub mod settings;
+pub mod status;
 pub mod text;
 pub mod time;
 #[cfg(unix)]

@@ -537,7 +537,11 @@ fn duration(text: &str, longest: Duration) -> Result<Duration, String> {
     Ok(value)
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+/// A percentage, with or without its sign.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn percent(text: &str) -> Result<f64, String> {
     match text.trim().trim_end_matches('%').parse::<f64>() {
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
         _ => Err("is not a percentage from 0 to 100".into()),

@@ -219,6 +219,11 @@ impl Usage {
         self
     }
 
+    /// The budget as one limit among others.
+    pub fn budget_limit(&self) -> Option<Limit> {
+        self.budget.as_ref().map(Budget::limit)
+    }
+
     /// Windows, then the budget.
     pub fn limits(&self) -> impl Iterator<Item = Limit> {
         self.windows.iter().map(Window::limit).chain(self.budget.iter().map(Budget::limit))

@@ -130,6 +130,11 @@ impl View {
         pace::pace(limit, &samples, self.measured_at(), self.now)
     }
 
+    /// Whether the numbers are too old to go by.
+    pub fn is_old(&self) -> bool {
+        self.age_seconds.is_some_and(|seconds| seconds > OLD)
+    }
+
     /// When the numbers came.
     pub fn measured_at(&self) -> Timestamp {
         self.now.plus(-self.age_seconds.unwrap_or_default())

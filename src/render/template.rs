@@ -192,7 +192,7 @@ impl Value {
 }
 
 /// `5h`, `30d`, `budget`: what a limit may be called.
-fn is_label(label: &str) -> bool {
+pub fn is_label(label: &str) -> bool {
     let digits = label.trim_end_matches(['s', 'm', 'h', 'd']);
     label == crate::usage::BUDGET_LABEL
         || (digits.len() + 1 == label.len()

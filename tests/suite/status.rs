@@ -1,10 +1,12 @@
 //! Pace, the page, the guard, the command on a change, the doctor: what is more than a line.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use crate::support::home::{ACCOUNT, Home, Login};
+use crate::support::home::{ACCOUNT, Home, Login, Output};
 use crate::support::server::{Answer, Server};
-use crate::support::{USAGE, fresh_fixture, now, usage};
+use crate::support::{USAGE, eventually, fresh_fixture, now, usage, usage_of};
 
 /// 5 hours of which `resets_in` seconds are left, and a week at its beginning.
 fn five_hours(used: f64, resets_in: i64) -> Value {
@@ -44,7 +46,7 @@ fn pace_and_running_out_stand_in_line_window_and_json() {
     assert!((14.9..=15.5).contains(&window["pace"].as_f64().unwrap()), "{json}");
     assert!((3500..=3600).contains(&window["runs_out_seconds"].as_i64().unwrap()), "{json}");
     assert_eq!(json["windows"][1]["runs_out_seconds"], Value::Null);
-    let tooltip = home.run(&["waybar"]).json()["tooltip"].as_str().unwrap().to_string();
+    let tooltip = home.run(&["waybar"]).json()["tooltip"].as_str().unwrap().replace('\n', " ");
     assert!(
         tooltip.contains(
             "5h: 15 points ahead of an even pace; at this rate empty in 59m, 1h00m before the reset"
@@ -161,4 +163,170 @@ fn colour_follows_the_pace_too() {
     };
     assert_eq!(line("used"), "\u{1b}[32m5h\u{1b}[0m · \u{1b}[32m7d\u{1b}[0m\n");
     assert_eq!(line("pace"), "\u{1b}[33m5h\u{1b}[0m · \u{1b}[32m7d\u{1b}[0m\n");
+}
+
+// --- status -----------------------------------------------------------------------------------------------------------
+
+const WIDE: [(&str, &str); 2] = [("COLUMNS", "80"), ("LANG", "C.UTF-8")];
+
+#[test]
+fn the_page_shows_what_there_is() {
+    let server = Server::usage(five_hours(75.0, 7230));
+    let home = Home::new(&server);
+    let page = home.run_with(&["status"], &[WIDE[0], WIDE[1], ("TZ", "UTC0")]);
+    assert_eq!((page.code, page.stderr.as_str()), (Some(0), ""), "{page:?}");
+    assert_eq!(server.total(), 1, "it asks and waits");
+    let lines: Vec<&str> = page.stdout.lines().collect();
+    assert_eq!(lines[0], "plan           plus");
+    assert_eq!(lines[1], "5h             ███████████████████████████░░░░░░░░░ 75% used, 25% left");
+    assert!(lines[2].starts_with("               resets in 2h00m, at "), "{page:?}");
+    assert_eq!(lines[3], "               15 points ahead of an even pace; at this rate empty in 59m, 1h00m");
+    assert_eq!(lines[4], "               before the reset");
+    assert!(page.stdout.contains("\nsource         api, "), "{page:?}");
+    assert!(!page.stdout.contains('\u{1b}'));
+    assert!(!page.stdout.contains("so far"), "one sample is no course");
+    remember(&home, &[(7200, 20), (3600, 40), (1200, 60)]);
+    let page = home.run_with(&["status"], &WIDE);
+    assert!(page.stdout.contains("\n5h so far\n100% │"), "{page:?}");
+    assert!(home.run(&["status"]).stdout.is_ascii(), "no locale: letters only");
+    let painted = home.run_with(&["status", "--color", "always"], &WIDE);
+    assert!(painted.stdout.contains("\u{1b}[33m███"), "{painted:?}");
+}
+
+#[test]
+fn every_answer_fits_every_width() {
+    for name in [
+        "plus-5h-and-weekly-2026-05",
+        "business-spend-control-2026-07",
+        "model-unavailable-reserve-pool-2026-09",
+        "team-2026-02-code-review-window",
+        "pro-weekly-only-2026-09",
+        "business-usage-based-depleted",
+        "unstarted-window-reset_after-equals-window",
+    ] {
+        let server = Server::usage(fresh_fixture(name));
+        let mut login = Login::of(ACCOUNT);
+        login.account = None;
+        let home = Home::at(&server, &login);
+        for columns in ["80", "47", "30", "20", "0"] {
+            let page = home.run_with(&["status", "--max-age", "1h"], &[("COLUMNS", columns), WIDE[1]]);
+            let widest = page.stdout.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+            let most = columns.parse().map_or(80, |columns: usize| if columns == 0 { 80 } else { columns });
+            assert!(page.code == Some(0) && widest <= most, "{name} {columns} {widest}: {}", page.stdout);
+        }
+    }
+}
+
+#[test]
+fn banked_resets_and_credits_are_told() {
+    let mut answer = usage();
+    answer["rate_limit_reset_credits"] = json!({"available_count": 2});
+    answer["credits"] = json!({"has_credits": true, "unlimited": false, "balance": "12.50"});
+    let server = Server::usage(answer);
+    let home = Home::new(&server);
+    let page = home.run(&["status"]).stdout;
+    assert!(page.contains("\nbanked resets  2\n") && page.contains("\ncredits        12.5\n"), "{page}");
+    assert_eq!(home.run(&["json"]).json()["banked_resets"], 2);
+}
+
+#[test]
+fn without_numbers_the_page_says_why_and_what_to_do() {
+    let page = Home::signed_out().run(&["status"]);
+    assert_eq!(page.code, Some(0));
+    assert!(page.stdout.starts_with("Codex          signed-out\nproblem        not signed in"), "{page:?}");
+    assert!(page.stdout.ends_with("run codex login\n"), "{page:?}");
+    let offline = Home::signed_out().run(&["status", "--offline"]);
+    assert_eq!(offline.stdout, "Codex          pending\n");
+}
+
+#[test]
+fn watched_it_shows_news_and_ends_with_its_reader() {
+    let server = Server::usage(usage_of(10, 17));
+    let home = Home::new(&server);
+    home.fill();
+    let log = home.path().join("pages");
+    let file = std::fs::File::create(&log).unwrap();
+    let mut command = home.command(&["status", "--watch", "--max-age", "1h"]);
+    let mut child = command.stdout(file).spawn().unwrap();
+    let text = || std::fs::read_to_string(&log).unwrap_or_default();
+    eventually("the first page", || text().contains("10% used"));
+    server.always(Answer::json(200, &usage_of(55, 17)));
+    home.fill();
+    eventually("the next page", || text().contains("55% used"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!text().contains('\u{1b}'), "no terminal, no sequences");
+
+    let mut command = home.command(&["status", "--watch", "--max-age", "1h"]);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let begun = Instant::now();
+    home.patch_while_running(|entry| entry["answer"]["usage"]["windows"][0]["used"] = json!(77));
+    while child.try_wait().unwrap().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(15), "it goes on for nobody");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+// --- check ------------------------------------------------------------------------------------------------------------
+
+#[track_caller]
+fn judges(output: &Output, code: i32, stderr: &str) {
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(code), "", stderr));
+}
+
+#[test]
+fn check_guards_scripts() {
+    let server = Server::usage(usage_of(92, 17));
+    let home = Home::new(&server);
+    judges(&home.run(&["check", "--left", "8%"]), 0, "");
+    assert_eq!(server.total(), 1, "it asks for what it does not know");
+    let lacks = "codexline: 5h: 8% left, less than 10%; resets in 1h03m\n";
+    judges(&home.run(&["check", "--left", "10%"]), 1, lacks);
+    judges(&home.run(&["check", "--left", "10", "--window", "5h"]), 1, lacks);
+    judges(&home.run(&["check", "--left", "10%", "--window", "7d"]), 0, "");
+    // The variable of another option's name means that option.
+    judges(&home.run_with(&["check", "--left", "10%"], &[("CODEXLINE_WINDOW", "{used}")]), 1, lacks);
+    judges(
+        &home.run(&["check", "--left", "10%", "--window", "30d"]),
+        1,
+        "codexline: what is left is not known: there is no window 30d (there is: 5h, 7d)\n",
+    );
+}
+
+#[test]
+fn check_says_so_when_nobody_knows() {
+    let out = Home::signed_out();
+    let unknown = out.run(&["check", "--left", "10%"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(1), ""));
+    assert!(unknown.stderr.starts_with("codexline: what is left is not known: not signed in"), "{unknown:?}");
+    assert_eq!(unknown.stderr.lines().count(), 1);
+    // Old numbers are not known ones; what has just failed to be refreshed still is.
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    server.always(Answer::status(500));
+    home.age(Duration::from_secs(300));
+    judges(&home.run(&["check", "--left", "10%"]), 0, "");
+    home.age(Duration::from_secs(900));
+    let old = home.run(&["check", "--left", "10%"]);
+    assert_eq!(old.code, Some(1));
+    assert!(old.stderr.contains("the last answer is 20m old"), "{old:?}");
+}
+
+#[test]
+fn check_is_strict_about_what_is_asked() {
+    let home = Home::signed_out();
+    for (arguments, part) in [
+        (vec!["check"], "--left"),
+        (vec!["check", "--left", "lots"], "--left 'lots': is not a percentage from 0 to 100"),
+        (vec!["check", "--left", "101%"], "is not a percentage"),
+        (vec!["check", "--left", "5%", "--window", "weekly"], "--window 'weekly': is not a window's name"),
+        (vec!["check", "--left", "5%", "--nonsense"], "--nonsense"),
+    ] {
+        let output = home.run(&arguments);
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
+        assert!(output.stderr.contains(part) && output.stderr.lines().count() == 1, "{output:?}");
+    }
 }
