@@ -130,14 +130,19 @@ impl Entry {
 
     /// The same with the samples of the one before it, if that is surely of the same account, and one more.
     pub fn following(mut self, previous: Option<&Entry>) -> Entry {
-        let is_same = |previous: &&Entry| match (&previous.account, &self.account) {
-            (Some(before), Some(now)) => before == now,
-            _ => previous.login == self.login,
-        };
-        let history = previous.filter(is_same).and_then(|previous| previous.history.as_ref());
+        let previous = previous.filter(|previous| self.is_of_same_account(previous));
+        let history = previous.and_then(|previous| previous.history.as_ref());
         let answer = self.answer.as_ref();
         self.history = answer.and_then(|answer| History::after(history, &answer.usage, answer.fetched_at));
         self
+    }
+
+    /// Whether both are surely of one account.
+    pub fn is_of_same_account(&self, other: &Entry) -> bool {
+        match (&other.account, &self.account) {
+            (Some(before), Some(now)) => before == now,
+            _ => other.login == self.login,
+        }
     }
 
     /// The entry after a failure: numbers are kept if they are surely of the same account. `account` is

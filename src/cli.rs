@@ -397,7 +397,10 @@ fn grammar(with_hidden: bool) -> Command {
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
         .args([worker, force].into_iter().filter(|_| with_hidden))
-        .args(args(&["account", "recover", "codex-bin", "on-fetch", "verbose"], false))
+        .args(args(
+            &["account", "recover", "codex-bin", "on-fetch", "on-change", "warn", "critical", "verbose"],
+            false,
+        ))
         .args(args(&["max-age"], true).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
         .about("Renew the login now, as codex would")

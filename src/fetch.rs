@@ -1,7 +1,9 @@
 //! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → read auth.json → ask
-//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`).
+//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`), and whoever wants
+//! to know of a change (`--on-change`).
 
 use crate::cache::{Answer, Cache, Decision, Entry, Source, decide};
+use crate::change::{self, Change};
 use crate::codex::answer;
 use crate::codex::app_server;
 use crate::codex::auth::{self, Login};
@@ -90,17 +92,22 @@ fn run_one(
     let work = || {
         if is_done() {
             notes.tell("another codexline has just fetched");
-            return Ok(false);
+            return Ok(None);
         }
-        Fetch { settings, surroundings, home: &home, notes }.store(&cache).map(|()| true)
+        Fetch { settings, surroundings, home: &home, notes }.store(&cache).map(Some)
     };
-    let has_stored = under_lock(&cache, errand != Errand::ByHand, work)??;
-    if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored) {
-        if push::is_within_one(surroundings) {
-            notes.tell("this is a fetch in --on-fetch, which is not run once more");
-        } else {
-            notes.tell("running --on-fetch");
-            push::run(command, surroundings, notes);
+    let Some(changes) = under_lock(&cache, errand != Errand::ByHand, work)?? else { return Ok(()) };
+    let wanted = settings.on_fetch.is_some() || settings.on_change.is_some();
+    if wanted && push::is_within_one(surroundings) {
+        notes.tell("this is a fetch in --on-fetch or --on-change, which are not run once more");
+        return Ok(());
+    }
+    if let Some(command) = &settings.on_fetch {
+        push::run("--on-fetch", command, &[], surroundings, notes);
+    }
+    if let Some(command) = &settings.on_change {
+        for change in changes {
+            push::run("--on-change", command, &change.facts(surroundings.now()), surroundings, notes);
         }
     }
     Ok(())
@@ -133,7 +140,8 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    fn store(&self, cache: &Cache) -> Result<(), Error> {
+    /// Stores what came; what has changed by it, if anybody wants to know.
+    fn store(&self, cache: &Cache) -> Result<Vec<Change>, Error> {
         let previous = cache.read(self.surroundings.now()).ok();
         // Before asking: an answer that cannot be stored would be asked for again at every prompt.
         let slot = cache.prepare()?;
@@ -145,7 +153,9 @@ impl Fetch<'_> {
                 // Our own renewal changed the file: what was read last is what the numbers are of.
                 let stamp = found.stamp.unwrap_or(stamp);
                 let entry = Entry::answered(self.home, stamp, found.account, found.answer);
-                slot.store(&entry.following(previous.as_ref()))
+                let entry = entry.following(previous.as_ref());
+                slot.store(&entry)?;
+                Ok(previous.map(|previous| self.changes(&previous, &entry)).unwrap_or_default())
             }
             Err(failed) => {
                 let error = failed.error;
@@ -162,6 +172,16 @@ impl Fetch<'_> {
                 Err(error)
             }
         }
+    }
+
+    fn changes(&self, previous: &Entry, entry: &Entry) -> Vec<Change> {
+        let Some((before, after)) = previous.answer.as_ref().zip(entry.answer.as_ref()) else {
+            return Vec::new();
+        };
+        if self.settings.on_change.is_none() || !entry.is_of_same_account(previous) {
+            return Vec::new();
+        }
+        change::changes(before, previous.history.as_ref(), after, self.settings.thresholds)
     }
 
     fn ask(&self) -> Result<Found, Failed> {

@@ -5,7 +5,7 @@
 //! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt.
 //!
 //! Data flows one way, and what is absent holds the shape:
-//! * `usage`, `pace`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
+//! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
 //! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
 //! * only `cli` knows clap, only `http` knows ureq, only `unix` and its counterpart `windows` have `unsafe`; the others call whichever there is `platform`;
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
@@ -16,6 +16,7 @@ pub mod auth;
 pub mod backoff;
 pub mod block;
 pub mod cache;
+pub mod change;
 pub mod check;
 pub mod cli;
 pub mod codex;

@@ -4,6 +4,7 @@
 //! an option, add a field and a row. [`Settings::resolve`] is the one place that knows which of them wins.
 
 use crate::accounts::{self, Account};
+use crate::change;
 use crate::config::{ConfigFile, Mistake};
 use crate::environment::Surroundings;
 use crate::error::Error;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub codex_bin: Option<PathBuf>,
     /// What to run once new numbers are stored, by the fetch and never by the line; `None`: nothing.
     pub on_fetch: Option<String>,
+    /// What to run when a limit crosses a threshold or is reset, by the fetch and never by the line; `None`: nothing.
+    pub on_change: Option<String>,
     /// Tell on stderr what was decided and why.
     pub verbose: bool,
     /// What is wrong in the config file, as far as this host is concerned. Never a reason to print nothing.
@@ -312,6 +315,16 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        name: "on-change",
+        value: Some("COMMAND"),
+        help: "run this by sh when a fetch finds that a limit has crossed warn, critical or 100 %, or has been reset",
+        default: None,
+        apply: |settings, text| {
+            settings.on_change = Some(text.trim().to_string()).filter(|text| !text.is_empty());
+            Ok(())
+        },
+    },
+    Opt {
         name: "verbose",
         value: None,
         help: "tell on stderr what was decided and why",
@@ -345,6 +358,7 @@ impl Settings {
             recover: Recover::Full,
             codex_bin: None,
             on_fetch: None,
+            on_change: None,
             verbose: false,
             mistakes: Vec::new(),
         }
@@ -458,7 +472,9 @@ impl Layers<'_> {
             return given(text, Origin::CommandLine);
         }
         let variable = option.variable();
-        if let Some(text) = self.surroundings.text(&variable) {
+        // In a command of --on-change this is the name of a window.
+        let is_fact = || option.name == "window" && self.surroundings.variable(change::MARK).is_some();
+        if let Some(text) = self.surroundings.text(&variable).filter(|_| !is_fact()) {
             option
                 .try_on(settings, &text)
                 .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;

@@ -81,7 +81,7 @@ fn draw(views: &[View], settings: &Settings, surroundings: &Surroundings, zone: 
 /// `COLUMNS`, else what the terminal says, else the usual.
 fn columns(surroundings: &Surroundings) -> usize {
     let named = surroundings.text("COLUMNS").and_then(|text| text.trim().parse().ok());
-    named.or_else(crate::unix::terminal_columns).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+    named.or_else(crate::platform::terminal_columns).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }
 
 /// As it was wished; letters only where the locale has no others.

@@ -330,3 +330,81 @@ fn check_is_strict_about_what_is_asked() {
         assert!(output.stderr.contains(part) && output.stderr.lines().count() == 1, "{output:?}");
     }
 }
+
+// --- on a change ------------------------------------------------------------------------------------------------------
+
+/// A command that writes down what it was told.
+fn recorder(home: &Home) -> (std::path::PathBuf, String) {
+    let log = home.path().join("changes");
+    let facts = "$CODEXLINE_EVENT $CODEXLINE_WINDOW $CODEXLINE_USED $CODEXLINE_LEFT $CODEXLINE_STATE $CODEXLINE_PREVIOUS_STATE";
+    let command = format!("echo \"{facts} ${{CODEXLINE_RESETS_AT:+known}}\" >> '{}'", log.display());
+    (log, command)
+}
+
+#[test]
+fn a_change_is_told_once_by_the_worker() {
+    let server = Server::usage(usage_of(42, 17));
+    let mut home = Home::new(&server);
+    let (log, command) = recorder(&home);
+    home.set("CODEXLINE_ON_CHANGE", &command);
+    let told = || std::fs::read_to_string(&log).unwrap_or_default();
+    let turn = |used: i64, week: i64| {
+        server.always(Answer::json(200, &usage_of(used, week)));
+        home.age(Duration::from_secs(300));
+        assert_eq!(home.run(&["tmux", "--wait", "20s"]).code, Some(0));
+        home.settle();
+    };
+    // The first answer is compared with nothing.
+    home.run(&[]);
+    home.settle();
+    turn(69, 17);
+    assert_eq!(told(), "");
+    turn(71, 17);
+    let mut expected = "warning 5h 71 29 warning ok known\n".to_string();
+    assert_eq!(told(), expected);
+    turn(72, 17);
+    assert_eq!(told(), expected);
+    turn(100, 91);
+    expected += "exhausted 5h 100 0 exhausted warning known\ncritical 7d 91 9 critical ok known\n";
+    assert_eq!(told(), expected);
+    // A failure changes nothing, and what comes after it is compared with what was before.
+    server.always(Answer::status(500));
+    home.age(Duration::from_secs(300));
+    home.run(&["tmux", "--wait", "20s"]);
+    home.settle();
+    assert_eq!(told(), expected);
+    // The window of 5 hours begins anew.
+    let mut anew = five_hours(3.0, 17_000);
+    anew["rate_limit"]["secondary_window"]["used_percent"] = json!(91);
+    server.always(Answer::json(200, &anew));
+    home.age(Duration::from_secs(3600));
+    home.run(&["tmux", "--wait", "20s"]);
+    home.settle();
+    expected += "reset 5h 3 97 ok exhausted known\n";
+    assert_eq!(told(), expected);
+    // Another account is no change.
+    server.always(Answer::json(200, &{
+        let mut other = usage_of(95, 95);
+        other["account_id"] = json!("acc-2");
+        other
+    }));
+    home.sign_in(&Login::of("acc-2"));
+    home.run(&["tmux", "--wait", "20s"]);
+    home.settle();
+    assert_eq!(told(), expected);
+}
+
+#[test]
+fn thresholds_are_the_line_s_and_a_codexline_in_the_command_shows_its_usual_line() {
+    let server = Server::usage(usage_of(10, 17));
+    let home = Home::new(&server);
+    home.fill();
+    server.always(Answer::json(200, &usage_of(33, 17)));
+    home.age(Duration::from_secs(300));
+    let (log, _) = recorder(&home);
+    let command = format!("{} plain --color never >> '{}'", env!("CARGO_BIN_EXE_codexline"), log.display());
+    home.run(&["tmux", "--wait", "20s", "--warn", "30", "--critical", "60", "--on-change", &command]);
+    home.settle();
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "5h 33% 1h03m · 7d 17% 5d8h\n");
+    assert_eq!(server.total(), 2, "it does not fetch in turn");
+}
