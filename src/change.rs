@@ -67,7 +67,7 @@ fn has_reset(old: &Limit, new: &Limit, at: Timestamp) -> bool {
     let Some(expected) = old.resets_at else { return false };
     // In time, or before it: a banked reset. A time of reset may wander by seconds from answer to answer.
     let is_later = new.resets_at.is_none_or(|reset| reset > expected.plus(MINUTE));
-    (expected <= at && is_later) || (new.used < old.used && is_later)
+    is_later && (expected <= at || new.used < old.used)
 }
 
 /// The most that was used of a limit since its window began.

@@ -7,6 +7,7 @@
 
 use crate::check::Wanted;
 use crate::config::{self, ConfigFile};
+use crate::doctor;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::fetch::Errand;
@@ -46,6 +47,11 @@ pub enum Invocation {
     Check {
         settings: Box<Settings>,
         wanted: Wanted,
+    },
+    /// Look at everything that can be wrong.
+    Doctor {
+        settings: Box<Settings>,
+        wanted: doctor::Wanted,
     },
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
@@ -110,6 +116,11 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
         Some(("check", matches)) => {
             let settings = Box::new(with_file(surroundings, matches)?);
             Ok(Invocation::Check { settings, wanted: wanted(matches)? })
+        }
+        Some(("doctor", matches)) => {
+            let settings = Box::new(with_file(surroundings, matches)?);
+            let wanted = doctor::Wanted { json: matches.get_flag("json"), email: matches.get_flag("email") };
+            Ok(Invocation::Doctor { settings, wanted })
         }
         Some(("demo", matches)) => {
             let settings = without_file(surroundings, matches)?;
@@ -433,6 +444,11 @@ fn grammar(with_hidden: bool) -> Command {
                 .help("of this window only: 5h, 7d, … or budget"),
         )
         .args(args(&ASKING, false));
+    let doctor = Command::new("doctor")
+        .about("Look at everything that can be wrong, and say what to do; exit 1 if something is broken")
+        .arg(switch("json", "as JSON, for programs"))
+        .arg(switch("email", "with the e-mail address of the login"))
+        .args(args(&["codex-bin", "color", "colors"], false));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));
@@ -448,6 +464,7 @@ fn grammar(with_hidden: bool) -> Command {
         .subcommand(auth)
         .subcommand(status)
         .subcommand(check)
+        .subcommand(doctor)
         .subcommand(demo)
         .subcommand(init)
         .subcommand(completions)

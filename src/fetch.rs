@@ -12,7 +12,7 @@ use crate::codex::home::Home;
 use crate::codex::login_file::LoginFile;
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::files::Lock;
+use crate::files::{self, Lock};
 use crate::http::{Client, Endpoint, Reply};
 use crate::output::{self, Notes};
 use crate::push;
@@ -125,6 +125,11 @@ fn under_lock<T>(cache: &Cache, is_worker: bool, work: impl FnOnce() -> T) -> Re
         None => Lock::open(&path).map_err(unwritable)?,
     };
     let patience = if is_worker { Duration::ZERO } else { PATIENCE };
+    let work = || {
+        // For whoever wants to know since when it is held; without that nothing is lost.
+        let _ = files::touch_empty(&path);
+        work()
+    };
     match lock.hold_within(patience, LOOK_AGAIN, work).map_err(unwritable)? {
         Some(result) => Ok(result),
         None => Err(Error::Busy { path }),

@@ -22,6 +22,7 @@ pub mod cli;
 pub mod codex;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod environment;
 pub mod error;
 pub mod fetch;

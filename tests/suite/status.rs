@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::home::{ACCOUNT, Home, Login, Output};
-use crate::support::server::{Answer, Server};
+use crate::support::home::{ACCOUNT, Home, Login, Output, set_mode};
+use crate::support::server::{Answer, Gate, Server, dead_port};
 use crate::support::{USAGE, eventually, fresh_fixture, now, usage, usage_of};
 
 /// 5 hours of which `resets_in` seconds are left, and a week at its beginning.
@@ -407,4 +407,185 @@ fn thresholds_are_the_line_s_and_a_codexline_in_the_command_shows_its_usual_line
     home.settle();
     assert_eq!(std::fs::read_to_string(log).unwrap(), "5h 33% 1h03m · 7d 17% 5d8h\n");
     assert_eq!(server.total(), 2, "it does not fetch in turn");
+}
+
+// --- doctor -----------------------------------------------------------------------------------------------------------
+
+/// The finding of that name.
+#[track_caller]
+fn finding<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {report:#}"))
+}
+
+fn examine(home: &Home, arguments: &[&str]) -> (Option<i32>, Value) {
+    let output = home.run(&[&["doctor", "--json"], arguments].concat());
+    assert_eq!(output.stderr, "");
+    (output.code, serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}")))
+}
+
+/// Answers the doctor, who brings no token, as the service does, and a fetch with numbers.
+fn service() -> Server {
+    Server::start(|request| match request.bearer() {
+        Some(_) => Answer::json(200, &usage()),
+        None => Answer::json(401, &json!({"error": {"code": "unauthorized"}})),
+    })
+}
+
+#[test]
+fn a_sound_home_is_found_sound() {
+    let server = service();
+    let mut home = Home::new(&server);
+    home.set("PATH", home.path().join("runtime"));
+    set_mode(&home.auth_path(), 0o600);
+    home.fill();
+    let output = home.run(&["doctor"]);
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{}", output.stdout);
+    let names: Vec<&str> =
+        output.stdout.lines().map(|line| line[8..22].trim()).filter(|name| *name != "host").collect();
+    assert_eq!(
+        names,
+        [
+            "binary",
+            "CODEX_HOME",
+            "login",
+            "renewal",
+            "store",
+            "config.toml",
+            "base URL",
+            "proxy",
+            "certificates",
+            "DNS",
+            "server",
+            "clock",
+            "cache",
+            "lock",
+            "back-off",
+            "ledger",
+            "rescue",
+            "codex",
+            "hosts"
+        ]
+    );
+    assert!(
+        output.stdout.contains("ok      login         ~")
+            || output.stdout.contains("ok      login         /")
+    );
+    assert!(server.last(USAGE).bearer().is_none(), "the way is looked at without a login");
+    let (code, report) = examine(&home, &[]);
+    assert_eq!((code, &report["broken"]), (Some(0), &json!(0)), "{report:#}");
+    for (name, part) in [
+        ("binary", "codexline "),
+        ("login", "a ChatGPT login, mode 0600, access token ends in "),
+        ("store", "in a file"),
+        ("proxy", "not used for loopback"),
+        ("DNS", "127.0.0.1"),
+        ("server", "answers 401 with JSON"),
+        ("cache", "old, source api"),
+        ("lock", ": free"),
+        ("back-off", "none"),
+        ("rescue", "none pending"),
+        ("hosts", "none found"),
+    ] {
+        assert!(finding(&report, name)["found"].as_str().unwrap().contains(part), "{name}: {report:#}");
+    }
+}
+
+#[test]
+fn the_doctor_tells_no_secret_and_an_e_mail_only_if_asked() {
+    let server = service();
+    let home = Home::new(&server);
+    home.fill();
+    let login = home.read_auth();
+    let tokens = login["tokens"].as_object().unwrap();
+    for arguments in [vec!["doctor"], vec!["doctor", "--json"], vec!["doctor", "--email"]] {
+        let output = home.run(&arguments);
+        for secret in tokens.values().filter_map(Value::as_str) {
+            assert!(!output.stdout.contains(secret), "{arguments:?}: {}", output.stdout);
+        }
+        let told = output.stdout.contains("somebody@example.com");
+        assert_eq!(told, arguments.contains(&"--email"), "{}", output.stdout);
+    }
+    let secret = [("HTTPS_PROXY", "http://user:made-up@proxy.invalid:3128")];
+    assert!(!home.run_with(&["doctor"], &secret).stdout.contains("made-up"));
+}
+
+#[test]
+fn what_is_broken_is_told_with_what_to_do() {
+    let check = |home: &Home, name: &str, state: &str, found: &str, advice: &str| {
+        let (code, report) = examine(home, &[]);
+        let finding = finding(&report, name);
+        assert_eq!(finding["state"], state, "{report:#}");
+        assert!(finding["found"].as_str().unwrap().contains(found), "{finding}");
+        assert!(finding["advice"].as_str().unwrap_or_default().contains(advice), "{finding}");
+        let broken = report["broken"].as_u64().unwrap();
+        assert_eq!(code, Some(i32::from(broken > 0)), "{report:#}");
+        assert!(state != "broken" || broken > 0);
+    };
+    let server = service();
+    let home = Home::new(&server);
+    home.write_auth("{");
+    check(&home, "login", "broken", "is cut short", "codex login");
+    home.sign_in(&Login::of(ACCOUNT));
+    set_mode(&home.auth_path(), 0o644);
+    check(&home, "login", "note", "others may read it", "chmod 600");
+    set_mode(&home.auth_path(), 0o400);
+    check(&home, "renewal", "note", "not writable", "chmod u+w");
+    set_mode(&home.auth_path(), 0o600);
+    check(&home, "cache", "note", "no cache entry yet", "fetch");
+    server.push(USAGE, Answer::status(500));
+    assert_eq!(home.run(&["fetch"]).code, Some(1));
+    check(&home, "back-off", "broken", "next try in ", "asked again later");
+    home.fill();
+    server.push(USAGE, Answer::html(200, "<html>sign in</html>"));
+    check(&home, "server", "broken", "answers 200 with a page", "sign in to the network");
+    server.push(USAGE, Answer::json(401, &json!({})).header("Date", "Sun, 06 Nov 1994 08:49:37 GMT"));
+    check(&home, "clock", "broken", "ahead of the server's", "set the clock");
+    std::fs::write(home.codex_home().join("auth.json.codexline.new"), "{}").unwrap();
+    check(&home, "rescue", "broken", "new tokens wait", "codexline fetch");
+    std::fs::remove_file(home.codex_home().join("auth.json.codexline.new")).unwrap();
+    std::fs::write(home.codex_home().join("auth.json.codexline.ledger"), "{").unwrap();
+    check(&home, "ledger", "broken", "damaged", "codex login");
+    home.write_config("chatgpt_base_url = 5");
+    check(&home, "config.toml", "broken", "line 1", "codex reads it too");
+    home.write_config("chatgpt_base_url = 'http://10.0.0.1/backend-api'");
+    check(&home, "base URL", "broken", "is not encrypted", "https");
+    home.write_config(&format!("chatgpt_base_url = 'http://127.0.0.1:{}/backend-api'", dead_port()));
+    check(&home, "server", "broken", "cannot reach", "network");
+    check(&Home::signed_out(), "login", "broken", "not signed in", "codex login");
+}
+
+#[test]
+fn hosts_and_codex_are_found_and_a_held_lock_is_told() {
+    let server = service();
+    let mut home = Home::new(&server);
+    let person = home.path().join("home");
+    std::fs::write(person.join(".tmux.conf"), "set -g status-right '#(codexline tmux)'\n").unwrap();
+    std::fs::create_dir_all(person.join(".config/waybar")).unwrap();
+    std::fs::write(person.join(".config/waybar/config"), "{}\n").unwrap();
+    let programs = home.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    std::fs::write(programs.join("codex"), "#!/bin/sh\necho codex-cli 9.8.7\n").unwrap();
+    set_mode(&programs.join("codex"), 0o755);
+    home.set("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+    let gate = Gate::closed();
+    server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
+    home.run(&["plain", "--wait", "1ms"]);
+    server.wait_for(USAGE, 1);
+    let output = home.run(&["doctor"]);
+    gate.open();
+    assert!(output.stdout.contains("codex         codex-cli 9.8.7, "), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("host          tmux: ~/.tmux.conf names codexline\n"),
+        "{}",
+        output.stdout
+    );
+    let advice = "host          waybar: ~/.config/waybar/config does not name codexline; codexline init waybar prints what to add\n";
+    assert!(output.stdout.contains(advice), "{}", output.stdout);
+    let lock = output.stdout.lines().find(|line| line.contains(" lock ")).unwrap();
+    assert!(
+        lock.starts_with("note") && lock.contains(": held since 0s ago")
+            || lock.contains("held since 1s ago"),
+        "{lock}"
+    );
 }
