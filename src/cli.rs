@@ -448,7 +448,7 @@ fn grammar(with_hidden: bool) -> Command {
         .about("Look at everything that can be wrong, and say what to do; exit 1 if something is broken")
         .arg(switch("json", "as JSON, for programs"))
         .arg(switch("email", "with the e-mail address of the login"))
-        .args(args(&["codex-bin", "color", "colors"], false));
+        .args(args(&["account", "codex-bin", "color", "colors"], false));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));

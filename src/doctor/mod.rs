@@ -4,6 +4,7 @@
 mod checks;
 mod network;
 
+use crate::accounts::Account;
 use crate::cache::Cache;
 use crate::codex::auth::Login;
 use crate::codex::config::Config;
@@ -151,7 +152,11 @@ const CHECKS: &[fn(&Examination) -> Vec<Finding>] = &[
 
 /// Looks at everything and prints it. Whether nothing is broken.
 pub fn run(wanted: Wanted, settings: &Settings, surroundings: &Surroundings) -> bool {
-    let examination = Examination::begin(settings, surroundings, wanted);
+    let account = |account: &Account| (Some(account.name.clone()), surroundings.of_account(&account.home));
+    let mut patients: Vec<(Option<String>, Surroundings)> = settings.accounts.iter().map(account).collect();
+    if patients.is_empty() {
+        patients.push((None, surroundings.clone()));
+    }
     let person = surroundings.home_directory().map(|path| path.display().to_string());
     let person = person.filter(|path| path.len() > 1);
     let shorten = |text: &str| {
@@ -164,16 +169,19 @@ pub fn run(wanted: Wanted, settings: &Settings, surroundings: &Surroundings) -> 
         Color::Auto => surroundings.stdout_is_terminal && surroundings.variable("NO_COLOR").is_none(),
     };
     let mut findings = Vec::new();
-    for check in CHECKS {
-        for mut finding in check(&examination) {
-            finding.found = shorten(&finding.found);
-            finding.advice = finding.advice.as_deref().map(&shorten);
-            if !wanted.json {
-                // One by one: the network can take its time.
-                output::print(&line(&finding, settings, is_coloured));
-            }
-            findings.push(finding);
+    let mut tell = |mut finding: Finding| {
+        finding.found = shorten(&finding.found);
+        finding.advice = finding.advice.as_deref().map(&shorten);
+        if !wanted.json {
+            // One by one: the network can take its time.
+            output::print(&line(&finding, settings, is_coloured));
         }
+        findings.push(finding);
+    };
+    for (name, own) in &patients {
+        let examination = Examination::begin(settings, own, wanted);
+        name.iter().for_each(|name| tell(Finding::ok("account", name.as_str())));
+        CHECKS.iter().flat_map(|check| check(&examination)).for_each(&mut tell);
     }
     let broken = findings.iter().filter(|finding| finding.state == State::Broken).count();
     if wanted.json {

@@ -6,7 +6,7 @@ use super::glyphs::{ASCII, Glyphs};
 use super::template::whole_percent;
 use crate::pace::{Pace, Sample, pace, words};
 use crate::text::{self, width};
-use crate::time::{Timestamp, age, countdown};
+use crate::time::{DAY, Timestamp, age, countdown};
 use crate::usage::{Limit, Severity, Thresholds, Window};
 use crate::view::View;
 use jiff::tz::TimeZone;
@@ -225,14 +225,16 @@ impl Sheet<'_> {
             self.text.push('\n');
         }
         self.text.push_str(&format!("  0% {corner}{}\n", level.repeat(columns)));
-        let (from, to) = (self.clock(start, view), self.clock(end, view));
+        // Over days, weekdays would be the same at both ends: dates, as of moments that are far away.
+        let is_long = i64::from(seconds) >= 6 * DAY;
+        let clock = |at: Timestamp| {
+            let now = if is_long { at.plus(7 * DAY) } else { view.now };
+            at.clock(now, self.paper.zone)
+        };
+        let (from, to) = (clock(start), clock(end));
         let from = if width(&from) + width(&to) < columns { from } else { String::new() };
         let between = columns.saturating_sub(width(&from) + width(&to));
         self.text.push_str(&format!("{}{from}{}{to}\n", " ".repeat(margin), " ".repeat(between)));
-    }
-
-    fn clock(&self, at: Timestamp, view: &View) -> String {
-        at.clock(view.now, self.paper.zone)
     }
 }
 

@@ -589,3 +589,26 @@ fn hosts_and_codex_are_found_and_a_held_lock_is_told() {
         "{lock}"
     );
 }
+
+// --- several accounts -------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_account_has_its_page_its_guard_and_its_examination() {
+    let (sound, full) = (service(), Server::usage(usage_of(95, 17)));
+    let (home, other) = (Home::new(&sound), Home::new(&full));
+    let work = format!("work={}", home.codex_home().display());
+    let play = format!("play={}", other.codex_home().display());
+    let accounts = ["--account", &work, "--account", &play];
+    let page = home.run(&[&["status"], &accounts[..]].concat()).stdout;
+    assert!(page.starts_with("account        work\nplan           plus\n5h  "), "{page}");
+    assert!(page.contains("\n\naccount        play\n") && page.contains("95% used"), "{page}");
+    judges(
+        &home.run(&[&["check", "--left", "10%"], &accounts[..]].concat()),
+        1,
+        "codexline: play: 5h: 5% left, less than 10%; resets in 1h03m\n",
+    );
+    judges(&home.run(&["check", "--left", "10%", "--account", &work]), 0, "");
+    other.write_auth("{");
+    let (code, report) = examine(&home, &accounts);
+    assert_eq!((code, &report["broken"]), (Some(1), &json!(1)), "{report:#}");
+}
