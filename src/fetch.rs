@@ -1,7 +1,9 @@
 //! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → read auth.json → ask
-//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`).
+//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`), and whoever wants
+//! to know of a change (`--on-change`).
 
 use crate::cache::{Answer, Cache, Decision, Entry, Source, decide};
+use crate::change::{self, Change};
 use crate::codex::answer;
 use crate::codex::app_server;
 use crate::codex::auth::{self, Login};
@@ -10,7 +12,7 @@ use crate::codex::home::Home;
 use crate::codex::login_file::LoginFile;
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::files::Lock;
+use crate::files::{self, Lock};
 use crate::http::{Client, Endpoint, Reply};
 use crate::output::{self, Notes};
 use crate::push;
@@ -90,17 +92,22 @@ fn run_one(
     let work = || {
         if is_done() {
             notes.tell("another codexline has just fetched");
-            return Ok(false);
+            return Ok(None);
         }
-        Fetch { settings, surroundings, home: &home, notes }.store(&cache).map(|()| true)
+        Fetch { settings, surroundings, home: &home, notes }.store(&cache).map(Some)
     };
-    let has_stored = under_lock(&cache, errand != Errand::ByHand, work)??;
-    if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored) {
-        if push::is_within_one(surroundings) {
-            notes.tell("this is a fetch in --on-fetch, which is not run once more");
-        } else {
-            notes.tell("running --on-fetch");
-            push::run(command, surroundings, notes);
+    let Some(changes) = under_lock(&cache, errand != Errand::ByHand, work)?? else { return Ok(()) };
+    let wanted = settings.on_fetch.is_some() || settings.on_change.is_some();
+    if wanted && push::is_within_one(surroundings) {
+        notes.tell("this is a fetch in --on-fetch or --on-change, which are not run once more");
+        return Ok(());
+    }
+    if let Some(command) = &settings.on_fetch {
+        push::run("--on-fetch", command, &[], surroundings, notes);
+    }
+    if let Some(command) = &settings.on_change {
+        for change in changes {
+            push::run("--on-change", command, &change.facts(surroundings.now()), surroundings, notes);
         }
     }
     Ok(())
@@ -118,6 +125,11 @@ fn under_lock<T>(cache: &Cache, is_worker: bool, work: impl FnOnce() -> T) -> Re
         None => Lock::open(&path).map_err(unwritable)?,
     };
     let patience = if is_worker { Duration::ZERO } else { PATIENCE };
+    let work = || {
+        // For whoever wants to know since when it is held; without that nothing is lost.
+        let _ = files::touch_empty(&path);
+        work()
+    };
     match lock.hold_within(patience, LOOK_AGAIN, work).map_err(unwritable)? {
         Some(result) => Ok(result),
         None => Err(Error::Busy { path }),
@@ -133,7 +145,8 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    fn store(&self, cache: &Cache) -> Result<(), Error> {
+    /// Stores what came; what has changed by it, if anybody wants to know.
+    fn store(&self, cache: &Cache) -> Result<Vec<Change>, Error> {
         let previous = cache.read(self.surroundings.now()).ok();
         // Before asking: an answer that cannot be stored would be asked for again at every prompt.
         let slot = cache.prepare()?;
@@ -144,7 +157,10 @@ impl Fetch<'_> {
                 self.notes.tell("the answer is good");
                 // Our own renewal changed the file: what was read last is what the numbers are of.
                 let stamp = found.stamp.unwrap_or(stamp);
-                slot.store(&Entry::answered(self.home, stamp, found.account, found.answer))
+                let entry = Entry::answered(self.home, stamp, found.account, found.answer);
+                let entry = entry.following(previous.as_ref());
+                slot.store(&entry)?;
+                Ok(previous.map(|previous| self.changes(&previous, &entry)).unwrap_or_default())
             }
             Err(failed) => {
                 let error = failed.error;
@@ -161,6 +177,16 @@ impl Fetch<'_> {
                 Err(error)
             }
         }
+    }
+
+    fn changes(&self, previous: &Entry, entry: &Entry) -> Vec<Change> {
+        let Some((before, after)) = previous.answer.as_ref().zip(entry.answer.as_ref()) else {
+            return Vec::new();
+        };
+        if self.settings.on_change.is_none() || !entry.is_of_same_account(previous) {
+            return Vec::new();
+        }
+        change::changes(before, previous.history.as_ref(), after, self.settings.thresholds)
     }
 
     fn ask(&self) -> Result<Found, Failed> {

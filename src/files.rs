@@ -112,6 +112,15 @@ impl Drop for Replacement {
     }
 }
 
+/// Sets a file's time of modification to now, without changing what is in an empty one: says since when a lock is held.
+///
+/// # Errors
+/// As `open` and `truncate`.
+pub fn touch_empty(path: &Path) -> io::Result<()> {
+    // Linux and the BSDs set the time even if the length stays what it was.
+    read_write().open(path)?.set_len(0)
+}
+
 /// An advisory lock (`flock`) on a file that is made for it and never deleted: deleting would let two
 /// hold "the" lock.
 pub struct Lock {

@@ -60,6 +60,16 @@ impl Endpoint {
         }
     }
 
+    /// Whether it is plain http, which is only ever asked on this machine.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    pub fn host_and_port(&self) -> (String, u16) {
+        let host = self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        (host.to_string(), self.uri.port_u16().unwrap_or(if self.is_plain { 80 } else { 443 }))
+    }
+
     /// For messages: without user name, password and query.
     pub fn shown(&self) -> String {
         shown(&self.uri.to_string())
@@ -86,6 +96,8 @@ pub struct Reply {
     pub status: u16,
     /// `Retry-After` as it came.
     pub retry_after: Option<String>,
+    /// `Date` as it came.
+    pub date: Option<String>,
     /// Cloudflare says that this is its own page, not the service's answer.
     pub is_challenge: bool,
     pub body: Vec<u8>,
@@ -233,10 +245,11 @@ fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> 
     };
     let status = response.status().as_u16();
     let retry_after = header(response.headers(), "retry-after");
+    let date = header(response.headers(), "date");
     let is_challenge = header(response.headers(), "cf-mitigated").is_some();
     let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
     let body = body.map_err(|error| failure(endpoint, error))?;
-    Ok(Reply { status, retry_after, is_challenge, body })
+    Ok(Reply { status, retry_after, date, is_challenge, body })
 }
 
 fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {
@@ -284,6 +297,39 @@ fn tls_reason(error: &rustls::Error) -> String {
         },
         _ => "the handshake failed".into(),
     }
+}
+
+/// The variable that names the proxy of https requests, and its URL without user name and password. In the order in which
+/// ureq looks for it.
+pub fn proxy(surroundings: &Surroundings) -> Option<(&'static str, String)> {
+    const VARIABLES: [&str; 6] =
+        ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    VARIABLES.iter().find_map(|name| surroundings.text(name).map(|url| (*name, shown(&url))))
+}
+
+/// How many certificate authorities are trusted, and where they come from.
+///
+/// # Errors
+/// [`Error::CertificateFile`].
+pub fn trusted(surroundings: &Surroundings) -> Result<(usize, String), Error> {
+    let named = |variable: &'static str| surroundings.variable(variable).map(PathBuf::from);
+    let mut sources = Vec::new();
+    let mut count = 0;
+    match named("SSL_CERT_FILE") {
+        Some(path) => {
+            count += certificates(path.clone())?.len();
+            sources.push(format!("{} (SSL_CERT_FILE)", path.display()));
+        }
+        None => {
+            count += rustls_native_certs::load_native_certs().certs.len();
+            sources.push("the system's store".to_string());
+        }
+    }
+    if let Some(path) = named("CODEX_CA_CERTIFICATE") {
+        count += certificates(path.clone())?.len();
+        sources.push(format!("{} (CODEX_CA_CERTIFICATE)", path.display()));
+    }
+    Ok((count, sources.join(", ")))
 }
 
 fn roots(surroundings: &Surroundings) -> Result<RootCerts, Error> {

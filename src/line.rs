@@ -30,15 +30,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub fn run(settings: &Settings, surroundings: &Surroundings) -> u8 {
     let notes = Notes::new(settings.verbose);
     tell_mistakes(settings, surroundings);
-    let mut sights: Vec<Sight> = if settings.accounts.is_empty() {
-        vec![Sight::of(None, surroundings.clone(), settings, &notes)]
-    } else {
-        let sight = |account: &Account| {
-            let own = surroundings.of_account(&account.home);
-            Sight::of(Some(account.name.clone()), own, settings, &notes)
-        };
-        settings.accounts.iter().map(sight).collect()
-    };
+    let mut sights = sights(settings, surroundings, &notes);
     let block = match (settings.host.is_block, &sights[0].cache) {
         (true, Some(cache)) => Block::of(surroundings, cache, sights[0].usage(), &notes),
         _ => Block::default(),
@@ -66,6 +58,40 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) -> u8 {
         sight.wait_for_news(begun, wait, &notes);
     }
     print(&sights)
+}
+
+/// What there is to show to whoever waits for it, a person at `status` or a script at `check`: as fresh as `--max-age` asks for,
+/// if that comes within `wait`.
+pub(crate) fn views(
+    settings: &Settings,
+    surroundings: &Surroundings,
+    wait: Duration,
+    notes: &Notes,
+) -> Vec<View> {
+    let mut sights = sights(settings, surroundings, notes);
+    let is_silent = settings.offline || push::is_within_one(surroundings);
+    for sight in sights.iter_mut().filter(|_| !is_silent) {
+        sight.urge = sight.urge(false, surroundings);
+        sight.fetch(settings, notes);
+    }
+    let begun = Instant::now();
+    for sight in sights.iter_mut().filter(|sight| sight.is_under_way) {
+        sight.wait_for_news(begun, wait, notes);
+    }
+    sights.iter().map(|sight| sight.view(settings)).collect()
+}
+
+/// Every account's, or that of the one login.
+fn sights(settings: &Settings, surroundings: &Surroundings, notes: &Notes) -> Vec<Sight> {
+    if settings.accounts.is_empty() {
+        vec![Sight::of(None, surroundings.clone(), settings, notes)]
+    } else {
+        let sight = |account: &Account| {
+            let own = surroundings.of_account(&account.home);
+            Sight::of(Some(account.name.clone()), own, settings, notes)
+        };
+        settings.accounts.iter().map(sight).collect()
+    }
 }
 
 /// A person is told of each mistake in the config file. A bar is not: most drop what comes on stderr, the others would log it
@@ -209,7 +235,8 @@ impl Sight {
 
     fn view(&self, settings: &Settings) -> View {
         let (entry, now) = (self.entry.as_ref().ok(), self.surroundings.now());
-        let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds);
+        let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds)
+            .measured_by(settings.severity, settings.thresholds);
         View { account: self.account.clone(), ..view.with_mistake(settings.mistakes.first()) }
     }
 }

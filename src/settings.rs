@@ -4,6 +4,7 @@
 //! an option, add a field and a row. [`Settings::resolve`] is the one place that knows which of them wins.
 
 use crate::accounts::{self, Account};
+use crate::change;
 use crate::config::{ConfigFile, Mistake};
 use crate::environment::Surroundings;
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::render::colour::{self, Ink};
 use crate::render::glyphs::{self, Glyphs};
 use crate::render::template::{Kind, Template};
 use crate::text::nearest;
-use crate::usage::{Severity, Thresholds};
+use crate::usage::{Measure, Severity, Thresholds};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub struct Settings {
     pub icon: Option<Icon>,
     pub glyphs: &'static Glyphs,
     pub thresholds: Thresholds,
+    pub severity: Measure,
     pub color: Color,
     /// In place of the host's own; the last of a severity counts.
     pub colors: Vec<(Severity, Ink)>,
@@ -50,6 +52,8 @@ pub struct Settings {
     pub codex_bin: Option<PathBuf>,
     /// What to run once new numbers are stored, by the fetch and never by the line; `None`: nothing.
     pub on_fetch: Option<String>,
+    /// What to run when a limit crosses a threshold or is reset, by the fetch and never by the line; `None`: nothing.
+    pub on_change: Option<String>,
     /// Tell on stderr what was decided and why.
     pub verbose: bool,
     /// What is wrong in the config file, as far as this host is concerned. Never a reason to print nothing.
@@ -160,7 +164,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "window",
         value: Some("TEMPLATE"),
-        help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at}",
+        help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at} {pace} {runs_out}",
         default: Some(WINDOW),
         apply: |settings, text| Template::parse(text, Kind::Window).map(|value| settings.window = value),
     },
@@ -236,6 +240,20 @@ pub const OPTIONS: &[Opt] = &[
         apply: |settings, text| percent(text).map(|value| settings.thresholds.critical = value),
     },
     Opt {
+        name: "severity",
+        value: Some("BY"),
+        help: "what makes a limit bad: how full it is (used), or that it will not last until its reset (pace)",
+        default: Some("used"),
+        apply: |settings, text| {
+            settings.severity = match text {
+                "used" => Measure::Used,
+                "pace" => Measure::Pace,
+                _ => return Err("is not used or pace".into()),
+            };
+            Ok(())
+        },
+    },
+    Opt {
         name: "color",
         value: Some("WHEN"),
         help: "auto, always or never; auto honours NO_COLOR",
@@ -297,6 +315,16 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        name: "on-change",
+        value: Some("COMMAND"),
+        help: "run this by sh when a fetch finds that a limit has crossed warn, critical or 100 %, or has been reset",
+        default: None,
+        apply: |settings, text| {
+            settings.on_change = Some(text.trim().to_string()).filter(|text| !text.is_empty());
+            Ok(())
+        },
+    },
+    Opt {
         name: "verbose",
         value: None,
         help: "tell on stderr what was decided and why",
@@ -323,12 +351,14 @@ impl Settings {
             icon: None,
             glyphs: &glyphs::UNICODE,
             thresholds: Thresholds { warn: WARN, critical: CRITICAL },
+            severity: Measure::Used,
             color: Color::Auto,
             colors: Vec::new(),
             urgent_exit: false,
             recover: Recover::Full,
             codex_bin: None,
             on_fetch: None,
+            on_change: None,
             verbose: false,
             mistakes: Vec::new(),
         }
@@ -442,7 +472,9 @@ impl Layers<'_> {
             return given(text, Origin::CommandLine);
         }
         let variable = option.variable();
-        if let Some(text) = self.surroundings.text(&variable) {
+        // In a command of --on-change this is the name of a window.
+        let is_fact = || option.name == "window" && self.surroundings.variable(change::MARK).is_some();
+        if let Some(text) = self.surroundings.text(&variable).filter(|_| !is_fact()) {
             option
                 .try_on(settings, &text)
                 .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;
@@ -521,7 +553,11 @@ fn duration(text: &str, longest: Duration) -> Result<Duration, String> {
     Ok(value)
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+/// A percentage, with or without its sign.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn percent(text: &str) -> Result<f64, String> {
     match text.trim().trim_end_matches('%').parse::<f64>() {
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
         _ => Err("is not a percentage from 0 to 100".into()),
@@ -589,6 +625,7 @@ mod tests {
             };
             assert_eq!(separator(&typed), separator(&defaults));
             assert_eq!((typed.thresholds, typed.color), (defaults.thresholds, defaults.color));
+            assert_eq!(typed.severity, defaults.severity);
             assert_eq!((typed.icon, typed.glyphs.name), (None, defaults.glyphs.name));
         }
         assert_eq!(option("separator").default, Some(format!("'{}'", defaults.glyphs.separator).as_str()));

@@ -235,6 +235,14 @@ pub fn end_session(child: &mut Child) {
     }
 }
 
+/// How wide the terminal on standard output is, if it is one that says so.
+pub fn terminal_columns() -> Option<usize> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the call fills the structure that it is given; on what is no terminal it fails.
+    let done = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (done == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
 /// Marks every descriptor from 3 on to be closed when a program is started.
 fn close_on_exec() {
     #[cfg(target_os = "linux")]

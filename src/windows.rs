@@ -127,3 +127,8 @@ pub fn shell(command_line: &str) -> Command {
 pub fn end_session(child: &mut Child) {
     let _ = child.kill();
 }
+
+/// How wide the console is: it says so to nobody here, so the usual width counts.
+pub fn terminal_columns() -> Option<usize> {
+    None
+}

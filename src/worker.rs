@@ -10,6 +10,7 @@ use crate::environment::{LOGIN_VARIABLES, Surroundings};
 use crate::error::Error;
 use crate::files::Lock;
 use crate::settings::Settings;
+use crate::usage::Thresholds;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -73,6 +74,11 @@ pub fn start(
     }
     // Also the empty one: it stands for none, whatever the environment says.
     command.arg("--on-fetch").arg(settings.on_fetch.as_deref().unwrap_or_default());
+    command.arg("--on-change").arg(settings.on_change.as_deref().unwrap_or_default());
+    if settings.on_change.is_some() {
+        let Thresholds { warn, critical } = settings.thresholds;
+        command.args(["--warn", &warn.to_string(), "--critical", &critical.to_string()]);
+    }
     if urge == Urge::Anyway {
         command.arg("--force");
     }

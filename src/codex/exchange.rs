@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, retry_after: None, is_challenge: false, body: body.into() }
+        Reply { status, retry_after: None, date: None, is_challenge: false, body: body.into() }
     }
 
     fn tokens(access: &str, refresh: &str, id: &str) -> Outcome {

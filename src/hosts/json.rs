@@ -2,8 +2,9 @@
 
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
 use crate::cache::{Problem, Source};
+use crate::pace::{Pace, pace};
 use crate::time::Timestamp;
-use crate::usage::{Budget, Credits, Usage, Window};
+use crate::usage::{Budget, Credits, Limit, Usage, Window};
 use crate::view::View;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
@@ -29,6 +30,7 @@ struct Report<'a> {
     budget: Option<BudgetReport>,
     pools: Vec<PoolReport<'a>>,
     credits: Option<CreditsReport>,
+    banked_resets: Option<u32>,
     source: Option<&'a str>,
     age_seconds: Option<i64>,
     stale: bool,
@@ -46,6 +48,9 @@ struct WindowReport {
     resets_at: Option<Timestamp>,
     resets_in_seconds: Option<i64>,
     started: bool,
+    #[serde(serialize_with = "optional_number")]
+    pace: Option<f64>,
+    runs_out_seconds: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -99,15 +104,19 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
         account: view.account.as_deref(),
         state: view.severity.name(),
         plan: usage.plan.as_deref(),
-        windows: windows(&usage.windows, view),
+        windows: windows(&usage.windows, view, |limit| view.pace(limit)),
         binding: view.binding.as_ref().map(|limit| limit.label.as_str()),
         budget: usage.budget.as_ref().map(budget),
         pools: usage
             .pools
             .iter()
-            .map(|pool| PoolReport { name: &pool.name, windows: windows(&pool.windows, view) })
+            .map(|pool| PoolReport {
+                name: &pool.name,
+                windows: windows(&pool.windows, view, |limit| pace(limit, &[], view.measured_at(), view.now)),
+            })
             .collect(),
         credits: usage.credits.as_ref().map(credits),
+        banked_resets: usage.banked_resets,
         source: view.source.map(Source::name),
         age_seconds: view.age_seconds,
         stale: view.is_stale,
@@ -115,8 +124,8 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
     }
 }
 
-fn windows(windows: &[Window], view: &View) -> Vec<WindowReport> {
-    let report = |window: &Window| WindowReport {
+fn windows(windows: &[Window], view: &View, pace: impl Fn(&Limit) -> Pace) -> Vec<WindowReport> {
+    let report = |window: &Window, pace: Pace| WindowReport {
         label: window.label(),
         minutes: window.seconds.map(|seconds| seconds.div_ceil(60)),
         used_percent: window.used,
@@ -125,8 +134,10 @@ fn windows(windows: &[Window], view: &View) -> Vec<WindowReport> {
         resets_at: window.resets_at,
         resets_in_seconds: window.resets_at.map(|at| at.seconds_since(view.now).max(0)),
         started: window.started,
+        pace: pace.points.map(|points| (points * 10.0).round() / 10.0),
+        runs_out_seconds: pace.runs_out,
     };
-    windows.iter().map(report).collect()
+    windows.iter().map(|window| report(window, pace(&window.limit()))).collect()
 }
 
 fn budget(budget: &Budget) -> BudgetReport {

@@ -20,5 +20,6 @@ mod properties;
 mod readme;
 mod recovery;
 mod secrets;
+mod status;
 mod support;
 mod support_itself;
