@@ -1,4 +1,5 @@
-//! The benchmark: `cargo bench` (`cargo bench -- 50` for 50 rounds, `cargo bench -- PATH` to measure another build).
+//! The benchmark: `cargo bench` (`cargo bench -- 50` for 50 rounds, `cargo bench -- PATH…` to measure
+//! another build, and further ones beside it).
 //!
 //! Whole processes, compared with a floor program that is compiled in the same run: it opens one file, reads it and
 //! prints. No timed test: figures stand beside their goals and nothing fails on them, for a machine may be busy; what
@@ -32,14 +33,14 @@ const HERD: usize = 200;
 const CROWD: usize = 5000;
 
 fn main() {
-    let (rounds, program) = arguments();
+    let (rounds, program, further) = arguments();
     process::adopt_orphans();
     // The answer is as young as the request: countdowns do not depend on how long the benchmark takes.
     let server = Server::start(|_| Answer::json(200, &usage()));
     let home = Home::new(&server);
     let fixed = programs::codexline_static().map_err(|reason| println!("{reason}")).ok();
     println!("{}", machine());
-    let medians = warm(&server, &home, &program, fixed.as_deref(), rounds);
+    let medians = warm(&server, &home, &program, fixed.as_deref(), &further, rounds);
     stale(&server, &home, &program, rounds / 3);
     cold(&program, "", rounds / 10);
     if let Some(program) = &fixed {
@@ -49,16 +50,21 @@ fn main() {
     goals(&medians);
 }
 
-fn arguments() -> (usize, PathBuf) {
-    let (mut rounds, mut program) = (ROUNDS, PathBuf::from(env!("CARGO_BIN_EXE_codexline")));
+/// How many rounds, which build, and further ones that get a row.
+fn arguments() -> (usize, PathBuf, Vec<PathBuf>) {
+    let (mut rounds, mut programs) = (ROUNDS, Vec::new());
     // cargo adds --bench.
     for argument in std::env::args().skip(1).filter(|argument| argument != "--bench") {
         match argument.parse() {
             Ok(number) => rounds = std::cmp::max(number, 10),
-            Err(_) => program = std::fs::canonicalize(&argument).expect("a number of rounds, or a program"),
+            Err(_) => {
+                programs.push(std::fs::canonicalize(&argument).expect("a number of rounds, or a program"));
+            }
         }
     }
-    (rounds, program)
+    let further = programs.split_off(programs.len().min(1));
+    let program = programs.pop().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_codexline")));
+    (rounds, program, further)
 }
 
 /// One line about where the figures come from.
@@ -103,6 +109,7 @@ fn warm(
     home: &Home,
     program: &Path,
     fixed: Option<&Path>,
+    further: &[PathBuf],
     rounds: usize,
 ) -> HashMap<String, f64> {
     home.fill();
@@ -134,6 +141,9 @@ fn warm(
         add(program, dynamic);
     }
     add(line(CROWDED, &crowded, program, &[], warm), dynamic);
+    for program in further {
+        add(line(&program.display().to_string(), home, program, &[], warm), dynamic);
+    }
     if let (Some(path), Some(program)) = (programs::floor(true), fixed) {
         let fixed = add(floor(path, FLOOR_STATIC), dynamic);
         rows[fixed].floor = fixed;
@@ -141,7 +151,10 @@ fn warm(
         add(line(WARM_STATIC, home, program, &[], warm));
         add(line("codexline json (static)", home, program, &["json"], "42"));
     }
-    for peer in programs::peers(home) {
+    // A server of their own: what they ask is their own affair.
+    let others = Server::start(|_| Answer::json(200, &usage()));
+    let mut strange = Home::new(&others);
+    for peer in programs::peers(&mut strange, &others) {
         rows.push(Row { program: peer, floor: dynamic, walls: Vec::new() });
     }
 

@@ -1,7 +1,9 @@
 //! What is measured beside codexline: the floor, built here and now, the static build, and other programs of this kind.
 
-use crate::process::find;
-use crate::support::home::Home;
+use crate::process::{Program, find};
+use crate::support::home::{Home, finish};
+use crate::support::server::Server;
+use crate::support::usage;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -75,8 +77,57 @@ pub fn codexline_static() -> Result<PathBuf, String> {
     Ok(target().join(musl()).join("release/codexline"))
 }
 
-/// Other programs' warm lines, where they are installed.
-pub fn peers(_home: &Home) -> Vec<crate::process::Program> {
-    let _ = find("ai-usagebar");
-    Vec::new()
+/// Another program that shows how much of a Codex plan is used.
+struct Peer {
+    program: &'static str,
+    /// What fills its cache from the server.
+    fill: &'static [&'static str],
+    line: &'static [&'static str],
+    /// What its line must contain.
+    expected: &'static str,
+}
+
+const PEERS: &[Peer] = &[
+    // nils-codex-cli
+    Peer {
+        program: "codex-cli",
+        fill: &["prompt-segment", "--refresh"],
+        line: &["prompt-segment", "--ttl", "1h"],
+        expected: "58%",
+    },
+    Peer { program: "ai-usagebar", fill: &[], line: &["--vendor", "openai"], expected: "42" },
+    Peer { program: "quotas", fill: &[], line: &["codex"], expected: "42" },
+];
+
+/// Other programs' warm lines, where they are installed and print the numbers from their cache, without a network.
+pub fn peers(home: &mut Home, server: &Server) -> Vec<Program> {
+    home.set("CODEX_AUTH_FILE", home.auth_path());
+    home.set("CODEX_CHATGPT_BASE_URL", format!("{}/", server.base()));
+    home.set("CODEX_PROMPT_SEGMENT_ENABLED", "true");
+    home.set("ZSH_CACHE_DIR", home.path().join("cache/zsh"));
+    // ai-usagebar's login and cache: the raw answer, as young as its file.
+    let codex = home.path().join("home/.codex");
+    let cache = home.path().join("cache/ai-usagebar/openai");
+    for directory in [&codex, &cache] {
+        std::fs::create_dir_all(directory).expect("a home can be filled");
+    }
+    std::fs::copy(home.auth_path(), codex.join("auth.json")).expect("a home can be filled");
+    std::fs::write(cache.join("usage.json"), usage().to_string()).expect("a home can be filled");
+    PEERS.iter().filter_map(|peer| warm(peer, home)).collect()
+}
+
+fn warm(peer: &Peer, home: &Home) -> Option<Program> {
+    let path = find(peer.program)?;
+    let command = |arguments: &[&str]| {
+        let mut command = home.wrapped(&[path.to_str().unwrap_or_default()]);
+        command.args(arguments);
+        command
+    };
+    if !peer.fill.is_empty() {
+        finish(&mut command(peer.fill));
+    }
+    let mut line = command(peer.line);
+    let output = finish(&mut line);
+    let prints = output.code == Some(0) && output.stdout.contains(peer.expected);
+    prints.then(|| Program::new(&format!("{} (peer)", peer.program), &line))
 }

@@ -17,5 +17,6 @@ mod looks;
 mod properties;
 mod readme;
 mod secrets;
+mod speed;
 mod support;
 mod support_itself;
