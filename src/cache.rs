@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 const SCHEMA: u32 = 1;
 /// An entry is smaller than this by construction (`codex::answer` bounds every part).
 const MAX_BYTES: usize = 8 * 1024;
-/// Characters of the home's path that are kept in an entry, from its end.
+/// Bytes of the home's path that are kept in an entry, from its end.
 const MAX_HOME: usize = 500;
 /// Clocks of one machine may step back a little; beyond that an entry from the future is not believed.
 const TOLERATED_FUTURE: i64 = 60;
@@ -424,8 +424,9 @@ fn parse(bytes: &[u8], home: &str, now: Timestamp) -> Result<Entry, Miss> {
 fn name(home: &Home) -> String {
     let name = home.path().to_string_lossy();
     // A path may have 4 KiB, an entry not: its end tells homes apart as well.
-    let surplus = name.chars().count().saturating_sub(MAX_HOME);
-    name.chars().skip(surplus).collect()
+    let surplus = name.len().saturating_sub(MAX_HOME);
+    let start = (surplus..name.len()).find(|start| name.is_char_boundary(*start)).unwrap_or_default();
+    name[start..].to_string()
 }
 
 /// FNV-1a, 64 bits: the same in every version of every compiler, which the standard hasher is not.

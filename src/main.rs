@@ -25,6 +25,13 @@ fn main() -> std::process::ExitCode {
     std::process::ExitCode::from(start())
 }
 
+// The unwinder, of which only backtraces are left with `panic = "abort"`, from gcc's archive instead of libgcc_s.so: a
+// library less to find, map and relocate at every start. Both come with the C compiler that links.
+// SAFETY: nothing is declared.
+#[cfg(all(target_os = "linux", target_env = "gnu", panic = "abort", not(target_feature = "crt-static")))]
+#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
+unsafe extern "C" {}
+
 /// Runs, and gives the exit status.
 fn start() -> u8 {
     let surroundings = Surroundings::of_process();

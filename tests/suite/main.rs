@@ -20,6 +20,7 @@ mod properties;
 mod readme;
 mod recovery;
 mod secrets;
+mod speed;
 mod status;
 mod support;
 mod support_itself;
