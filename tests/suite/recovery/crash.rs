@@ -148,7 +148,7 @@ fn killed_before_every_system_call() {
         recovers(&issuer, &home, &old, &call.line, false);
     });
     // How often the network is read can differ from one run to another.
-    assert!(kills.into_inner() + 3 > points.len(), "it was killed");
+    assert!(kills.into_inner() * 10 > points.len() * 8, "it was killed");
 }
 
 /// What a run leaves that was killed when it was about to rename, beside an auth.json that has another layout by now: the
@@ -219,7 +219,7 @@ fn killed_while_finishing_what_was_left() {
         assert!(is_stored(&home, &left.issuer.minted()), "{}", call.line);
         left.check(&home);
     });
-    assert!(kills.into_inner() + 3 > calls.len(), "it was killed");
+    assert!(kills.into_inner() * 10 > calls.len() * 8, "it was killed");
 }
 
 // --- errors -----------------------------------------------------------------------------------------------------------
