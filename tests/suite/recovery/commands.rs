@@ -147,8 +147,10 @@ fn print_only_shows_the_request_and_has_no_network() {
     let output = run(&issuer, &home, &["auth", "refresh", "--print-only", "--verbose"]);
     assert_eq!(output.stdout, shown("https://127.0.0.1:1/token"));
     home.unset("CODEX_REFRESH_TOKEN_URL_OVERRIDE");
-    let output = run(&issuer, &home, &["auth", "refresh", "--print-only"]);
-    assert_eq!(output.stdout, shown("https://auth.openai.com/oauth/token"));
+    for further in [&[][..], &["--discover"]] {
+        let output = run(&issuer, &home, &[&["auth", "refresh", "--print-only"], further].concat());
+        assert_eq!(output.stdout, shown("https://auth.openai.com/oauth/token"));
+    }
     assert_eq!(issuer.server.connections(), 0);
     assert_eq!(std::fs::read_dir(home.codex_home()).unwrap().count(), before, "nothing is made in the home");
     if crate::support::can_trace() {
