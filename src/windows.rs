@@ -69,6 +69,14 @@ pub fn owner_may_write(metadata: &Metadata) -> bool {
     !metadata.permissions().readonly()
 }
 
+/// Whether the system lets this process write a file, without writing.
+///
+/// # Errors
+/// As `open`.
+pub fn open_for_writing(path: &Path) -> io::Result<()> {
+    std::fs::OpenOptions::new().write(true).open(path).map(drop)
+}
+
 /// As Unix would have it for a file of one's own.
 pub fn mode(metadata: &Metadata) -> u32 {
     if owner_may_write(metadata) { 0o600 } else { 0o400 }
