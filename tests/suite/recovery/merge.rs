@@ -150,7 +150,9 @@ proptest! {
         let place = place.index(letters.len());
         letters[place] = letter;
         if let Ok(merged) = merge(&letters.iter().collect::<String>(), &new, NOW) {
-            prop_assert!(serde_json::from_str::<Value>(&merged).is_ok(), "{}", merged);
+            // Numbers beyond any type stay as they are, so this must not read them.
+            let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&merged);
+            prop_assert!(parsed.is_ok(), "{}", merged);
         }
     }
 }
