@@ -45,6 +45,9 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) -> u8 {
     if wait.is_zero() && wanted().all(|sight| sight.entry.is_ok()) {
         // The host sees its line before a worker exists.
         let status = print(&sights);
+        if wanted().next().is_some() {
+            crate::platform::end_output();
+        }
         for sight in &mut sights {
             sight.fetch(settings, &notes);
         }

@@ -27,6 +27,15 @@ pub fn begin() {
     }
 }
 
+/// Lets go of standard output: who reads it to its end has the end now, whatever this process still does.
+pub fn end_output() {
+    use std::os::fd::AsRawFd;
+    if let Ok(nowhere) = OpenOptions::new().write(true).open("/dev/null") {
+        // SAFETY: both descriptors are open; 1 stays open, on another file.
+        unsafe { libc::dup2(nowhere.as_raw_fd(), libc::STDOUT_FILENO) };
+    }
+}
+
 /// Opens for reading; a FIFO without a writer does not block.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)

@@ -136,6 +136,27 @@ fn the_time_zone_is_read_only_for_a_template_that_asks() {
 }
 
 #[test]
+fn stale_the_line_is_out_and_the_output_ended_before_a_worker_is_started() {
+    if !can_trace() {
+        return;
+    }
+    let server = Server::usage(usage());
+    let home = Home::new(&server);
+    home.fill();
+    home.age(Duration::from_secs(300));
+    let calls = calls(&home, env!("CARGO_BIN_EXE_codexline"), &["starship"]);
+    let place = |wanted: &[&str], rest: &str| {
+        calls.iter().position(|(name, line)| wanted.contains(&name.as_str()) && line.contains(rest)).unwrap()
+    };
+    let line = place(&["write"], "42%");
+    let end = place(&["dup2", "dup3"], ", 1");
+    let worker = place(&["clone", "clone3", "fork", "vfork"], "");
+    assert!(line < end && end < worker, "{line} {end} {worker}");
+    home.settle();
+    assert_eq!(server.total(), 2);
+}
+
+#[test]
 fn other_accounts_caches_and_sessions_change_nothing() {
     if !can_trace() {
         return;
