@@ -318,6 +318,13 @@ impl Cache {
         self.entry.with_extension("lock")
     }
 
+    /// Where the counts of session files are kept, with a lock of their own.
+    pub fn activity_path(&self) -> PathBuf {
+        let mut name = self.entry.file_stem().unwrap_or_default().to_os_string();
+        name.push("-activity.bin");
+        self.entry.with_file_name(name)
+    }
+
     /// # Errors
     /// Why there is nothing to use: a [`Miss`].
     pub fn read(&self, now: Timestamp) -> Result<Entry, Miss> {

@@ -17,7 +17,7 @@ use crate::render::template::is_label;
 use crate::settings::{self, Layers, OPTIONS, Opt, Settings, Typed};
 use crate::text::nearest;
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::{Shell, generate};
 use clap_complete_nushell::Nushell;
 use clap_mangen::Man;
@@ -25,6 +25,9 @@ use std::ffi::OsString;
 use std::io::Write;
 
 const NAME: &str = "codexline";
+
+/// What `activity` goes back at most: ten years.
+const MOST_DAYS: i64 = 3660;
 
 /// What to do.
 pub enum Invocation {
@@ -53,6 +56,8 @@ pub enum Invocation {
         settings: Box<Settings>,
         wanted: doctor::Wanted,
     },
+    /// Show what was done by day.
+    Activity(Activity),
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
     /// Show what is in force, and where it comes from.
@@ -71,6 +76,13 @@ pub struct Refresh {
     /// Ask the issuer for its token endpoint.
     pub discover: bool,
     pub verbose: bool,
+}
+
+/// `codexline activity`.
+pub struct Activity {
+    /// How many, today included; at least one.
+    pub days: u16,
+    pub json: bool,
 }
 
 /// # Errors
@@ -122,6 +134,10 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             let wanted = doctor::Wanted { json: matches.get_flag("json"), email: matches.get_flag("email") };
             Ok(Invocation::Doctor { settings, wanted })
         }
+        Some(("activity", matches)) => Ok(Invocation::Activity(Activity {
+            days: matches.get_one("days").copied().unwrap_or(1),
+            json: matches.get_flag("json"),
+        })),
         Some(("demo", matches)) => {
             let settings = without_file(surroundings, matches)?;
             Ok(Invocation::Demo(Box::new(settings)))
@@ -264,9 +280,9 @@ $XDG_CONFIG_HOME/codexline/config.toml
 The same options as keys, in a common part and in a section for each host: see codexline config \\-\\-default.
 .TP
 $XDG_CACHE_HOME/codexline/
-The last answer, and a lock.
+The last answer, the counts of activity, and locks.
 .SH EXIT STATUS
-0 whenever a line was printed, also one that tells of a failure; 1 where fetch, auth or config failed; 2 for a mistake in the
+0 whenever a line was printed, also one that tells of a failure; 1 where fetch, auth, activity or config failed; 2 for a mistake in the
 command line or the environment.
 ";
 
@@ -449,6 +465,13 @@ fn grammar(with_hidden: bool) -> Command {
         .arg(switch("json", "as JSON, for programs"))
         .arg(switch("email", "with the e-mail address of the login"))
         .args(args(&["account", "codex-bin", "color", "colors"], false));
+    let days = Arg::new("days").long("days").value_name("N").default_value("7");
+    let days =
+        days.help("so many days, today included").value_parser(value_parser!(u16).range(1..=MOST_DAYS));
+    let activity = Command::new("activity")
+        .about("Show sessions, turns and tokens by day, from the local session files")
+        .arg(days)
+        .arg(switch("json", "as one object on one line: days[] and total"));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));
@@ -465,6 +488,7 @@ fn grammar(with_hidden: bool) -> Command {
         .subcommand(status)
         .subcommand(check)
         .subcommand(doctor)
+        .subcommand(activity)
         .subcommand(demo)
         .subcommand(init)
         .subcommand(completions)

@@ -13,6 +13,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod activity_command;
 pub mod auth;
 pub mod backoff;
 pub mod block;

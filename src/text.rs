@@ -33,6 +33,23 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
+/// A count in at most five characters: `9999`, `12.3k`, `123k`, `1.2M`.
+pub fn short_count(count: u64) -> String {
+    if count < 10_000 {
+        return count.to_string();
+    }
+    let short = |(power, letter): (u32, char)| {
+        let unit = 1000_u128.pow(power);
+        let rounded = |parts: u128| (u128::from(count) * parts + unit / 2) / unit;
+        match (rounded(10), rounded(1)) {
+            (tenths @ ..1000, _) => Some(format!("{}.{}{letter}", tenths / 10, tenths % 10)),
+            (_, whole @ ..1000) => Some(format!("{whole}{letter}")),
+            _ => None,
+        }
+    };
+    (1..).zip("kMGTPE".chars()).find_map(short).unwrap_or_else(|| count.to_string())
+}
+
 /// Breaks a text at blanks into lines of at most `columns`; what has no blank to break at stays longer.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -71,6 +88,23 @@ mod tests {
         for (text, columns) in [("5h ██░░ ·", 9), ("プラス", 6), ("e\u{301}", 1), ("⚡", 2), ("", 0)]
         {
             assert_eq!(width(text), columns, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_are_short() {
+        for (count, expected) in [
+            (0, "0"),
+            (9_999, "9999"),
+            (10_000, "10.0k"),
+            (99_949, "99.9k"),
+            (99_950, "100k"),
+            (999_499, "999k"),
+            (999_500, "1.0M"),
+            (1_234_567, "1.2M"),
+            (u64::MAX, "18.4E"),
+        ] {
+            assert_eq!(short_count(count), expected);
         }
     }
 

@@ -52,6 +52,11 @@ impl Timestamp {
         self.zoned(&TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
+    /// The local day it falls on.
+    pub fn date(self, zone: &TimeZone) -> jiff::civil::Date {
+        self.zoned(zone).date()
+    }
+
     fn zoned(self, zone: &TimeZone) -> jiff::Zoned {
         // jiff's last second lies a day before ours, for the sake of zones.
         let seconds = self.0.min(LATEST - DAY);

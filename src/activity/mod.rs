@@ -30,11 +30,11 @@ use std::path::Path;
 
 /// The state after [`refresh`].
 #[derive(Debug)]
-pub struct Refreshed {
+pub struct Refreshed<E = io::Error> {
     pub store: Store,
     pub outcome: Outcome,
     /// Why the store could not be kept: the next time everything new is read again.
-    pub unsaved: Option<io::Error>,
+    pub unsaved: Option<E>,
 }
 
 /// Brings the store at `place` up to date with the session files of `home` and keeps it there.

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod activity;
+mod activity_command;
 mod codex_real;
 mod config;
 mod fetch;
