@@ -315,7 +315,12 @@ fn read(
         },
     };
     (entry.state, entry.compressed) = (state, found.compressed);
-    file.seek(SeekFrom::Start(entry.offset))?;
+    // A file just opened is at its beginning; its check has moved one that goes on.
+    if entry.offset > 0 {
+        file.seek(SeekFrom::Start(entry.offset))?;
+    } else if before.is_some() {
+        file.rewind()?;
+    }
     let mut stopped = false;
     let mut source = Watched {
         // What is added meanwhile is read next time: the state is that of now.
