@@ -122,13 +122,14 @@ pub fn refresh(wanted: &Refresh, surroundings: &Surroundings) -> Result<(), Erro
     let token = login.refresh_token.as_ref().ok_or(Error::NotRenewable { path: file.clone() })?;
     let client = Client::new(surroundings)?;
     let recovery = Recovery { surroundings, home: &home, client: &client, notes: &notes };
+    // First: it promises to stay off the network, whatever else is asked for.
+    if wanted.print_only {
+        return print_request(&recovery, token);
+    }
     if wanted.discover {
         let endpoint = recovery.discover(&login)?;
         output::print(&format!("token endpoint: {}\n", endpoint.shown()));
         return Ok(());
-    }
-    if wanted.print_only {
-        return print_request(&recovery, token);
     }
     let renewed = recovery.renew(None)?;
     let end =

@@ -9,6 +9,7 @@ use crate::codex::home::Home;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files::{self, Replacement};
+use crate::pace::History;
 use crate::time::Timestamp;
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 const SCHEMA: u32 = 1;
 /// An entry is smaller than this by construction (`codex::answer` bounds every part).
 const MAX_BYTES: usize = 8 * 1024;
-/// Characters of the home's path that are kept in an entry, from its end.
+/// Bytes of the home's path that are kept in an entry, from its end.
 const MAX_HOME: usize = 500;
 /// Clocks of one machine may step back a little; beyond that an entry from the future is not believed.
 const TOLERATED_FUTURE: i64 = 60;
@@ -38,6 +39,9 @@ pub struct Entry {
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// What was used when, for the pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// What went wrong last; `None` once an answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -108,12 +112,37 @@ impl From<&Error> for Problem {
 
 impl Entry {
     fn empty(home: &Home, login: String) -> Entry {
-        Entry { schema: SCHEMA, home: name(home), login, account: None, answer: None, failure: None }
+        Entry {
+            schema: SCHEMA,
+            home: name(home),
+            login,
+            account: None,
+            answer: None,
+            history: None,
+            failure: None,
+        }
     }
 
     /// The entry after a good answer.
     pub fn answered(home: &Home, login: String, account: Option<String>, answer: Answer) -> Entry {
         Entry { account, answer: Some(answer), ..Entry::empty(home, login) }
+    }
+
+    /// The same with the samples of the one before it, if that is surely of the same account, and one more.
+    pub fn following(mut self, previous: Option<&Entry>) -> Entry {
+        let previous = previous.filter(|previous| self.is_of_same_account(previous));
+        let history = previous.and_then(|previous| previous.history.as_ref());
+        let answer = self.answer.as_ref();
+        self.history = answer.and_then(|answer| History::after(history, &answer.usage, answer.fetched_at));
+        self
+    }
+
+    /// Whether both are surely of one account.
+    pub fn is_of_same_account(&self, other: &Entry) -> bool {
+        match (&other.account, &self.account) {
+            (Some(before), Some(now)) => before == now,
+            _ => other.login == self.login,
+        }
     }
 
     /// The entry after a failure: numbers are kept if they are surely of the same account. `account` is
@@ -134,6 +163,7 @@ impl Entry {
                 count += previous.failure.as_ref().map_or(0, |failure| failure.count);
                 entry.account = previous.account;
                 entry.answer = previous.answer;
+                entry.history = previous.history;
             }
         }
         let retry_at = now.plus(backoff::seconds(error, count));
@@ -343,7 +373,18 @@ impl Slot {
     /// # Errors
     /// [`Error::CacheUnwritable`]; the old entry is still there.
     pub fn store(self, entry: &Entry) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(entry).map_err(|error| unwritable(&self.path, &error.into()))?;
+        let failed = |error: serde_json::Error| unwritable(&self.path, &error.into());
+        let mut bytes = serde_json::to_vec(entry).map_err(failed)?;
+        if bytes.len() >= MAX_BYTES {
+            // Names at their longest, in the widest letters. A reader would take it for damaged and ask again, at every
+            // prompt: the numbers of the plan matter more than the rest.
+            let mut smaller = Entry { history: None, ..entry.clone() };
+            bytes = serde_json::to_vec(&smaller).map_err(failed)?;
+            if let Some(answer) = smaller.answer.as_mut().filter(|_| bytes.len() >= MAX_BYTES) {
+                answer.usage.pools.clear();
+                bytes = serde_json::to_vec(&smaller).map_err(failed)?;
+            }
+        }
         self.replacement.commit(&bytes).map_err(|error| unwritable(&self.path, &error))
     }
 }
@@ -383,8 +424,9 @@ fn parse(bytes: &[u8], home: &str, now: Timestamp) -> Result<Entry, Miss> {
 fn name(home: &Home) -> String {
     let name = home.path().to_string_lossy();
     // A path may have 4 KiB, an entry not: its end tells homes apart as well.
-    let surplus = name.chars().count().saturating_sub(MAX_HOME);
-    name.chars().skip(surplus).collect()
+    let surplus = name.len().saturating_sub(MAX_HOME);
+    let start = (surplus..name.len()).find(|start| name.is_char_boundary(*start)).unwrap_or_default();
+    name[start..].to_string()
 }
 
 /// FNV-1a, 64 bits: the same in every version of every compiler, which the standard hasher is not.
@@ -451,6 +493,41 @@ mod tests {
         check("renewed", Some("acc-1"), true, 2);
         check("other", Some("acc-2"), false, 1);
         check("unreadable", None, false, 1);
+    }
+
+    #[test]
+    fn samples_follow_the_account() {
+        let count = |login: &str, account: Option<&str>| {
+            let previous = Entry { account: Some("acc-1".into()), ..answered(3600).following(None) };
+            let next = Entry { account: account.map(String::from), login: login.into(), ..answered(0) };
+            let history = next.following(Some(&previous)).history.unwrap();
+            history.of("5h").len()
+        };
+        assert_eq!(count("login", Some("acc-1")), 2);
+        assert_eq!(count("renewed", Some("acc-1")), 2);
+        assert_eq!(count("login", Some("acc-2")), 1);
+        assert_eq!(count("other", None), 1);
+        assert_eq!(count("login", None), 2);
+    }
+
+    #[test]
+    fn the_largest_entry_is_one_that_can_be_read() {
+        let wide = |count: usize| "\u{1f600}".repeat(count);
+        let window =
+            Window { seconds: Some(u32::MAX), used: 100.0 / 3.0, resets_at: Some(NOW), started: true };
+        let pool = crate::usage::Pool { name: wide(48), windows: vec![window.clone(), window] };
+        let mut entry = answered(0).following(None);
+        entry.home = wide(MAX_HOME);
+        entry.answer.as_mut().unwrap().usage.pools = vec![pool; 12];
+        let directory = std::env::temp_dir().join(format!("codexline-entry-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("entry.json");
+        let replacement = Replacement::prepare(&path, MAX_BYTES).unwrap();
+        Slot { replacement, path: path.clone() }.store(&entry).unwrap();
+        let bytes = files::read_bounded(&path, MAX_BYTES as u64 - 1).unwrap();
+        let _ = std::fs::remove_dir_all(&directory);
+        let stored = parse(&bytes, &entry.home, NOW).unwrap();
+        assert_eq!(stored.answer.unwrap().usage.windows, answered(0).answer.unwrap().usage.windows);
     }
 
     #[test]

@@ -5,13 +5,16 @@
 //! type, a host and options with values, is read straight from the same tables first ([`plainly`]). Whatever that does
 //! not understand goes to clap, which also finds the words for what is wrong. A test compares the two.
 
+use crate::check::Wanted;
 use crate::config::{self, ConfigFile};
+use crate::doctor;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::fetch::Errand;
 use crate::hosts::{self, HOSTS, Host};
 use crate::integrations;
-use crate::settings::{Layers, OPTIONS, Opt, Settings, Typed};
+use crate::render::template::is_label;
+use crate::settings::{self, Layers, OPTIONS, Opt, Settings, Typed};
 use crate::text::nearest;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -35,6 +38,21 @@ pub enum Invocation {
     Auth,
     /// Renew the login now, or show how that would be done.
     AuthRefresh(Refresh),
+    /// Show the page for people, or go on showing it.
+    Status {
+        settings: Box<Settings>,
+        is_watched: bool,
+    },
+    /// Tell whether enough is left.
+    Check {
+        settings: Box<Settings>,
+        wanted: Wanted,
+    },
+    /// Look at everything that can be wrong.
+    Doctor {
+        settings: Box<Settings>,
+        wanted: doctor::Wanted,
+    },
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
     /// Show what is in force, and where it comes from.
@@ -74,9 +92,10 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
                 (true, true) => Errand::Click,
             };
             // A worker is told everything by the line that started it, which has read the file.
-            let file = if errand == Errand::ByHand { ConfigFile::read(surroundings) } else { None };
-            let layers = Layers { file: file.as_ref(), section: None, surroundings, typed: &typed(matches) };
-            let settings = Settings::resolve(hosts::DEFAULT, &layers)?;
+            let settings = match errand {
+                Errand::ByHand => with_file(surroundings, matches)?,
+                _ => without_file(surroundings, matches)?,
+            };
             Ok(Invocation::Fetch { settings: Box::new(settings), errand })
         }
         Some(("auth", matches)) => match matches.subcommand() {
@@ -90,6 +109,19 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             }
             None => Ok(Invocation::Auth),
         },
+        Some(("status", matches)) => {
+            let settings = Box::new(with_file(surroundings, matches)?);
+            Ok(Invocation::Status { settings, is_watched: matches.get_flag("watch") })
+        }
+        Some(("check", matches)) => {
+            let settings = Box::new(with_file(surroundings, matches)?);
+            Ok(Invocation::Check { settings, wanted: wanted(matches)? })
+        }
+        Some(("doctor", matches)) => {
+            let settings = Box::new(with_file(surroundings, matches)?);
+            let wanted = doctor::Wanted { json: matches.get_flag("json"), email: matches.get_flag("email") };
+            Ok(Invocation::Doctor { settings, wanted })
+        }
         Some(("demo", matches)) => {
             let settings = without_file(surroundings, matches)?;
             Ok(Invocation::Demo(Box::new(settings)))
@@ -238,6 +270,28 @@ The last answer, and a lock.
 command line or the environment.
 ";
 
+/// # Errors
+/// [`Error::Usage`].
+fn wanted(matches: &ArgMatches) -> Result<Wanted, Error> {
+    let typed = |id: &str| matches.get_one::<String>(id).map(String::as_str);
+    let wrong = |option: &str, text: &str, reason: &str| {
+        Error::Usage(format!("--{option} '{}': {reason}", crate::text::plain(text, 60)))
+    };
+    let text = typed("left").unwrap_or_default();
+    let left = settings::percent(text).map_err(|reason| wrong("left", text, &reason))?;
+    let window = typed("limit");
+    if let Some(label) = window.filter(|label| !is_label(label)) {
+        return Err(wrong("window", label, "is not a window's name like 5h or 7d, or budget"));
+    }
+    Ok(Wanted { left, window: window.map(String::from) })
+}
+
+fn with_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
+    let file = ConfigFile::read(surroundings);
+    let layers = Layers { file: file.as_ref(), section: None, surroundings, typed: &typed(matches) };
+    Settings::resolve(hosts::DEFAULT, &layers)
+}
+
 fn without_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
     let layers = Layers { file: None, section: None, surroundings, typed: &typed(matches) };
     Settings::resolve(hosts::DEFAULT, &layers)
@@ -307,7 +361,7 @@ fn plainly(arguments: &[OsString]) -> Option<Line> {
 }
 
 /// The options that decide how a line looks.
-const LOOKS: [&str; 11] = [
+const LOOKS: [&str; 12] = [
     "format",
     "window",
     "separator",
@@ -317,6 +371,7 @@ const LOOKS: [&str; 11] = [
     "ascii",
     "warn",
     "critical",
+    "severity",
     "color",
     "colors",
 ];
@@ -353,7 +408,10 @@ fn grammar(with_hidden: bool) -> Command {
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
         .args([worker, force].into_iter().filter(|_| with_hidden))
-        .args(args(&["recover", "codex-bin", "on-fetch", "verbose"], false))
+        .args(args(
+            &["account", "recover", "codex-bin", "on-fetch", "on-change", "warn", "critical", "verbose"],
+            false,
+        ))
         .args(args(&["max-age"], true).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
         .about("Renew the login now, as codex would")
@@ -364,6 +422,33 @@ fn grammar(with_hidden: bool) -> Command {
         .about("Show what the login looks like, without its secrets")
         .disable_help_subcommand(true)
         .subcommand(refresh);
+    let status = Command::new("status")
+        .about("Show everything that is known, for a person at a terminal")
+        .arg(switch("watch", "go on showing it, until interrupted"))
+        .args(args(&ASKING, false))
+        .args(args(&["glyphs", "ascii", "warn", "critical", "severity", "color", "colors"], false));
+    let check = Command::new("check")
+        .about("Exit 0 if so much is left of every limit, 1 if it is not or nobody knows, 2 on misuse")
+        .arg(
+            Arg::new("left")
+                .long("left")
+                .value_name("PERCENT")
+                .required(true)
+                .help("what must be left, such as 10%"),
+        )
+        // Not the option of this name, which is the template of a window.
+        .arg(
+            Arg::new("limit")
+                .long("window")
+                .value_name("LABEL")
+                .help("of this window only: 5h, 7d, … or budget"),
+        )
+        .args(args(&ASKING, false));
+    let doctor = Command::new("doctor")
+        .about("Look at everything that can be wrong, and say what to do; exit 1 if something is broken")
+        .arg(switch("json", "as JSON, for programs"))
+        .arg(switch("email", "with the e-mail address of the login"))
+        .args(args(&["account", "codex-bin", "color", "colors"], false));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));
@@ -377,11 +462,17 @@ fn grammar(with_hidden: bool) -> Command {
         .subcommand(fetch)
         .subcommand(config)
         .subcommand(auth)
+        .subcommand(status)
+        .subcommand(check)
+        .subcommand(doctor)
         .subcommand(demo)
         .subcommand(init)
         .subcommand(completions)
         .subcommand(man)
 }
+
+/// The options of whoever asks and waits.
+const ASKING: [&str; 7] = ["account", "max-age", "wait", "offline", "recover", "codex-bin", "verbose"];
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)

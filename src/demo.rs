@@ -20,12 +20,13 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) {
     let fetched_at = now.plus(-AGE);
     let Ok(sample) = answer::parse(SAMPLE, fetched_at) else { unreachable!("the sample is tested below") };
     let answer = Answer { fetched_at, source: Source::Api, usage: sample.usage };
-    let view = View::of_answer(&answer, now, settings.thresholds);
+    let view = View::of_answer(&answer, now, settings.thresholds)
+        .measured_by(settings.severity, settings.thresholds);
     let mut text = String::new();
     for host in HOSTS {
         let settings = Settings { host, ..settings.clone() };
         text.push_str(&format!("{} ({})\n", host.name, host.about));
-        for line in compose(&settings, surroundings, &view).lines() {
+        for line in compose(&settings, surroundings, std::slice::from_ref(&view)).lines() {
             text.push_str(&format!("  {line}\n"));
         }
     }

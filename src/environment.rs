@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The system's zone, and all of them by name; Linux and macOS.
 const LOCAL_ZONE: &str = "/etc/localtime";
@@ -15,12 +16,16 @@ const ZONES: &str = "/usr/share/zoneinfo";
 /// The largest are 4 KiB.
 const LONGEST_ZONE: u64 = 64 * 1024;
 
+/// Variables that Codex prefers to auth.json.
+pub const LOGIN_VARIABLES: [&str; 2] = ["CODEX_API_KEY", "CODEX_ACCESS_TOKEN"];
+
 /// How a variable is looked up; `None` where it is not set.
 type Lookup = dyn Fn(&str) -> Option<OsString>;
 
 /// What a run knows of the world outside its arguments.
+#[derive(Clone)]
 pub struct Surroundings {
-    lookup: Box<Lookup>,
+    lookup: Rc<Lookup>,
     clock: fn() -> Timestamp,
     /// Whether standard output is a terminal: decides `--color auto` for `plain`.
     pub stdout_is_terminal: bool,
@@ -32,7 +37,7 @@ impl Surroundings {
         #[expect(clippy::disallowed_methods, reason = "this is the edge")]
         let lookup = |name: &str| std::env::var_os(name);
         Surroundings {
-            lookup: Box::new(lookup),
+            lookup: Rc::new(lookup),
             clock: Timestamp::of_system_clock,
             stdout_is_terminal: std::io::IsTerminal::is_terminal(&std::io::stdout()),
         }
@@ -43,11 +48,28 @@ impl Surroundings {
         let variables: Vec<(String, OsString)> =
             variables.iter().map(|(name, value)| (name.to_string(), value.into())).collect();
         Surroundings {
-            lookup: Box::new(move |name| {
+            lookup: Rc::new(move |name| {
                 variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
             }),
             clock,
             stdout_is_terminal: false,
+        }
+    }
+
+    /// The same for a login of its own: this is its `CODEX_HOME`, and the variables that hold a login are those of another.
+    pub fn of_account(&self, home: &Path) -> Surroundings {
+        let home = match (home.strip_prefix("~"), self.home_directory()) {
+            (Ok(rest), Some(directory)) => directory.join(rest),
+            _ => home.to_path_buf(),
+        };
+        let lookup = Rc::clone(&self.lookup);
+        Surroundings {
+            lookup: Rc::new(move |name| match name {
+                "CODEX_HOME" => Some(home.clone().into_os_string()),
+                name if LOGIN_VARIABLES.contains(&name) => None,
+                name => lookup(name),
+            }),
+            ..self.clone()
         }
     }
 

@@ -84,6 +84,8 @@ pub enum Error {
     CodexFailed { program: PathBuf, reason: String },
     /// The issuer names no token endpoint.
     NoDiscovery { issuer: String, reason: &'static str },
+    /// One of several accounts could not be fetched; why has been told.
+    AccountFailed { name: String },
     /// The worker could not be started.
     WorkerFailed { reason: String },
 }
@@ -256,6 +258,7 @@ impl Error {
                 kind("codex_failed", "error", "run codex, and codex login if it asks for it")
             }
             NoDiscovery { .. } => kind("no_discovery", "error", "look for a newer codexline"),
+            AccountFailed { .. } => kind("account_failed", "error", "see the lines above"),
             WorkerFailed { .. } => kind("worker_failed", "error", "check the limits on processes and memory"),
         }
     }
@@ -359,6 +362,7 @@ impl fmt::Display for Error {
             }
             CodexFailed { program, reason } => write!(out, "{} app-server: {reason}", program.display()),
             NoDiscovery { issuer, reason } => write!(out, "the login's issuer {issuer:?} {reason}"),
+            AccountFailed { name } => write!(out, "no new numbers for account {name}"),
             WorkerFailed { reason } => write!(out, "cannot start the fetch: {reason}"),
         }
     }

@@ -1,7 +1,9 @@
 //! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → read auth.json → ask
-//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`).
+//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`), and whoever wants
+//! to know of a change (`--on-change`).
 
 use crate::cache::{Answer, Cache, Decision, Entry, Source, decide};
+use crate::change::{self, Change};
 use crate::codex::answer;
 use crate::codex::app_server;
 use crate::codex::auth::{self, Login};
@@ -10,7 +12,7 @@ use crate::codex::home::Home;
 use crate::codex::login_file::LoginFile;
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::files::Lock;
+use crate::files::{self, Lock};
 use crate::http::{Client, Endpoint, Reply};
 use crate::output::{self, Notes};
 use crate::push;
@@ -48,6 +50,27 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> 
     for mistake in &settings.mistakes {
         output::complain(mistake);
     }
+    // A worker is for one login, which is its CODEX_HOME.
+    if errand != Errand::ByHand || settings.accounts.is_empty() {
+        return run_one(settings, surroundings, errand, &notes);
+    }
+    let mut result = Ok(());
+    for account in &settings.accounts {
+        // One account's failure is no reason not to ask for the next.
+        if let Err(error) = run_one(settings, &surroundings.of_account(&account.home), errand, &notes) {
+            output::complain(format_args!("{}: {error}; {}", account.name, error.hint()));
+            result = Err(Error::AccountFailed { name: account.name.clone() });
+        }
+    }
+    result
+}
+
+fn run_one(
+    settings: &Settings,
+    surroundings: &Surroundings,
+    errand: Errand,
+    notes: &Notes,
+) -> Result<(), Error> {
     let begun = surroundings.now();
     let home = Home::locate(surroundings)?;
     let cache = Cache::locate(&home, surroundings)?;
@@ -69,17 +92,22 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> 
     let work = || {
         if is_done() {
             notes.tell("another codexline has just fetched");
-            return Ok(false);
+            return Ok(None);
         }
-        Fetch { settings, surroundings, home: &home, notes: &notes }.store(&cache).map(|()| true)
+        Fetch { settings, surroundings, home: &home, notes }.store(&cache).map(Some)
     };
-    let has_stored = under_lock(&cache, errand != Errand::ByHand, work)??;
-    if let Some(command) = settings.on_fetch.as_deref().filter(|_| has_stored) {
-        if push::is_within_one(surroundings) {
-            notes.tell("this is a fetch in --on-fetch, which is not run once more");
-        } else {
-            notes.tell("running --on-fetch");
-            push::run(command, surroundings, &notes);
+    let Some(changes) = under_lock(&cache, errand != Errand::ByHand, work)?? else { return Ok(()) };
+    let wanted = settings.on_fetch.is_some() || settings.on_change.is_some();
+    if wanted && push::is_within_one(surroundings) {
+        notes.tell("this is a fetch in --on-fetch or --on-change, which are not run once more");
+        return Ok(());
+    }
+    if let Some(command) = &settings.on_fetch {
+        push::run("--on-fetch", command, &[], surroundings, notes);
+    }
+    if let Some(command) = &settings.on_change {
+        for change in changes {
+            push::run("--on-change", command, &change.facts(surroundings.now()), surroundings, notes);
         }
     }
     Ok(())
@@ -97,6 +125,11 @@ fn under_lock<T>(cache: &Cache, is_worker: bool, work: impl FnOnce() -> T) -> Re
         None => Lock::open(&path).map_err(unwritable)?,
     };
     let patience = if is_worker { Duration::ZERO } else { PATIENCE };
+    let work = || {
+        // For whoever wants to know since when it is held; without that nothing is lost.
+        let _ = files::touch_empty(&path);
+        work()
+    };
     match lock.hold_within(patience, LOOK_AGAIN, work).map_err(unwritable)? {
         Some(result) => Ok(result),
         None => Err(Error::Busy { path }),
@@ -112,7 +145,8 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    fn store(&self, cache: &Cache) -> Result<(), Error> {
+    /// Stores what came; what has changed by it, if anybody wants to know.
+    fn store(&self, cache: &Cache) -> Result<Vec<Change>, Error> {
         let previous = cache.read(self.surroundings.now()).ok();
         // Before asking: an answer that cannot be stored would be asked for again at every prompt.
         let slot = cache.prepare()?;
@@ -123,7 +157,10 @@ impl Fetch<'_> {
                 self.notes.tell("the answer is good");
                 // Our own renewal changed the file: what was read last is what the numbers are of.
                 let stamp = found.stamp.unwrap_or(stamp);
-                slot.store(&Entry::answered(self.home, stamp, found.account, found.answer))
+                let entry = Entry::answered(self.home, stamp, found.account, found.answer);
+                let entry = entry.following(previous.as_ref());
+                slot.store(&entry)?;
+                Ok(previous.map(|previous| self.changes(&previous, &entry)).unwrap_or_default())
             }
             Err(failed) => {
                 let error = failed.error;
@@ -142,6 +179,16 @@ impl Fetch<'_> {
         }
     }
 
+    fn changes(&self, previous: &Entry, entry: &Entry) -> Vec<Change> {
+        let Some((before, after)) = previous.answer.as_ref().zip(entry.answer.as_ref()) else {
+            return Vec::new();
+        };
+        if self.settings.on_change.is_none() || !entry.is_of_same_account(previous) {
+            return Vec::new();
+        }
+        change::changes(before, previous.history.as_ref(), after, self.settings.thresholds)
+    }
+
     fn ask(&self) -> Result<Found, Failed> {
         let unknown = |error| Failed { error, account: None };
         let config = Config::read(self.home).map_err(unknown)?;
@@ -152,7 +199,10 @@ impl Fetch<'_> {
             recovery.finish_interrupted().map_err(unknown)?;
         }
         let login = match Login::read(home, &config, surroundings) {
-            Err(error @ Error::LoginElsewhere { .. }) => return self.ask_codex(error, true).map_err(unknown),
+            Err(error @ Error::LoginElsewhere { .. }) => {
+                let may_renew = self.settings.recover == Recover::Full;
+                return self.ask_codex(error, may_renew).map_err(unknown);
+            }
             result => result.map_err(unknown)?,
         };
         let account = login.account_id.clone();
@@ -183,23 +233,11 @@ impl Fetch<'_> {
                 result => return result.map(|found| found.stamped(self)),
             },
         };
-        let is_by_api =
-            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
-        if !is_by_api || self.settings.recover != Recover::Full {
+        if !self.may_renew(&refusal, &login) {
             return Err(refusal);
         }
         if config.credentials_store() != "file" {
-            // Codex decides where such a login is. If it turns out to be this file, it must be able to write it.
-            let can_be_written = LoginFile::locate(self.home).and_then(|file| file.check()).is_ok();
-            return if can_be_written {
-                self.ask_codex(refusal, true)
-            } else {
-                self.ask_codex_carefully(refusal, &login)
-            };
-        }
-        if login.refresh_token.is_none() {
-            self.notes.tell("there is no refresh token of Codex's own");
-            return Err(refusal);
+            return self.ask_codex_about_auto(refusal, &login);
         }
         match recovery.renew(Some(&login)) {
             Ok(renewed) => request(&renewed).map(|found| found.stamped(self)),
@@ -219,6 +257,24 @@ impl Fetch<'_> {
         }
         self.notes.tell("codex has renewed the access token");
         Ok(Reloaded::Renewed(reloaded))
+    }
+
+    /// Whether a refusal is one after which the login may be renewed: one of the API itself, for a login that holds a
+    /// refresh token.
+    fn may_renew(&self, refusal: &Error, login: &Login) -> bool {
+        let is_by_api =
+            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
+        let reason = if self.settings.recover != Recover::Full {
+            "--recover says so"
+        } else if !is_by_api {
+            "the refusal is not the API's own"
+        } else if login.refresh_token.is_none() {
+            "it has no refresh token for us"
+        } else {
+            return true;
+        };
+        self.notes.tell(format_args!("the login is not renewed: {reason}"));
+        false
     }
 
     /// Where we may not write, Codex does it. `refusal` is what is said if that is not possible.
@@ -241,8 +297,18 @@ impl Fetch<'_> {
             Err(error) => {
                 self.notes.tell(&error);
                 // What Codex says of a login that only it can see is the better word.
-                Err(if may_renew { error } else { refusal })
+                Err(if matches!(refusal, Error::LoginElsewhere { .. }) { error } else { refusal })
             }
+        }
+    }
+
+    /// The same for the store `auto`, whose file has been read: Codex falls back to it, so what would lose a new token there
+    /// must not be the case.
+    fn ask_codex_about_auto(&self, refusal: Error, login: &Login) -> Result<Found, Error> {
+        self.notes.tell("the login may be stored elsewhere too: codex renews it, not we");
+        match LoginFile::locate(self.home).and_then(|file| file.check_all()) {
+            Ok(()) => self.ask_codex(refusal, true),
+            Err(error) => self.ask_codex_carefully(error, login),
         }
     }
 

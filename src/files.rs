@@ -45,13 +45,17 @@ pub fn identity(path: &Path) -> io::Result<String> {
 /// # Errors
 /// As `mkdir`.
 pub fn create_private_directory(path: &Path) -> io::Result<()> {
-    match crate::platform::make_private_directory(path) {
+    let made = match crate::platform::make_private_directory(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent)?;
             }
             crate::platform::make_private_directory(path)
         }
+        result => result,
+    };
+    match made {
+        // Also where another process made it a moment ago.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result,
     }
@@ -106,6 +110,15 @@ impl Drop for Replacement {
         // After a commit there is nothing under this name any more.
         let _ = std::fs::remove_file(&self.staged);
     }
+}
+
+/// Sets a file's time of modification to now, without changing what is in an empty one: says since when a lock is held.
+///
+/// # Errors
+/// As `open` and `truncate`.
+pub fn touch_empty(path: &Path) -> io::Result<()> {
+    // Linux and the BSDs set the time even if the length stays what it was.
+    read_write().open(path)?.set_len(0)
 }
 
 /// An advisory lock (`flock`) on a file that is made for it and never deleted: deleting would let two

@@ -13,10 +13,12 @@ use crate::files;
 use crate::secret::Secret;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use ureq::{Agent, Body, Timeout};
 
 /// Looking up the name; DNS resolvers retry after 5 s.
@@ -58,6 +60,16 @@ impl Endpoint {
         }
     }
 
+    /// Whether it is plain http, which is only ever asked on this machine.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    pub fn host_and_port(&self) -> (String, u16) {
+        let host = self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        (host.to_string(), self.uri.port_u16().unwrap_or(if self.is_plain { 80 } else { 443 }))
+    }
+
     /// For messages: without user name, password and query.
     pub fn shown(&self) -> String {
         shown(&self.uri.to_string())
@@ -84,6 +96,8 @@ pub struct Reply {
     pub status: u16,
     /// `Retry-After` as it came.
     pub retry_after: Option<String>,
+    /// `Date` as it came.
+    pub date: Option<String>,
     /// Cloudflare says that this is its own page, not the service's answer.
     pub is_challenge: bool,
     pub body: Vec<u8>,
@@ -100,6 +114,7 @@ impl Reply {
 pub struct Client {
     proxied: Agent,
     direct: Agent,
+    stands: Stands,
 }
 
 impl Client {
@@ -113,8 +128,9 @@ impl Client {
         let roots = roots(surroundings)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
-        let config = |proxy: Option<ureq::Proxy>, https_only: bool| {
-            Agent::config_builder()
+        let stands = Stands::default();
+        let agent = |proxy: Option<ureq::Proxy>, https_only: bool| {
+            let config = Agent::config_builder()
                 .https_only(https_only)
                 .proxy(proxy)
                 .tls_config(tls.clone())
@@ -126,10 +142,12 @@ impl Client {
                 .timeout_global(Some(WHOLE))
                 .user_agent(USER_AGENT)
                 .max_idle_connections(0)
-                .build()
-                .new_agent()
+                .build();
+            let connector = DefaultConnector::default().chain(stands.clone());
+            Agent::with_parts(config, connector, DefaultResolver::default())
         };
-        Ok(Client { proxied: config(ureq::Proxy::try_from_env(), true), direct: config(None, false) })
+        let (proxied, direct) = (agent(ureq::Proxy::try_from_env(), true), agent(None, false));
+        Ok(Client { proxied, direct, stands })
     }
 
     /// GET with a bearer token and further headers.
@@ -145,7 +163,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        receive(endpoint, request.call()).map_err(|undelivered| undelivered.error)
+        receive(endpoint, request.call())
     }
 
     /// GET without a token, for what is public.
@@ -154,7 +172,7 @@ impl Client {
     /// As [`Client::get`].
     pub fn get_public(&self, endpoint: &Endpoint) -> Result<Reply, Error> {
         let request = self.agent(endpoint).get(&endpoint.uri).header("Accept", "application/json");
-        receive(endpoint, request.call()).map_err(|undelivered| undelivered.error)
+        receive(endpoint, request.call())
     }
 
     /// POST of a form, with a short time-out to connect and a long one for the answer: what has been sent cannot be
@@ -172,7 +190,10 @@ impl Client {
             .build()
             .header("Accept", "application/json")
             .header("Content-Type", "application/x-www-form-urlencoded");
-        receive(endpoint, request.send(form.expose()))
+        self.stands.set(None);
+        let result = request.send(form.expose());
+        let was_sent = self.stands.is_to(&endpoint.uri);
+        receive(endpoint, result).map_err(|error| Undelivered { error, was_sent })
     }
 
     fn agent(&self, endpoint: &Endpoint) -> &Agent {
@@ -189,39 +210,46 @@ pub struct Undelivered {
     pub was_sent: bool,
 }
 
-fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> Result<Reply, Undelivered> {
-    let mut response = result.map_err(|error| {
-        let was_sent = !is_before_connection(&error);
-        Undelivered { error: failure(endpoint, error), was_sent }
-    })?;
+/// The latest connection that stands, the handshake with a proxy and that of TLS included: the last link of the chain of
+/// connectors.
+///
+/// An error alone does not tell: "no route to host" is the answer to a connect, and also the end of a connection whose
+/// route was lost after the request had left.
+#[derive(Clone, Debug, Default)]
+struct Stands(Arc<Mutex<Option<Uri>>>);
+
+impl Stands {
+    fn set(&self, uri: Option<Uri>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = uri;
+    }
+
+    fn is_to(&self, uri: &Uri) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(uri)
+    }
+}
+
+impl<In: Transport> Connector<In> for Stands {
+    type Out = In;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
+        // A proxy has a connection of its own, which comes through here first.
+        self.set(chained.is_some().then(|| details.uri.clone()));
+        Ok(chained)
+    }
+}
+
+fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> Result<Reply, Error> {
+    let mut response = result.map_err(|error| failure(endpoint, error))?;
     let header = |headers: &HeaderMap, name: &str| {
         headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
     };
     let status = response.status().as_u16();
     let retry_after = header(response.headers(), "retry-after");
+    let date = header(response.headers(), "date");
     let is_challenge = header(response.headers(), "cf-mitigated").is_some();
     let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
-    let body = body.map_err(|error| Undelivered { error: failure(endpoint, error), was_sent: true })?;
-    Ok(Reply { status, retry_after, is_challenge, body })
-}
-
-/// Whether an error says that the connection never stood. Everything that could come later counts as later: a reset,
-/// say, or the system's own time-out.
-fn is_before_connection(error: &ureq::Error) -> bool {
-    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    let is_certificate = |error: &rustls::Error| matches!(error, rustls::Error::InvalidCertificate(_));
-    match error {
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::HostNotFound | ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => true,
-        ureq::Error::Rustls(error) => is_certificate(error),
-        ureq::Error::Io(error) => {
-            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            let kind = error.kind();
-            tls.is_some_and(is_certificate)
-                || matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable)
-        }
-        _ => false,
-    }
+    let body = body.map_err(|error| failure(endpoint, error))?;
+    Ok(Reply { status, retry_after, date, is_challenge, body })
 }
 
 fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {
@@ -269,6 +297,39 @@ fn tls_reason(error: &rustls::Error) -> String {
         },
         _ => "the handshake failed".into(),
     }
+}
+
+/// The variable that names the proxy of https requests, and its URL without user name and password. In the order in which
+/// ureq looks for it.
+pub fn proxy(surroundings: &Surroundings) -> Option<(&'static str, String)> {
+    const VARIABLES: [&str; 6] =
+        ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    VARIABLES.iter().find_map(|name| surroundings.text(name).map(|url| (*name, shown(&url))))
+}
+
+/// How many certificate authorities are trusted, and where they come from.
+///
+/// # Errors
+/// [`Error::CertificateFile`].
+pub fn trusted(surroundings: &Surroundings) -> Result<(usize, String), Error> {
+    let named = |variable: &'static str| surroundings.variable(variable).map(PathBuf::from);
+    let mut sources = Vec::new();
+    let mut count = 0;
+    match named("SSL_CERT_FILE") {
+        Some(path) => {
+            count += certificates(path.clone())?.len();
+            sources.push(format!("{} (SSL_CERT_FILE)", path.display()));
+        }
+        None => {
+            count += rustls_native_certs::load_native_certs().certs.len();
+            sources.push("the system's store".to_string());
+        }
+    }
+    if let Some(path) = named("CODEX_CA_CERTIFICATE") {
+        count += certificates(path.clone())?.len();
+        sources.push(format!("{} (CODEX_CA_CERTIFICATE)", path.display()));
+    }
+    Ok((count, sources.join(", ")))
 }
 
 fn roots(surroundings: &Surroundings) -> Result<RootCerts, Error> {

@@ -90,6 +90,11 @@ impl Ledger {
         self.records.iter().rev().find(|record| record.token == token)
     }
 
+    /// Whether nothing has been sent, as far as it knows.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// The token that was sent last, if its fate has not been recorded.
     pub fn pending(&self) -> Option<&Record> {
         self.records.last().filter(|record| record.state == State::Sent)

@@ -5,21 +5,25 @@
 //! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt.
 //!
 //! Data flows one way, and what is absent holds the shape:
-//! * `usage`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
+//! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
 //! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
 //! * only `cli` knows clap, only `http` knows ureq, only `unix` and its counterpart `windows` have `unsafe`; the others call whichever there is `platform`;
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
 //! * nothing prints, logs or stores a [`secret::Secret`].
 
+pub mod accounts;
 pub mod activity;
 pub mod auth;
 pub mod backoff;
 pub mod block;
 pub mod cache;
+pub mod change;
+pub mod check;
 pub mod cli;
 pub mod codex;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod environment;
 pub mod error;
 pub mod fetch;
@@ -30,11 +34,13 @@ pub mod integrations;
 pub mod ledger;
 pub mod line;
 pub mod output;
+pub mod pace;
 pub mod push;
 pub mod recovery;
 pub mod render;
 pub mod secret;
 pub mod settings;
+pub mod status;
 pub mod text;
 pub mod time;
 #[cfg(unix)]

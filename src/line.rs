@@ -4,12 +4,12 @@
 //! It opens no socket, builds no HTTP client, reads nothing of Codex's and no token; it only looks at auth.json
 //! from outside. What is fast about it is what it does not do.
 
+use crate::accounts::Account;
 use crate::block::{self, Block};
-use crate::cache::{Cache, Decision, Entry, Miss, Problem, decide};
+use crate::cache::{Cache, Decision, Entry, Miss, Problem, Reason, decide};
 use crate::codex::auth;
 use crate::codex::home::Home;
 use crate::environment::Surroundings;
-use crate::error::Error;
 use crate::files::Lock;
 use crate::hosts::{self, AutoColour, Output, Wait};
 use crate::output::{self, Notes};
@@ -22,6 +22,7 @@ use crate::view::View;
 use crate::worker::{self, Start, Urge};
 use std::time::{Duration, Instant};
 
+const BETWEEN_ACCOUNTS: &str = " | ";
 /// How often a waiting run looks whether the worker has stored something.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -29,14 +30,70 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub fn run(settings: &Settings, surroundings: &Surroundings) -> u8 {
     let notes = Notes::new(settings.verbose);
     tell_mistakes(settings, surroundings);
-    let located = Home::locate(surroundings)
-        .and_then(|home| Cache::locate(&home, surroundings).map(|cache| (home, cache)));
-    match located {
-        Ok((home, cache)) => show(settings, surroundings, &home, &cache, &notes),
-        Err(error) => {
-            notes.tell(&error);
-            print(settings, surroundings, None, "", Some(Problem::from(&error)), None)
+    let mut sights = sights(settings, surroundings, &notes);
+    let block = match (settings.host.is_block, &sights[0].cache) {
+        (true, Some(cache)) => Block::of(surroundings, cache, sights[0].usage(), &notes),
+        _ => Block::default(),
+    };
+    let print = |sights: &[Sight]| print(settings, surroundings, sights, block.shown.as_deref());
+    let is_silent = settings.offline || push::is_within_one(surroundings);
+    for sight in &mut sights {
+        sight.urge = sight.urge(block.wants_fetch, surroundings).filter(|_| !is_silent);
+    }
+    let wanted = || sights.iter().filter(|sight| sight.urge.is_some());
+    let wait = wanted().map(|sight| sight.patience(settings)).max().unwrap_or_default();
+    if wait.is_zero() && wanted().all(|sight| sight.entry.is_ok()) {
+        // The host sees its line before a worker exists.
+        let status = print(&sights);
+        if wanted().next().is_some() {
+            crate::platform::end_output();
         }
+        for sight in &mut sights {
+            sight.fetch(settings, &notes);
+        }
+        return status;
+    }
+    for sight in &mut sights {
+        sight.fetch(settings, &notes);
+    }
+    let begun = Instant::now();
+    for sight in sights.iter_mut().filter(|sight| sight.is_under_way) {
+        sight.wait_for_news(begun, wait, &notes);
+    }
+    print(&sights)
+}
+
+/// What there is to show to whoever waits for it, a person at `status` or a script at `check`: as fresh as `--max-age` asks for,
+/// if that comes within `wait`.
+pub(crate) fn views(
+    settings: &Settings,
+    surroundings: &Surroundings,
+    wait: Duration,
+    notes: &Notes,
+) -> Vec<View> {
+    let mut sights = sights(settings, surroundings, notes);
+    let is_silent = settings.offline || push::is_within_one(surroundings);
+    for sight in sights.iter_mut().filter(|_| !is_silent) {
+        sight.urge = sight.urge(false, surroundings);
+        sight.fetch(settings, notes);
+    }
+    let begun = Instant::now();
+    for sight in sights.iter_mut().filter(|sight| sight.is_under_way) {
+        sight.wait_for_news(begun, wait, notes);
+    }
+    sights.iter().map(|sight| sight.view(settings)).collect()
+}
+
+/// Every account's, or that of the one login.
+fn sights(settings: &Settings, surroundings: &Surroundings, notes: &Notes) -> Vec<Sight> {
+    if settings.accounts.is_empty() {
+        vec![Sight::of(None, surroundings.clone(), settings, notes)]
+    } else {
+        let sight = |account: &Account| {
+            let own = surroundings.of_account(&account.home);
+            Sight::of(Some(account.name.clone()), own, settings, notes)
+        };
+        settings.accounts.iter().map(sight).collect()
     }
 }
 
@@ -53,133 +110,164 @@ fn tell_mistakes(settings: &Settings, surroundings: &Surroundings) {
     }
 }
 
-fn show(settings: &Settings, surroundings: &Surroundings, home: &Home, cache: &Cache, notes: &Notes) -> u8 {
-    let login = auth::stamp(home, surroundings);
-    let now = surroundings.now();
-    let entry = cache.read(now);
-    let decision = decide(entry.as_ref(), &login, settings.max_age.as_secs() as i64, now);
-    notes.tell(format_args!("{}: {decision}", cache.entry_path().display()));
-    let wait = patience(settings, entry.as_ref().ok(), &login);
-
-    let block = match settings.host.is_block {
-        true => Block::of(surroundings, cache, usage_of(entry.as_ref().ok(), &login), notes),
-        false => Block::default(),
-    };
-    let shown = block.shown.as_deref();
-    let print = |entry: Option<&Entry>, problem| print(settings, surroundings, entry, &login, problem, shown);
-    // What came this very second is as fresh as can be; a double click is not worth two fetches.
-    let is_newest = entry.as_ref().is_ok_and(|entry| entry.failure.is_none() && entry.is_from(now));
-    let urge = if block.wants_fetch && !is_newest { Urge::Anyway } else { Urge::IfStale };
-    let is_wanted = urge == Urge::Anyway || matches!(decision, Decision::Stale(_));
-    if !is_wanted || settings.offline || push::is_within_one(surroundings) {
-        return print(entry.as_ref().ok(), None);
-    }
-    if wait.is_zero() && entry.is_ok() {
-        // The host sees its line before the worker exists.
-        let status = print(entry.as_ref().ok(), None);
-        let _ = start_worker(settings, surroundings, cache, urge, &entry, notes);
-        return status;
-    }
-    match start_worker(settings, surroundings, cache, urge, &entry, notes) {
-        Ok(_) if wait.is_zero() => print(entry.as_ref().ok(), None),
-        Ok(_) => {
-            let entry = wait_for_news(surroundings, cache, entry, wait, notes);
-            print(entry.as_ref().ok(), None)
-        }
-        Err(error) => print(entry.as_ref().ok(), Some(Problem::from(&error))),
-    }
+/// One login and what its cache entry says of it.
+struct Sight {
+    account: Option<String>,
+    surroundings: Surroundings,
+    /// `None` where not even its place is known.
+    cache: Option<Cache>,
+    login: String,
+    entry: Result<Entry, Miss>,
+    decision: Decision,
+    /// Whether a fetch is wanted, and how much.
+    urge: Option<Urge>,
+    /// A fetch has been started, by us or by others.
+    is_under_way: bool,
+    /// What went wrong in this run.
+    problem: Option<Problem>,
 }
 
-/// The numbers that may be shown for a login.
-fn usage_of<'a>(entry: Option<&'a Entry>, login: &str) -> Option<&'a Usage> {
-    let answer = entry.filter(|entry| entry.login == login)?.answer.as_ref()?;
-    Some(&answer.usage)
-}
-
-/// How long this run may wait.
-fn patience(settings: &Settings, entry: Option<&Entry>, login: &str) -> Duration {
-    if let Some(wait) = settings.wait {
-        return wait;
-    }
-    let has_numbers = usage_of(entry, login).is_some();
-    match settings.host.wait {
-        Wait::Always(wait) => wait,
-        Wait::WhenEmpty(wait) if !has_numbers => wait,
-        Wait::WhenEmpty(_) | Wait::Never => Duration::ZERO,
-    }
-}
-
-fn start_worker(
-    settings: &Settings,
-    surroundings: &Surroundings,
-    cache: &Cache,
-    urge: Urge,
-    seen: &Result<Entry, Miss>,
-    notes: &Notes,
-) -> Result<Start, Error> {
-    let started = worker::start(cache, settings, urge, || cache.read(surroundings.now()) != *seen);
-    match &started {
-        Ok(Start::Started) => notes.tell("a fetch has been started"),
-        Ok(Start::Busy) => notes.tell("another codexline is fetching"),
-        Ok(Start::Done) => notes.tell("another codexline has just fetched"),
-        Err(error) => notes.tell(error),
-    }
-    started
-}
-
-/// Waits until the entry is another than the one that was seen, the fetch has ended without leaving one, or patience
-/// ends.
-fn wait_for_news(
-    surroundings: &Surroundings,
-    cache: &Cache,
-    seen: Result<Entry, Miss>,
-    wait: Duration,
-    notes: &Notes,
-) -> Result<Entry, Miss> {
-    let begun = Instant::now();
-    let mut lock = Lock::open(&cache.lock_path());
-    loop {
-        // Looked at before the entry: whoever held it has stored what there is to store.
-        let has_ended = lock.as_mut().is_ok_and(|lock| lock.try_hold(|| ()).is_ok_and(|free| free.is_some()));
-        let entry = cache.read(surroundings.now());
-        if has_ended && entry == seen {
-            notes.tell("the fetch has ended without an answer");
-            return entry;
+impl Sight {
+    fn of(account: Option<String>, surroundings: Surroundings, settings: &Settings, notes: &Notes) -> Sight {
+        let mut sight = Sight {
+            account,
+            cache: None,
+            login: String::new(),
+            entry: Err(Miss::Absent),
+            decision: Decision::Stale(Reason::Missing(Miss::Absent)),
+            urge: None,
+            is_under_way: false,
+            problem: None,
+            surroundings,
+        };
+        let surroundings = &sight.surroundings;
+        let located = Home::locate(surroundings)
+            .and_then(|home| Cache::locate(&home, surroundings).map(|cache| (home, cache)));
+        match located {
+            Ok((home, cache)) => {
+                let now = surroundings.now();
+                sight.login = auth::stamp(&home, surroundings);
+                sight.entry = cache.read(now);
+                let max_age = settings.max_age.as_secs() as i64;
+                sight.decision = decide(sight.entry.as_ref(), &sight.login, max_age, now);
+                notes.tell(format_args!("{}: {}", cache.entry_path().display(), sight.decision));
+                sight.cache = Some(cache);
+            }
+            Err(error) => {
+                notes.tell(&error);
+                sight.problem = Some(Problem::from(&error));
+            }
         }
-        if entry != seen {
-            notes.tell(format_args!("an answer came after {} ms", begun.elapsed().as_millis()));
-            return entry;
+        sight
+    }
+
+    /// The numbers that may be shown for the login.
+    fn usage(&self) -> Option<&Usage> {
+        let entry = self.entry.as_ref().ok().filter(|entry| entry.login == self.login)?;
+        entry.answer.as_ref().map(|answer| &answer.usage)
+    }
+
+    /// `is_clicked`: the user has asked for it.
+    fn urge(&self, is_clicked: bool, surroundings: &Surroundings) -> Option<Urge> {
+        self.cache.as_ref()?;
+        // What came this very second is as fresh as can be; a double click is not worth two fetches.
+        let now = surroundings.now();
+        let is_newest = self.entry.as_ref().is_ok_and(|entry| entry.failure.is_none() && entry.is_from(now));
+        match &self.decision {
+            _ if is_clicked && !is_newest => Some(Urge::Anyway),
+            Decision::Stale(_) => Some(Urge::IfStale),
+            _ => None,
         }
-        if begun.elapsed() >= wait {
-            notes.tell(format_args!("no answer within {} ms", wait.as_millis()));
-            return entry;
+    }
+
+    /// How long this run may wait for it.
+    fn patience(&self, settings: &Settings) -> Duration {
+        if let Some(wait) = settings.wait {
+            return wait;
         }
-        std::thread::sleep(LOOK_AGAIN.min(wait));
+        match settings.host.wait {
+            Wait::Always(wait) => wait,
+            Wait::WhenEmpty(wait) if self.usage().is_none() => wait,
+            Wait::WhenEmpty(_) | Wait::Never => Duration::ZERO,
+        }
+    }
+
+    /// Starts a worker if one is wanted.
+    fn fetch(&mut self, settings: &Settings, notes: &Notes) {
+        let (Some(urge), Some(cache)) = (self.urge, &self.cache) else { return };
+        let is_done = || cache.read(self.surroundings.now()) != self.entry;
+        let started = worker::start(cache, settings, &self.surroundings, urge, is_done);
+        self.is_under_way = started.is_ok();
+        match started {
+            Ok(Start::Started) => notes.tell("a fetch has been started"),
+            Ok(Start::Busy) => notes.tell("another codexline is fetching"),
+            Ok(Start::Done) => notes.tell("another codexline has just fetched"),
+            Err(error) => {
+                notes.tell(&error);
+                self.problem = Some(Problem::from(&error));
+            }
+        }
+    }
+
+    /// Waits until the entry is another than the one that was seen, the fetch has ended without leaving one, or patience
+    /// ends.
+    fn wait_for_news(&mut self, begun: Instant, wait: Duration, notes: &Notes) {
+        let Some(cache) = self.cache.as_ref().filter(|_| !wait.is_zero()) else { return };
+        let mut lock = Lock::open(&cache.lock_path());
+        loop {
+            // Looked at before the entry: whoever held it has stored what there is to store.
+            let is_free = |lock: &mut Lock| lock.try_hold(|| ()).is_ok_and(|free| free.is_some());
+            let has_ended = lock.as_mut().is_ok_and(is_free);
+            let entry = cache.read(self.surroundings.now());
+            if entry != self.entry {
+                notes.tell(format_args!("an answer came after {} ms", begun.elapsed().as_millis()));
+                self.entry = entry;
+                // The worker may have renewed the login: then the news is of the new one.
+                self.login = auth::stamp(cache.home(), &self.surroundings);
+                return;
+            }
+            if has_ended {
+                return notes.tell("the fetch has ended without an answer");
+            }
+            if begun.elapsed() >= wait {
+                return notes.tell(format_args!("no answer within {} ms", wait.as_millis()));
+            }
+            std::thread::sleep(LOOK_AGAIN.min(wait));
+        }
+    }
+
+    fn view(&self, settings: &Settings) -> View {
+        let (entry, now) = (self.entry.as_ref().ok(), self.surroundings.now());
+        let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds)
+            .measured_by(settings.severity, settings.thresholds);
+        View { account: self.account.clone(), ..view.with_mistake(settings.mistakes.first()) }
     }
 }
 
 /// Prints what there is to show, and gives the exit status. `shown`: the only limit to show.
-fn print(
-    settings: &Settings,
-    surroundings: &Surroundings,
-    entry: Option<&Entry>,
-    login: &str,
-    problem: Option<Problem>,
-    shown: Option<&str>,
-) -> u8 {
-    let mut view = View::new(entry, login, problem, surroundings.now(), settings.thresholds)
-        .with_mistake(settings.mistakes.first());
+fn print(settings: &Settings, surroundings: &Surroundings, sights: &[Sight], shown: Option<&str>) -> u8 {
+    let mut views: Vec<View> = sights.iter().map(|sight| sight.view(settings)).collect();
     if let Some(label) = shown {
-        view.select(label, settings.thresholds);
+        for view in &mut views {
+            view.select(label, settings.thresholds);
+        }
         if !settings.format.lists_windows() {
             // A line of named limits has no place for the one that is wanted.
             let settings = Settings { format: Template::windows(), ..settings.clone() };
-            output::print(&compose(&settings, surroundings, &view));
-            return status(&settings, &view);
+            output::print(&compose(&settings, surroundings, &views));
+            return status(&settings, worst(&views));
         }
     }
-    output::print(&compose(settings, surroundings, &view));
-    status(settings, &view)
+    output::print(&compose(settings, surroundings, &views));
+    status(settings, worst(&views))
+}
+
+/// The first of those that are worst off.
+fn worst(views: &[View]) -> &View {
+    views
+        .iter()
+        .reduce(|worst, view| if view.severity > worst.severity { view } else { worst })
+        .unwrap_or(&views[0])
 }
 
 fn status(settings: &Settings, view: &View) -> u8 {
@@ -190,8 +278,8 @@ fn is_urgent(settings: &Settings, view: &View) -> bool {
     settings.urgent_exit && settings.host.is_block && view.severity == Severity::Exhausted
 }
 
-/// What a host is given for a view: the line in its envelope.
-pub fn compose(settings: &Settings, surroundings: &Surroundings, view: &View) -> String {
+/// What a host is given for one or several views: the line in its envelope.
+pub fn compose(settings: &Settings, surroundings: &Surroundings, views: &[View]) -> String {
     let coloured = match settings.color {
         Color::Always => true,
         Color::Never => false,
@@ -206,7 +294,8 @@ pub fn compose(settings: &Settings, surroundings: &Surroundings, view: &View) ->
     };
     let host = settings.host;
     let needs_zone = host.needs_zone || settings.format.needs_zone() || settings.window.needs_zone();
-    let zone = (needs_zone && view.usage.is_some()).then(|| surroundings.zone());
+    let has_numbers = views.iter().any(|view| view.usage.is_some());
+    let zone = (needs_zone && has_numbers).then(|| surroundings.zone());
     let Markup { escape, paint } = host.markup;
     let style = Style {
         line: &settings.format,
@@ -223,7 +312,18 @@ pub fn compose(settings: &Settings, surroundings: &Surroundings, view: &View) ->
         inks: host.inks.with(&settings.colors),
         zone: zone.as_ref(),
     };
-    let text = if settings.short { render_short(view, &style) } else { render(view, &style) };
+    let render = if settings.short { render_short } else { render };
+    let mut text = String::new();
+    for view in views {
+        if text.is_empty() {
+            text = render(view, &style);
+        } else {
+            // One icon is enough.
+            text.push_str(BETWEEN_ACCOUNTS);
+            text.push_str(&render(view, &Style { icon_leads: false, ..style }));
+        }
+    }
+    let view = worst(views);
     let is_urgent = is_urgent(settings, view);
-    (host.envelope)(&Output { text: &text, view, coloured, style: &style, is_urgent })
+    (host.envelope)(&Output { text: &text, views, view, coloured, style: &style, is_urgent })
 }

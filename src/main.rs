@@ -9,7 +9,7 @@
 use codexline::cli::{self, Invocation};
 use codexline::environment::Surroundings;
 use codexline::error::Error;
-use codexline::{auth, config, demo, fetch, line, output};
+use codexline::{auth, check, config, demo, doctor, fetch, line, output, status};
 
 // SAFETY: the name is that of the C entry point, and nothing else in the program has it.
 #[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
@@ -24,6 +24,13 @@ extern "C" fn main(_count: std::ffi::c_int, _values: *const *const std::ffi::c_c
 fn main() -> std::process::ExitCode {
     std::process::ExitCode::from(start())
 }
+
+// The unwinder, of which only backtraces are left with `panic = "abort"`, from gcc's archive instead of libgcc_s.so: a
+// library less to find, map and relocate at every start. Both come with the C compiler that links.
+// SAFETY: nothing is declared.
+#[cfg(all(target_os = "linux", target_env = "gnu", panic = "abort", not(target_feature = "crt-static")))]
+#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
+unsafe extern "C" {}
 
 /// Runs, and gives the exit status.
 fn start() -> u8 {
@@ -45,6 +52,13 @@ fn run(surroundings: &Surroundings) -> Result<u8, Error> {
         Invocation::Auth => auth::show(surroundings)?,
         Invocation::AuthRefresh(refresh) => auth::refresh(&refresh, surroundings)?,
         Invocation::Config { host, typed } => config::show(host, surroundings, &typed)?,
+        Invocation::Status { settings, is_watched } => status::run(&settings, surroundings, is_watched),
+        Invocation::Check { settings, wanted } => {
+            return Ok(u8::from(!check::run(&wanted, &settings, surroundings)));
+        }
+        Invocation::Doctor { settings, wanted } => {
+            return Ok(u8::from(!doctor::run(wanted, &settings, surroundings)));
+        }
         Invocation::Demo(settings) => demo::run(&settings, surroundings),
         Invocation::Print(text) => output::print(&text),
     }

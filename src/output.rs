@@ -10,6 +10,15 @@ pub fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Writes to standard output, for who goes on writing.
+///
+/// # Errors
+/// As `write`: a reader that has gone away is one.
+pub fn show(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
 /// Writes one line to standard error.
 pub fn complain(text: impl Display) {
     let line = format!("codexline: {}\n", crate::text::one_line(&text.to_string()));

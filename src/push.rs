@@ -1,9 +1,10 @@
 //! `--on-fetch`: a command that is run once new numbers are stored, so that a bar can repaint at once instead of at its
-//! next turn. Only a fetch runs it, and only after it has let go of the lock: a command that hangs holds nobody up.
+//! next turn. `--on-change`: one that is run if they say that a limit has changed its state. Only a fetch runs either, and
+//! only after it has let go of the lock: a command that hangs holds nobody up.
 
 use crate::environment::Surroundings;
 use crate::output::Notes;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A signal to a bar takes milliseconds; what still runs then has gone astray and is ended.
@@ -23,39 +24,48 @@ pub fn is_within_one(surroundings: &Surroundings) -> bool {
 }
 
 /// Runs it to its end. How it went is nobody's business but `--verbose`'s.
-pub fn run(command_line: &str, surroundings: &Surroundings, notes: &Notes) {
-    run_within(LIMIT, command_line, surroundings, notes);
-}
-
-fn run_within(limit: Duration, command_line: &str, surroundings: &Surroundings, notes: &Notes) {
+///
+/// `option` says where the command comes from, `facts` are the variables that it finds beside its environment.
+pub fn run(
+    option: &str,
+    command_line: &str,
+    facts: &[(&str, String)],
+    surroundings: &Surroundings,
+    notes: &Notes,
+) {
+    notes.tell(format_args!("running {option}"));
     let mut command = crate::platform::shell(command_line);
     command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .envs(facts.iter().map(|(name, value)| (name, value)))
         .env(MARK, surroundings.now().unix_seconds().to_string());
+    run_within(LIMIT, option, command, notes);
+}
+
+fn run_within(limit: Duration, option: &str, mut command: Command, notes: &Notes) {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     crate::platform::detach(&mut command);
     let begun = Instant::now();
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(error) => return notes.tell(format_args!("--on-fetch cannot be run: {error}")),
+        Err(error) => return notes.tell(format_args!("{option} cannot be run: {error}")),
     };
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return notes.tell(format_args!("--on-fetch ended: {status}")),
-            Err(error) => return notes.tell(format_args!("--on-fetch is lost: {error}")),
+            Ok(Some(status)) => return notes.tell(format_args!("{option} ended: {status}")),
+            Err(error) => return notes.tell(format_args!("{option} is lost: {error}")),
             Ok(None) if begun.elapsed() >= limit => break,
             Ok(None) => std::thread::sleep(LOOK_AGAIN),
         }
     }
     crate::platform::end_session(&mut child);
     let _ = child.wait();
-    notes.tell(format_args!("--on-fetch did not end within {} s: killed", limit.as_secs()));
+    notes.tell(format_args!("{option} did not end within {} s: killed", limit.as_secs()));
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::platform::shell;
     use crate::time::Timestamp;
 
     fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
@@ -78,7 +88,7 @@ mod tests {
         let begun = Instant::now();
         // The shell waits for a child: both must go.
         let command_line = format!("sleep 60 & echo $! > '{}'; wait", file.display());
-        run_within(Duration::from_millis(500), &command_line, &surroundings(&[]), &Notes::new(false));
+        run_within(Duration::from_millis(500), "--on-fetch", shell(&command_line), &Notes::new(false));
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         let text = crate::files::read_bounded(&file, 100).unwrap();
         let child: i32 = String::from_utf8(text).unwrap().trim().parse().unwrap();
@@ -99,7 +109,7 @@ mod tests {
     #[test]
     fn a_command_that_ends_is_not_waited_for_any_longer() {
         let begun = Instant::now();
-        run_within(Duration::from_secs(60), "exit 3", &surroundings(&[]), &Notes::new(false));
+        run_within(Duration::from_secs(60), "--on-fetch", shell("exit 3"), &Notes::new(false));
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
 }

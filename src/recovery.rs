@@ -22,6 +22,7 @@ use crate::ledger::{Ledger, State, fingerprint};
 use crate::output::Notes;
 use crate::secret::Secret;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Overrides the token endpoint, in Codex too.
@@ -66,22 +67,19 @@ impl Recovery<'_> {
         let file = match LoginFile::locate(self.home) {
             Ok(file) => file,
             // Without auth.json nobody is signed in, and what waits beside it is nobody's.
-            Err(_) => return self.discard_orphan(),
+            Err(Error::NotSignedIn { .. }) => LoginFile::absent(self.home),
+            // What cannot be read just now says nothing.
+            Err(error) => return Err(error),
         };
         if !file.rescue().exists() {
             return Ok(());
         }
-        file.check()?;
-        self.as_only_spender(&file, || self.finish(&file))?
-    }
-
-    fn discard_orphan(&self) -> Result<(), Error> {
-        let mut path = self.home.auth_json().into_os_string();
-        path.push(".codexline.new");
-        if std::fs::remove_file(&path).is_ok() {
-            self.notes.tell("auth.json is gone; the new tokens that waited for it are dropped");
+        if file.target().exists() {
+            file.check()?;
+        } else {
+            file.check_directories()?;
         }
-        Ok(())
+        self.as_only_spender(&file, || self.finish(&file))?
     }
 
     /// A login whose access token is another than `refused`: one that somebody else has renewed meanwhile, or one
@@ -168,12 +166,16 @@ impl Recovery<'_> {
             reason: "is not what codex writes",
         })?;
         let planned = self.plan()?;
+        // Minutes may have passed in front of our own lock.
+        self.check_again(file)?;
         let mut locks = file.open_codex_locks()?;
         let mut rescue = Rescue::prepare(file.rescue(), base.len())?;
         // From here on the process sees it through, whoever wants it to end.
         crate::platform::ignore_requests_to_end();
         if let Err(error) = ledger.record(&spent, State::Sent, None, self.surroundings.now()) {
             rescue.discard();
+            // The record may be there in spite of the error; nothing has left.
+            let _ = ledger.forget(&spent);
             return Err(error);
         }
         match self.exchange(&planned, &login, &token) {
@@ -191,7 +193,7 @@ impl Recovery<'_> {
             Ok(Outcome::Renewed(tokens)) => {
                 let kept = self.compose(&base, &tokens).and_then(|content| self.keep(&mut rescue, &content));
                 kept.map_err(|error| self.pending(file, &error))?;
-                self.commit(file, &mut locks, rescue, &mut ledger, &spent, base, &tokens)?;
+                self.commit(file, &mut locks, rescue, &mut ledger, &spent, Some(base), &tokens)?;
                 Ok(self.read(file)?.1)
             }
             Ok(Outcome::Refused(code)) => {
@@ -206,6 +208,14 @@ impl Recovery<'_> {
                 Err(Error::RefreshUnknown { path: file.target().to_path_buf() })
             }
         }
+    }
+
+    fn check_again(&self, file: &LoginFile) -> Result<(), Error> {
+        if LoginFile::locate(self.home)?.target() != file.target() {
+            // A link that leads elsewhere by now: that file has a lock and a ledger of its own.
+            return Err(Error::LoginChanged { path: self.home.auth_json() });
+        }
+        file.check()
     }
 
     /// One POST; a second one only where the first found no endpoint, which spent nothing.
@@ -256,11 +266,11 @@ impl Recovery<'_> {
         }
         let pending = |error: &io::Error| self.pending(file, error);
         let rescue = Rescue::reopen(path.clone()).map_err(|error| pending(&error))?;
-        let content = crate::files::read_bounded(&path, crate::codex::login_file::MAX_BYTES)
-            .map_err(|error| pending(&error))?;
+        let content = rescue.read().map_err(|error| pending(&error))?;
         let mut ledger = Ledger::read(file.ledger())?;
         let spent = ledger.pending().map(|record| record.token.clone());
-        let rescued = Login::of_file(&path, &content).ok().and_then(|login| NewTokens::of(&login, &content));
+        let spent = spent.or_else(|| self.spent_without_record(file, &ledger));
+        let rescued = Login::of_file(&path, &content).ok().map(|login| NewTokens::of(&login));
         let (Some(spent), Some(tokens)) = (&spent, rescued) else {
             self.notes.tell("an interrupted run left no answer behind");
             rescue.discard();
@@ -271,8 +281,16 @@ impl Recovery<'_> {
         };
         self.notes.tell("an interrupted run left new tokens behind; storing them");
         let mut locks = file.open_codex_locks()?;
-        // No content equals nothing: the first look under the locks sees the file as changed, and merges.
-        self.commit(file, &mut locks, rescue, &mut ledger, spent, Vec::new(), &tokens)
+        // Made from nothing that is known: the first look under the locks sees the file as changed, and merges.
+        self.commit(file, &mut locks, rescue, &mut ledger, spent, None, &tokens)
+    }
+
+    /// What an answer is for whose record somebody has removed: the token that is there, if the file is older than the answer.
+    fn spent_without_record(&self, file: &LoginFile, ledger: &Ledger) -> Option<String> {
+        let changed = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let is_older = changed(file.target())? < changed(&file.rescue())?;
+        let login = (ledger.is_empty() && is_older).then(|| self.read(file).ok())??.1;
+        login.refresh_token.as_ref().map(fingerprint)
     }
 
     /// Puts the new tokens in the place of the spent ones, in Codex's own way. `base` is what `rescue` was made from.
@@ -284,20 +302,29 @@ impl Recovery<'_> {
         mut rescue: Rescue,
         ledger: &mut Ledger,
         spent: &str,
-        mut base: Vec<u8>,
+        mut base: Option<Vec<u8>>,
         tokens: &NewTokens,
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let mut half_reads = 0;
+        let mut is_restored = false;
         loop {
             // Only this is done under Codex's locks: read, compare, rename.
             let seen = locks.try_hold(|| match file.read() {
-                Ok(content) if content == base => rescue.rename(file.target()).map(|()| None),
+                Ok(content) if Some(&content) == base.as_ref() => rescue.rename(file.target()).map(|()| None),
                 other => Ok(Some(other)),
             });
-            let seen = match seen.and_then(Option::transpose) {
-                Ok(seen) => seen,
-                Err(error) => return Err(self.pending(file, &error)),
+            let seen = match (seen.and_then(Option::transpose), &base) {
+                (Ok(seen), _) => seen,
+                // Somebody has tidied up; the tokens are still in memory.
+                (Err(_), Some(base)) if !is_restored && !rescue.path().exists() => {
+                    let again =
+                        self.compose(base, tokens).and_then(|content| rescue.refill(content.as_bytes()));
+                    again.map_err(|error| self.pending(file, &error))?;
+                    is_restored = true;
+                    continue;
+                }
+                (Err(error), _) => return Err(self.pending(file, &error)),
             };
             let Some(seen) = seen else {
                 if begun.elapsed() > COMMIT_PATIENCE {
@@ -310,17 +337,24 @@ impl Recovery<'_> {
                 // Renamed. The tokens are safe even if these last steps fail: the next run reads the file.
                 let _ = crate::platform::sync_directory_of(file.target());
                 self.notes.tell(format_args!("{} has the new tokens", file.target().display()));
-                return ledger.record(spent, State::Committed, None, self.surroundings.now());
+                self.record_committed(ledger, spent);
+                return Ok(());
             };
             match self.look_again(file, content, spent, tokens) {
                 Again::Merged(content, merged) => {
-                    rescue.fill(merged.as_bytes()).map_err(|error| self.pending(file, &error))?;
-                    base = content;
+                    rescue.refill(merged.as_bytes()).map_err(|error| self.pending(file, &error))?;
+                    base = Some(content);
                 }
-                Again::DiskWins => {
-                    self.notes.tell("another login is there by now; the new tokens are dropped");
+                // A file that is put in place by two steps is missing in between.
+                Again::Absent if half_reads + 1 < HALF_READS => {
+                    half_reads += 1;
+                    std::thread::sleep(BETWEEN_READS);
+                }
+                Again::DiskWins | Again::Absent => {
+                    self.notes.tell("another login is there by now, or none; the new tokens are dropped");
                     rescue.discard();
-                    return ledger.record(spent, State::Committed, None, self.surroundings.now());
+                    self.record_committed(ledger, spent);
+                    return Ok(());
                 }
                 Again::Unreadable(error) => {
                     half_reads += 1;
@@ -330,6 +364,13 @@ impl Recovery<'_> {
                     std::thread::sleep(BETWEEN_READS);
                 }
             }
+        }
+    }
+
+    /// A record that cannot be written stays `sent`, which is as good: it is never sent again.
+    fn record_committed(&self, ledger: &mut Ledger, spent: &str) {
+        if let Err(error) = ledger.record(spent, State::Committed, None, self.surroundings.now()) {
+            self.notes.tell(error);
         }
     }
 
@@ -343,7 +384,7 @@ impl Recovery<'_> {
     ) -> Again {
         let content = match content {
             Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Again::DiskWins,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Again::Absent,
             Err(error) => return Again::Unreadable(error),
         };
         match Login::of_file(file.target(), &content) {
@@ -413,6 +454,9 @@ impl Recovery<'_> {
 enum Again {
     /// The spent token is still there, in other surroundings: the content, and what it becomes.
     Merged(Vec<u8>, String),
+    /// There is another login, or one that is not for tokens.
     DiskWins,
+    /// There is no file.
+    Absent,
     Unreadable(io::Error),
 }

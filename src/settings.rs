@@ -3,6 +3,8 @@
 //! [`OPTIONS`] is the one table: the command line, the environment, the config file and `--help` are made from it. To add
 //! an option, add a field and a row. [`Settings::resolve`] is the one place that knows which of them wins.
 
+use crate::accounts::{self, Account};
+use crate::change;
 use crate::config::{ConfigFile, Mistake};
 use crate::environment::Surroundings;
 use crate::error::Error;
@@ -11,7 +13,7 @@ use crate::render::colour::{self, Ink};
 use crate::render::glyphs::{self, Glyphs};
 use crate::render::template::{Kind, Template};
 use crate::text::nearest;
-use crate::usage::{Severity, Thresholds};
+use crate::usage::{Measure, Severity, Thresholds};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Settings {
     pub host: &'static Host,
+    /// The accounts to show, each with its name; none: the one of `CODEX_HOME`.
+    pub accounts: Vec<Account>,
     /// Older numbers are fetched anew.
     pub max_age: Duration,
     /// How long to wait for fresh numbers; `None`: as the host bears it.
@@ -36,6 +40,7 @@ pub struct Settings {
     pub icon: Option<Icon>,
     pub glyphs: &'static Glyphs,
     pub thresholds: Thresholds,
+    pub severity: Measure,
     pub color: Color,
     /// In place of the host's own; the last of a severity counts.
     pub colors: Vec<(Severity, Ink)>,
@@ -47,6 +52,8 @@ pub struct Settings {
     pub codex_bin: Option<PathBuf>,
     /// What to run once new numbers are stored, by the fetch and never by the line; `None`: nothing.
     pub on_fetch: Option<String>,
+    /// What to run when a limit crosses a threshold or is reset, by the fetch and never by the line; `None`: nothing.
+    pub on_change: Option<String>,
     /// Tell on stderr what was decided and why.
     pub verbose: bool,
     /// What is wrong in the config file, as far as this host is concerned. Never a reason to print nothing.
@@ -114,6 +121,9 @@ const LONGEST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A host that waits longer has given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
+/// The option that every layer may add to.
+const ACCOUNT: &str = "account";
+
 pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "max-age",
@@ -137,16 +147,24 @@ pub const OPTIONS: &[Opt] = &[
         apply: |settings, text| switch(text).map(|value| settings.offline = value),
     },
     Opt {
+        name: ACCOUNT,
+        value: Some("NAME=CODEX_HOME"),
+        help: "show this account too, or, with NAME alone, only this one of those that are defined; repeatable",
+        default: Some("(the login in CODEX_HOME)"),
+        // The words are put together from all layers in the end.
+        apply: |_, text| accounts::parse(text).map(drop),
+    },
+    Opt {
         name: "format",
         value: Some("TEMPLATE"),
-        help: "the line: {windows} {plan} {credits} {budget} {age} {icon} {binding.used} {5h.left} … [part that may be missing]",
+        help: "the line: {windows} {account} {plan} {credits} {budget} {age} {icon} {binding.used} {5h.left} … [part that may be missing]",
         default: Some(FORMAT),
         apply: |settings, text| Template::parse(text, Kind::Line).map(|value| settings.format = value),
     },
     Opt {
         name: "window",
         value: Some("TEMPLATE"),
-        help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at}",
+        help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at} {pace} {runs_out}",
         default: Some(WINDOW),
         apply: |settings, text| Template::parse(text, Kind::Window).map(|value| settings.window = value),
     },
@@ -222,6 +240,20 @@ pub const OPTIONS: &[Opt] = &[
         apply: |settings, text| percent(text).map(|value| settings.thresholds.critical = value),
     },
     Opt {
+        name: "severity",
+        value: Some("BY"),
+        help: "what makes a limit bad: how full it is (used), or that it will not last until its reset (pace)",
+        default: Some("used"),
+        apply: |settings, text| {
+            settings.severity = match text {
+                "used" => Measure::Used,
+                "pace" => Measure::Pace,
+                _ => return Err("is not used or pace".into()),
+            };
+            Ok(())
+        },
+    },
+    Opt {
         name: "color",
         value: Some("WHEN"),
         help: "auto, always or never; auto honours NO_COLOR",
@@ -283,6 +315,16 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        name: "on-change",
+        value: Some("COMMAND"),
+        help: "run this by sh when a fetch finds that a limit has crossed warn, critical or 100 %, or has been reset",
+        default: None,
+        apply: |settings, text| {
+            settings.on_change = Some(text.trim().to_string()).filter(|text| !text.is_empty());
+            Ok(())
+        },
+    },
+    Opt {
         name: "verbose",
         value: None,
         help: "tell on stderr what was decided and why",
@@ -298,6 +340,7 @@ impl Settings {
             |text, kind| Template::parse(text, kind).unwrap_or_else(|_| unreachable!("tested below"));
         Settings {
             host,
+            accounts: Vec::new(),
             max_age: MAX_AGE,
             wait: None,
             offline: false,
@@ -308,12 +351,14 @@ impl Settings {
             icon: None,
             glyphs: &glyphs::UNICODE,
             thresholds: Thresholds { warn: WARN, critical: CRITICAL },
+            severity: Measure::Used,
             color: Color::Auto,
             colors: Vec::new(),
             urgent_exit: false,
             recover: Recover::Full,
             codex_bin: None,
             on_fetch: None,
+            on_change: None,
             verbose: false,
             mistakes: Vec::new(),
         }
@@ -344,6 +389,7 @@ impl Settings {
             let force = layers.apply(&mut settings, option)?;
             tell(option, force);
         }
+        settings.accounts = layers.accounts(&mut settings.mistakes)?;
         settings.mistakes.sort_by_key(|mistake| mistake.line);
         Ok(settings)
     }
@@ -387,6 +433,31 @@ impl fmt::Display for Origin {
 }
 
 impl Layers<'_> {
+    /// A wrong word in the file is a mistake, elsewhere an error.
+    fn accounts(&self, mistakes: &mut Vec<Mistake>) -> Result<Vec<Account>, Error> {
+        let is_account = |option: &Opt| option.name == ACCOUNT;
+        let words = |texts: &mut dyn Iterator<Item = &str>| {
+            // What cannot be read has been named when it was applied.
+            texts.flat_map(|text| accounts::parse(text).unwrap_or_default()).collect::<Vec<_>>()
+        };
+        let typed = self.typed.iter().filter(|(option, _)| is_account(option));
+        let typed = words(&mut typed.map(|(_, text)| text.as_str()));
+        let variable = self.surroundings.text("CODEXLINE_ACCOUNT");
+        let variable = words(&mut variable.iter().map(String::as_str));
+        let entry = OPTIONS.iter().find(|option| is_account(option)).zip(self.file);
+        let entry = entry.and_then(|(option, file)| file.values(option, self.section).next().zip(Some(file)));
+        let in_file = words(&mut entry.iter().map(|(entry, _)| entry.text.as_str()));
+        let asked = !typed.is_empty() || !variable.is_empty();
+        match (accounts::choose([typed, variable, in_file]), entry) {
+            (Ok(accounts), _) => Ok(accounts),
+            (Err(reason), Some((entry, file))) if !asked => {
+                mistakes.push(file.wrong_value(entry, &reason));
+                Ok(Vec::new())
+            }
+            (Err(reason), _) => Err(Error::Usage(format!("--{ACCOUNT}: {reason}"))),
+        }
+    }
+
     /// Applies the topmost layer that says something about an option: a broken variable behind what is typed does not matter.
     fn apply(&self, settings: &mut Settings, option: &'static Opt) -> Result<Force, Error> {
         let given = |text: &str, origin| Ok(Force::Given { text: text.to_string(), origin });
@@ -401,7 +472,9 @@ impl Layers<'_> {
             return given(text, Origin::CommandLine);
         }
         let variable = option.variable();
-        if let Some(text) = self.surroundings.text(&variable) {
+        // In a command of --on-change this is the name of a window.
+        let is_fact = || option.name == "window" && self.surroundings.variable(change::MARK).is_some();
+        if let Some(text) = self.surroundings.text(&variable).filter(|_| !is_fact()) {
             option
                 .try_on(settings, &text)
                 .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;
@@ -480,7 +553,11 @@ fn duration(text: &str, longest: Duration) -> Result<Duration, String> {
     Ok(value)
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+/// A percentage, with or without its sign.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn percent(text: &str) -> Result<f64, String> {
     match text.trim().trim_end_matches('%').parse::<f64>() {
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
         _ => Err("is not a percentage from 0 to 100".into()),
@@ -548,6 +625,7 @@ mod tests {
             };
             assert_eq!(separator(&typed), separator(&defaults));
             assert_eq!((typed.thresholds, typed.color), (defaults.thresholds, defaults.color));
+            assert_eq!(typed.severity, defaults.severity);
             assert_eq!((typed.icon, typed.glyphs.name), (None, defaults.glyphs.name));
         }
         assert_eq!(option("separator").default, Some(format!("'{}'", defaults.glyphs.separator).as_str()));

@@ -160,8 +160,13 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<i64> {
         // More digits than fit is still "a very long time".
         return Some(value.parse().unwrap_or(i64::MAX));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some(Timestamp::from_unix_seconds(date.as_second()).seconds_since(now))
+    http_date(value).map(|date| date.seconds_since(now))
+}
+
+/// A date as HTTP writes it.
+pub fn http_date(value: &str) -> Option<Timestamp> {
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
+    Some(Timestamp::from_unix_seconds(date.as_second()))
 }
 
 #[cfg(test)]

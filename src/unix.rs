@@ -27,6 +27,15 @@ pub fn begin() {
     }
 }
 
+/// Lets go of standard output: who reads it to its end has the end now, whatever this process still does.
+pub fn end_output() {
+    use std::os::fd::AsRawFd;
+    if let Ok(nowhere) = OpenOptions::new().write(true).open("/dev/null") {
+        // SAFETY: both descriptors are open; 1 stays open, on another file.
+        unsafe { libc::dup2(nowhere.as_raw_fd(), libc::STDOUT_FILENO) };
+    }
+}
+
 /// Opens for reading; a FIFO without a writer does not block.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
@@ -34,22 +43,49 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
 
 /// Creates a new file that only its owner may read, whatever the umask.
 pub fn create_private(path: &Path) -> io::Result<File> {
-    let file = read_write().create_new(true).mode(0o600).open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
+    let file = with_plain_umask(|| read_write().create_new(true).mode(0o600).open(path))?;
+    // A directory's default ACL can have taken rights away as well.
+    if let Err(error) = file.set_permissions(Permissions::from_mode(0o600)) {
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
     Ok(file)
 }
 
 /// Opens or creates a lock file. A link is not followed: it would put the lock elsewhere.
 pub fn open_lock(path: &Path) -> io::Result<File> {
-    let open = || read_write().custom_flags(libc::O_NOFOLLOW).open(path);
-    match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match create_private(path) {
-            // Somebody else was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(),
-            result => result,
-        },
+    let mut options = read_write();
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            with_plain_umask(|| options.create(true).truncate(false).open(path))
+        }
         result => result,
     }
+}
+
+/// Does `work`, which creates a file, under a umask that leaves the owner's rights alone: under 0777 a lock file would
+/// be one that nobody can open again, neither we nor Codex. Setting the mode afterwards leaves a moment in which
+/// the process can end.
+///
+/// The umask is the whole process's; no other thread creates files.
+fn with_plain_umask<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: umask has no preconditions and cannot fail.
+    let before = unsafe { libc::umask(0o077) };
+    let done = work();
+    // SAFETY: as above.
+    unsafe { libc::umask(before) };
+    done
+}
+
+/// Whether the kernel lets this process write a file, without writing: finds what no mode bit tells, as an immutable
+/// file, also for root.
+///
+/// # Errors
+/// As `open`.
+pub fn open_for_writing(path: &Path) -> io::Result<()> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    OpenOptions::new().write(true).custom_flags(flags).open(path).map(drop)
 }
 
 /// Makes one directory with mode 0700.
@@ -153,9 +189,10 @@ pub fn sync_directory_of(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
-/// From now on HUP, INT and TERM do nothing: what has begun must be finished.
+/// From now on HUP, INT and TERM do nothing: what has begun must be finished. Nor does a terminal stop it (`^Z`): an answer
+/// that comes meanwhile would be too late when it goes on.
 pub fn ignore_requests_to_end() {
-    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGTSTP, libc::SIGTTOU] {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
@@ -205,6 +242,14 @@ pub fn end_session(child: &mut Child) {
         // SAFETY: no memory is involved. The child has not been waited for, so its id is still its own.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
+}
+
+/// How wide the terminal on standard output is, if it is one that says so.
+pub fn terminal_columns() -> Option<usize> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the call fills the structure that it is given; on what is no terminal it fails.
+    let done = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (done == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// Marks every descriptor from 3 on to be closed when a program is started.

@@ -25,6 +25,9 @@ pub struct Usage {
     pub pools: Vec<Pool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credits: Option<Credits>,
+    /// How many resets are banked: each empties the windows before their time. `None` where the server does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banked_resets: Option<u32>,
 }
 
 /// A span of time in which only so much may be used.
@@ -99,6 +102,15 @@ impl Severity {
     }
 }
 
+/// What decides how bad a limit is: `--severity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// How full it is.
+    Used,
+    /// Whether it lasts until its reset: [`crate::pace::severity`].
+    Pace,
+}
+
 /// From how many percent used on a limit counts as `warning`, and as `critical`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
@@ -128,6 +140,8 @@ pub struct Limit {
     /// Percent used, 0 to 100.
     pub used: f64,
     pub resets_at: Option<Timestamp>,
+    /// Its length; `None` where that is not known, as for a budget.
+    pub seconds: Option<u32>,
 }
 
 /// The label of the budget where limits are listed.
@@ -141,8 +155,9 @@ impl Window {
         self.seconds.map_or_else(|| NAMELESS_LABEL.to_string(), window_label)
     }
 
-    fn limit(&self) -> Limit {
-        Limit { label: self.label(), used: self.used, resets_at: self.resets_at }
+    /// As one limit among others.
+    pub fn limit(&self) -> Limit {
+        Limit { label: self.label(), used: self.used, resets_at: self.resets_at, seconds: self.seconds }
     }
 
     fn has_reset(&self, fetched_at: Timestamp, now: Timestamp) -> bool {
@@ -156,7 +171,12 @@ impl Window {
 
 impl Budget {
     fn limit(&self) -> Limit {
-        Limit { label: BUDGET_LABEL.to_string(), used: self.used_percent, resets_at: self.resets_at }
+        Limit {
+            label: BUDGET_LABEL.to_string(),
+            used: self.used_percent,
+            resets_at: self.resets_at,
+            seconds: None,
+        }
     }
 }
 
@@ -197,6 +217,11 @@ impl Usage {
             };
         }
         self
+    }
+
+    /// The budget as one limit among others.
+    pub fn budget_limit(&self) -> Option<Limit> {
+        self.budget.as_ref().map(Budget::limit)
     }
 
     /// Windows, then the budget.

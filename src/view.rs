@@ -3,8 +3,9 @@
 
 use crate::cache::{Answer, Entry, Problem, Source};
 use crate::config::Mistake;
+use crate::pace::{self, History, Pace};
 use crate::time::{MINUTE, Timestamp, age};
-use crate::usage::{BUDGET_LABEL, Limit, Severity, Thresholds, Usage};
+use crate::usage::{BUDGET_LABEL, Limit, Measure, Severity, Thresholds, Usage};
 
 /// Older numbers than this are marked.
 const OLD: i64 = 15 * MINUTE;
@@ -14,6 +15,8 @@ const PENDING: &str = "pending";
 
 pub struct View {
     pub now: Timestamp,
+    /// Its name, if it is one of several.
+    pub account: Option<String>,
     /// As it reads now; `None`: nothing to show.
     pub usage: Option<Usage>,
     pub age_seconds: Option<i64>,
@@ -26,6 +29,10 @@ pub struct View {
     pub mistake: Option<String>,
     pub binding: Option<Limit>,
     pub severity: Severity,
+    /// What decides how bad a limit is.
+    pub measure: Measure,
+    /// What was used when.
+    pub history: Option<History>,
 }
 
 impl View {
@@ -45,6 +52,7 @@ impl View {
             Some(answer) => View::of_answer(answer, now, thresholds),
             None => View {
                 now,
+                account: None,
                 usage: None,
                 age_seconds: None,
                 source: None,
@@ -53,8 +61,11 @@ impl View {
                 mistake: None,
                 binding: None,
                 severity: Severity::Unknown,
+                measure: Measure::Used,
+                history: None,
             },
         };
+        view.history = entry.and_then(|entry| entry.history.clone());
         view.is_stale |= problem.is_some();
         view.problem = problem;
         view
@@ -66,6 +77,7 @@ impl View {
         let age_seconds = now.seconds_since(answer.fetched_at).max(0);
         View {
             now,
+            account: None,
             binding: usage.binding(),
             severity: usage.severity(thresholds),
             usage: Some(usage),
@@ -74,6 +86,8 @@ impl View {
             is_stale: age_seconds > OLD,
             problem: None,
             mistake: None,
+            measure: Measure::Used,
+            history: None,
         }
     }
 
@@ -84,6 +98,46 @@ impl View {
             self.problem.get_or_insert_with(|| Problem::from(&mistake.error()));
         }
         self
+    }
+
+    /// The same, with severities by another measure: the worst of all limits then counts, for the fullest may last.
+    pub fn measured_by(mut self, measure: Measure, thresholds: Thresholds) -> View {
+        self.measure = measure;
+        self.judge(thresholds);
+        self
+    }
+
+    fn judge(&mut self, thresholds: Thresholds) {
+        if let (Measure::Pace, Some(usage)) =
+            (self.measure, self.usage.as_ref().filter(|usage| !usage.blocked))
+        {
+            let severities = usage.limits().map(|limit| self.severity_of(&limit, thresholds));
+            self.severity = severities.max().unwrap_or(Severity::Ok);
+        }
+    }
+
+    /// How bad a limit is.
+    pub fn severity_of(&self, limit: &Limit, thresholds: Thresholds) -> Severity {
+        match self.measure {
+            Measure::Used => thresholds.severity(limit.used),
+            Measure::Pace => pace::severity(limit, &self.pace(limit), thresholds),
+        }
+    }
+
+    /// Whether a limit of the plan (not of a pool: there are no samples of those) will last.
+    pub fn pace(&self, limit: &Limit) -> Pace {
+        let samples = self.history.as_ref().map(|history| history.of(&limit.label)).unwrap_or_default();
+        pace::pace(limit, &samples, self.measured_at(), self.now)
+    }
+
+    /// Whether the numbers are too old to go by.
+    pub fn is_old(&self) -> bool {
+        self.age_seconds.is_some_and(|seconds| seconds > OLD)
+    }
+
+    /// When the numbers came.
+    pub fn measured_at(&self) -> Timestamp {
+        self.now.plus(-self.age_seconds.unwrap_or_default())
     }
 
     /// The one word that stands where numbers would.
@@ -119,6 +173,7 @@ impl View {
         }
         self.binding = usage.binding();
         self.severity = usage.severity(thresholds);
+        self.judge(thresholds);
     }
 
     /// What a plan without windows and without a budget is told by.

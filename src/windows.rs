@@ -20,6 +20,9 @@ const HANDLE_FLAG_INHERIT: u32 = 1;
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
 
+/// Nothing here: the end of this process is the end of its output.
+pub fn end_output() {}
+
 /// Opens for reading.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     File::open(path)
@@ -67,6 +70,14 @@ pub fn is_foreign_to_root(_path: &Path) -> bool {
 
 pub fn owner_may_write(metadata: &Metadata) -> bool {
     !metadata.permissions().readonly()
+}
+
+/// Whether the system lets this process write a file, without writing.
+///
+/// # Errors
+/// As `open`.
+pub fn open_for_writing(path: &Path) -> io::Result<()> {
+    std::fs::OpenOptions::new().write(true).open(path).map(drop)
 }
 
 /// As Unix would have it for a file of one's own.
@@ -126,4 +137,9 @@ pub fn shell(command_line: &str) -> Command {
 /// Ends a child that was [`detach`]ed; what it has started goes on.
 pub fn end_session(child: &mut Child) {
     let _ = child.kill();
+}
+
+/// How wide the console is: it says so to nobody here, so the usual width counts.
+pub fn terminal_columns() -> Option<usize> {
+    None
 }

@@ -6,9 +6,11 @@
 //! at once one starts a worker and the others start nothing.
 
 use crate::cache::Cache;
+use crate::environment::{LOGIN_VARIABLES, Surroundings};
 use crate::error::Error;
 use crate::files::Lock;
 use crate::settings::Settings;
+use crate::usage::Thresholds;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -37,6 +39,7 @@ pub enum Urge {
 pub fn start(
     cache: &Cache,
     settings: &Settings,
+    surroundings: &Surroundings,
     urge: Urge,
     is_done: impl FnOnce() -> bool,
 ) -> Result<Start, Error> {
@@ -62,8 +65,20 @@ pub fn start(
         // A worker must not keep a file system busy that the user wants to unmount.
         .current_dir("/")
         .env("CODEX_HOME", cache.home().path());
+    // It is for this one login, as this run sees it.
+    command.env_remove("CODEXLINE_ACCOUNT");
+    for name in LOGIN_VARIABLES {
+        if surroundings.variable(name).is_none() {
+            command.env_remove(name);
+        }
+    }
     // Also the empty one: it stands for none, whatever the environment says.
     command.arg("--on-fetch").arg(settings.on_fetch.as_deref().unwrap_or_default());
+    command.arg("--on-change").arg(settings.on_change.as_deref().unwrap_or_default());
+    if settings.on_change.is_some() {
+        let Thresholds { warn, critical } = settings.thresholds;
+        command.args(["--warn", &warn.to_string(), "--critical", &critical.to_string()]);
+    }
     if urge == Urge::Anyway {
         command.arg("--force");
     }

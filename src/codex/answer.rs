@@ -65,6 +65,8 @@ fn usage(value: &Value, now: Timestamp) -> Usage {
             .take(MAX_POOLS)
             .collect(),
         credits: credits(&value["credits"]),
+        banked_resets: number(&value["rate_limit_reset_credits"]["available_count"])
+            .map(|count| count.clamp(0.0, f64::from(u32::MAX)) as u32),
     }
 }
 
@@ -228,6 +230,17 @@ mod tests {
         check(json!({"limit": 200, "remaining": 50}), Some(75.0));
         check(json!({"limit": 0, "used": 0}), None);
         check(json!(null), None);
+    }
+
+    #[test]
+    fn banked_resets_are_counted() {
+        for (count, expected) in
+            [(json!(2), Some(2)), (json!("1"), Some(1)), (json!(-1), Some(0)), (json!(null), None)]
+        {
+            let usage =
+                read(json!({"plan_type": "x", "rate_limit_reset_credits": {"available_count": count}}));
+            assert_eq!(usage.banked_resets, expected);
+        }
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Login {
     /// What renews the access token; `None` if it is not ours to renew: a token from the environment or
     /// lent to Codex by another program, or none in the file.
     pub refresh_token: Option<Secret>,
+    /// Says who somebody is; `None` if there is none in the file.
+    pub id_token: Option<Secret>,
     /// Whether it came from the environment: then there is no file to read again.
     pub from_environment: bool,
     /// The claims of the access token.
@@ -191,6 +193,7 @@ impl Login {
                 .refresh_token
                 .filter(|token| is_renewable && !token.is_empty())
                 .map(Secret::new),
+            id_token: tokens.id_token.map(Secret::new),
             from_environment: false,
             claims,
             known_ids,
@@ -207,6 +210,7 @@ impl Login {
             access_token,
             is_fedramp: claims.codex.chatgpt_account_is_fedramp,
             refresh_token: None,
+            id_token: None,
             from_environment: true,
             has_user_ids: users.iter().any(Option::is_some),
             known_ids: account_id.iter().cloned().chain(users.into_iter().flatten()).collect(),

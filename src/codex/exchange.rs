@@ -23,14 +23,13 @@ pub struct NewTokens {
 
 impl NewTokens {
     /// The tokens of a login file that was made by a merge: all of them, whichever were new.
-    pub fn of(login: &Login, content: &[u8]) -> Option<NewTokens> {
-        let file: Value = serde_json::from_slice(content).ok()?;
-        let id_token = file["tokens"]["id_token"].as_str().filter(|token| is_readable_by_codex(token));
-        Some(NewTokens {
+    pub fn of(login: &Login) -> NewTokens {
+        let id_token = login.id_token.clone().filter(|token| is_readable_by_codex(token.expose()));
+        NewTokens {
             access_token: Some(login.access_token.clone()),
             refresh_token: login.refresh_token.clone(),
-            id_token: id_token.map(|token| Secret::new(token.to_string())),
-        })
+            id_token,
+        }
     }
 }
 
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, retry_after: None, is_challenge: false, body: body.into() }
+        Reply { status, retry_after: None, date: None, is_challenge: false, body: body.into() }
     }
 
     fn tokens(access: &str, refresh: &str, id: &str) -> Outcome {

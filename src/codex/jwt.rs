@@ -27,6 +27,9 @@ pub struct Claims {
     /// Scopes: a list, or one string with blanks.
     #[serde(default)]
     scp: Value,
+    /// A string, if it is there at all.
+    #[serde(default)]
+    pub email: Value,
     #[serde(default, rename = "https://api.openai.com/auth")]
     pub codex: CodexClaims,
 }

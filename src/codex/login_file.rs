@@ -41,6 +41,11 @@ impl LoginFile {
         }
     }
 
+    /// Where auth.json would be if there were one.
+    pub fn absent(home: &Home) -> LoginFile {
+        LoginFile { target: home.auth_json(), home: home.path().to_path_buf() }
+    }
+
     pub fn target(&self) -> &Path {
         &self.target
     }
@@ -82,11 +87,6 @@ impl LoginFile {
     /// # Errors
     /// [`Error::CheckFailed`].
     pub fn check(&self) -> Result<(), Error> {
-        let failed = |check, path: &Path, reason: &str| Error::CheckFailed {
-            check,
-            path: path.to_path_buf(),
-            reason: reason.into(),
-        };
         let metadata = std::fs::symlink_metadata(&self.target)
             .map_err(|error| failed(Check::NotRegular, &self.target, &Error::io_reason(&error)))?;
         if !metadata.is_file() {
@@ -95,14 +95,13 @@ impl LoginFile {
         if !crate::platform::is_ours(&metadata) {
             return Err(failed(Check::NotOwned, &self.target, "belongs to another user"));
         }
-        for directory in [self.directory(), &self.home] {
-            if crate::platform::is_foreign_to_root(directory) {
-                return Err(failed(Check::NotOwned, directory, "belongs to another user"));
-            }
-        }
+        self.check_directories()?;
         if !crate::platform::owner_may_write(&metadata) {
             return Err(failed(Check::ReadOnly, &self.target, "is not writable by its mode"));
         }
+        // Codex tries this too, but after it has spent. An immutable file cannot be replaced either.
+        crate::platform::open_for_writing(&self.target)
+            .map_err(|error| failed(Check::ReadOnly, &self.target, &Error::io_reason(&error)))?;
         if crate::platform::links(&metadata) != 1 {
             return Err(failed(Check::HardLinks, &self.target, "has more than one hard link"));
         }
@@ -113,6 +112,27 @@ impl LoginFile {
             return Err(failed(Check::Directory, self.directory(), "takes no new file"));
         }
         Ok(())
+    }
+
+    /// Whether what is made here is Codex's user's own. Looks only.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`].
+    pub fn check_directories(&self) -> Result<(), Error> {
+        for directory in [self.directory(), &self.home] {
+            if crate::platform::is_foreign_to_root(directory) {
+                return Err(failed(Check::NotOwned, directory, "belongs to another user"));
+            }
+        }
+        Ok(())
+    }
+
+    /// [`LoginFile::check`] and the lock files.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`].
+    pub fn check_all(&self) -> Result<(), Error> {
+        self.check().and_then(|()| self.open_codex_locks().map(drop))
     }
 
     /// Opens both of Codex's lock files, making them as Codex would if they are missing.
@@ -135,6 +155,10 @@ impl LoginFile {
         };
         Ok(CodexLocks { home: open(self.home.join("auth.lock"))?, target: open(self.beside(".lock"))? })
     }
+}
+
+fn failed(check: Check, path: &Path, reason: &str) -> Error {
+    Error::CheckFailed { check, path: path.to_path_buf(), reason: reason.into() }
 }
 
 /// Codex's two locks, opened and not held.
@@ -174,6 +198,8 @@ impl Rescue {
             path: path.clone(),
             reason: Error::io_reason(&error),
         };
+        // Holds tokens if a run was interrupted while it wrote there.
+        let _ = std::fs::remove_file(Self::staged(&path));
         let mut file =
             crate::platform::create_private(&path).map_err(|error| failed(Check::Directory, error))?;
         let taken = file.write_all(&vec![b' '; size + MARGIN]).and_then(|()| file.sync_all());
@@ -192,8 +218,17 @@ impl Rescue {
         Ok(Rescue { file: files::read_write().open(&path)?, path })
     }
 
-    /// Writes `content`, synced. In one piece and over the blanks: at any moment the file holds what it
-    /// held, or the new content with blanks behind it.
+    /// What it holds.
+    ///
+    /// # Errors
+    /// As `open` and `read`.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        // The room beyond a login file of the greatest size belongs to it.
+        files::read_bounded(&self.path, MAX_BYTES + 2 * MARGIN as u64)
+    }
+
+    /// Writes the answer, synced. In one piece and over the blanks: at any moment the file holds blanks or
+    /// the content with blanks behind it. For the first content only; after that see [`Rescue::refill`].
     ///
     /// # Errors
     /// As `write` and `fsync`.
@@ -202,6 +237,35 @@ impl Rescue {
         self.file.write_all(content)?;
         self.file.set_len(content.len() as u64)?;
         self.file.sync_all()
+    }
+
+    /// Puts other content in the place of that which is there, in one step: the tokens are in it, and nowhere else, so it
+    /// must not be half written at any moment, nor be lost to a full disk.
+    ///
+    /// # Errors
+    /// As `open`, `write`, `fsync` and `rename`; it holds what it held.
+    pub fn refill(&mut self, content: &[u8]) -> io::Result<()> {
+        let staged = Self::staged(&self.path);
+        match std::fs::remove_file(&staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = crate::platform::create_private(&staged)?;
+        let written = file
+            .write_all(content)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::rename(&staged, &self.path));
+        match written {
+            Ok(()) => self.file = file,
+            Err(_) => drop(std::fs::remove_file(&staged)),
+        }
+        written
+    }
+
+    fn staged(path: &Path) -> PathBuf {
+        let mut staged = path.to_path_buf().into_os_string();
+        staged.push(".new");
+        staged.into()
     }
 
     /// Puts it in the place of `target`.
@@ -214,6 +278,7 @@ impl Rescue {
 
     /// Removes it.
     pub fn discard(self) {
+        let _ = std::fs::remove_file(Self::staged(&self.path));
         let _ = std::fs::remove_file(&self.path);
     }
 

@@ -2,8 +2,9 @@
 
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
 use crate::cache::{Problem, Source};
+use crate::pace::{Pace, pace};
 use crate::time::Timestamp;
-use crate::usage::{Budget, Credits, Usage, Window};
+use crate::usage::{Budget, Credits, Limit, Usage, Window};
 use crate::view::View;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub const HOST: Host = Host {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
     state: &'a str,
     plan: Option<&'a str>,
     windows: Vec<WindowReport>,
@@ -27,6 +30,7 @@ struct Report<'a> {
     budget: Option<BudgetReport>,
     pools: Vec<PoolReport<'a>>,
     credits: Option<CreditsReport>,
+    banked_resets: Option<u32>,
     source: Option<&'a str>,
     age_seconds: Option<i64>,
     stale: bool,
@@ -44,6 +48,9 @@ struct WindowReport {
     resets_at: Option<Timestamp>,
     resets_in_seconds: Option<i64>,
     started: bool,
+    #[serde(serialize_with = "optional_number")]
+    pace: Option<f64>,
+    runs_out_seconds: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -81,30 +88,44 @@ struct ErrorReport<'a> {
 }
 
 fn envelope(output: &Output) -> String {
-    let view = output.view;
-    let nothing = Usage::default();
-    let usage = view.usage.as_ref().unwrap_or(&nothing);
-    line(&Report {
+    match output.views {
+        [view] if view.account.is_none() => line(&report(view, &Usage::default())),
+        views => {
+            let nothing = Usage::default();
+            line(&views.iter().map(|view| report(view, &nothing)).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// `nothing` stands where there are no numbers.
+fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
+    let usage = view.usage.as_ref().unwrap_or(nothing);
+    Report {
+        account: view.account.as_deref(),
         state: view.severity.name(),
         plan: usage.plan.as_deref(),
-        windows: windows(&usage.windows, view),
+        windows: windows(&usage.windows, view, |limit| view.pace(limit)),
         binding: view.binding.as_ref().map(|limit| limit.label.as_str()),
         budget: usage.budget.as_ref().map(budget),
         pools: usage
             .pools
             .iter()
-            .map(|pool| PoolReport { name: &pool.name, windows: windows(&pool.windows, view) })
+            .map(|pool| PoolReport {
+                name: &pool.name,
+                windows: windows(&pool.windows, view, |limit| pace(limit, &[], view.measured_at(), view.now)),
+            })
             .collect(),
         credits: usage.credits.as_ref().map(credits),
+        banked_resets: usage.banked_resets,
         source: view.source.map(Source::name),
         age_seconds: view.age_seconds,
         stale: view.is_stale,
         error: view.problem.as_ref().map(error),
-    })
+    }
 }
 
-fn windows(windows: &[Window], view: &View) -> Vec<WindowReport> {
-    let report = |window: &Window| WindowReport {
+fn windows(windows: &[Window], view: &View, pace: impl Fn(&Limit) -> Pace) -> Vec<WindowReport> {
+    let report = |window: &Window, pace: Pace| WindowReport {
         label: window.label(),
         minutes: window.seconds.map(|seconds| seconds.div_ceil(60)),
         used_percent: window.used,
@@ -113,8 +134,10 @@ fn windows(windows: &[Window], view: &View) -> Vec<WindowReport> {
         resets_at: window.resets_at,
         resets_in_seconds: window.resets_at.map(|at| at.seconds_since(view.now).max(0)),
         started: window.started,
+        pace: pace.points.map(|points| (points * 10.0).round() / 10.0),
+        runs_out_seconds: pace.runs_out,
     };
-    windows.iter().map(report).collect()
+    windows.iter().map(|window| report(window, pace(&window.limit()))).collect()
 }
 
 fn budget(budget: &Budget) -> BudgetReport {

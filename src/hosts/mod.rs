@@ -17,6 +17,7 @@ mod zjstatus;
 mod zsh;
 
 use crate::render::colour::{GRAPHICAL, Inks, TERMINAL};
+use crate::render::panel::panel;
 use crate::render::style::{Markup, escape_pango, paint_ansi, paint_pango, uncoloured, verbatim};
 use crate::render::template::{Style, render_short};
 use crate::view::View;
@@ -68,6 +69,9 @@ pub enum AutoColour {
 pub struct Output<'a> {
     /// The line, in the host's markup, without its end. Holds no line break.
     pub text: &'a str,
+    /// What is shown: one, or one for each account.
+    pub views: &'a [View],
+    /// The worst of them: the one that colours and classes go by.
     pub view: &'a View,
     pub coloured: bool,
     /// What the line was made with.
@@ -77,6 +81,21 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
+    /// All that there is to know, in aligned lines; several accounts one below the other.
+    fn panel(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for view in self.views {
+            if let Some(account) = &view.account {
+                if !lines.is_empty() {
+                    lines.push(String::new());
+                }
+                lines.push(account.clone());
+            }
+            lines.extend(panel(view, self.style.glyphs, self.style.zone));
+        }
+        lines
+    }
+
     /// The short form of the line, in the host's markup.
     fn short(&self) -> String {
         render_short(self.view, self.style)
@@ -186,7 +205,14 @@ mod tests {
             zone: Some(&TimeZone::UTC),
         };
         let text = render(&view, &style);
-        let output = Output { text: &text, view: &view, coloured, style: &style, is_urgent: false };
+        let output = Output {
+            text: &text,
+            views: std::slice::from_ref(&view),
+            view: &view,
+            coloured,
+            style: &style,
+            is_urgent: false,
+        };
         assert_eq!((host.envelope)(&output), expected);
     }
 

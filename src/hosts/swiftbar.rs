@@ -2,7 +2,6 @@
 //! cannot hold one; `:name:` would become a picture, and a leading `--` a submenu.
 
 use super::{BAR, Host, Output, PLAIN_MARKUP};
-use crate::render::panel::panel;
 
 pub const HOST: Host = Host {
     name: "swiftbar",
@@ -24,7 +23,7 @@ fn envelope(output: &Output) -> String {
         out.push_str(&format!(" color={colour}"));
     }
     out.push_str("\n---\n");
-    for line in panel(output.view, output.style.glyphs, output.style.zone) {
+    for line in output.panel() {
         out.push_str(&format!("{} {TABLE}\n", item(&line)));
     }
     out.push_str("---\nrefresh | refresh=true\n");
@@ -58,6 +57,7 @@ mod tests {
              Codex --a¦b | emojize=false symbolize=false font=Menlo trim=false\n\
              5h  ██████████  100%  resets in 1 hour 3 minutes (16:03) | \
              emojize=false symbolize=false font=Menlo trim=false\n\
+             5h: 21 points ahead of an even pace | emojize=false symbolize=false font=Menlo trim=false\n\
              fetched 41 seconds ago | emojize=false symbolize=false font=Menlo trim=false\n\
              ---\n\
              refresh | refresh=true\n",

@@ -2,7 +2,6 @@
 //! colours come by CSS class; a percentage that is not whole counts as 0 up to 0.9.17.
 
 use super::{AutoColour, BAR, Host, Output};
-use crate::render::panel::panel;
 use crate::render::style::escape_pango;
 use crate::render::template::whole_percent;
 use serde::Serialize;
@@ -46,7 +45,7 @@ fn envelope(output: &Output) -> String {
 
 /// In a font of one width, so that the columns stand.
 fn tooltip(output: &Output) -> String {
-    let lines = panel(output.view, output.style.glyphs, output.style.zone);
+    let lines = output.panel();
     let mut out = String::with_capacity(512);
     out.push_str("<tt>");
     escape_pango(&lines.join("\n"), &mut out);
@@ -62,7 +61,7 @@ mod tests {
     #[test]
     fn text_and_tooltip_are_pango() {
         let tooltip = "<tt>Codex &lt;b&gt;&amp;\\n5h  ████░░░░░░   42%  resets in 1 hour 3 minutes (16:03)\\n\
-                       fetched 41 seconds ago</tt>";
+                       5h: 37 points behind an even pace; lasts until the reset\\nat this rate\\nfetched 41 seconds ago</tt>";
         let expected = format!(
             "{{\"text\":\"&lt;b&gt;&amp; 5h 42%\",\"alt\":\"ok\",\"tooltip\":\"{tooltip}\",\"class\":[\"ok\"],\
              \"percentage\":42}}\n"

@@ -2,6 +2,7 @@
 
 use super::glyphs::Glyphs;
 use super::template::whole_percent;
+use crate::pace;
 use crate::text::{width, wrap};
 use crate::time::{Timestamp, words};
 use crate::usage::{BUDGET_LABEL, Budget, Usage, Window};
@@ -26,12 +27,14 @@ pub fn panel(view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>) -> Vec<Strin
         Some(usage) => numbers(usage, view, glyphs, zone, &mut lines),
         None => lines.push(Line::Text(format!("Codex: {}", view.word()))),
     }
-    if let Some(seconds) = view.age_seconds {
-        lines.push(Line::Text(format!("fetched {} ago", words(seconds))));
-    }
     let mut lines = align(lines);
+    let columns = lines.iter().map(|line| width(line)).max().unwrap_or_default().max(NARROWEST);
+    for limit in view.usage.iter().flat_map(Usage::limits) {
+        let told = pace::words(&view.pace(&limit)).map(|words| format!("{}: {words}", limit.label));
+        lines.extend(told.iter().flat_map(|told| wrap(told, columns)));
+    }
+    lines.extend(view.age_seconds.map(|seconds| format!("fetched {} ago", words(seconds))));
     if let Some(problem) = &view.problem {
-        let columns = lines.iter().map(|line| width(line)).max().unwrap_or_default().max(NARROWEST);
         lines.extend(wrap(&problem.message, columns));
         lines.extend(wrap(&problem.hint, columns));
     }
@@ -142,6 +145,7 @@ mod tests {
             pools: vec![Pool { name: "プラス".into(), windows: vec![window(18_000, 0.0, None)] }],
             credits: Some(Credits { available: true, unlimited: false, balance: Some(12.5) }),
             blocked: false,
+            banked_resets: None,
         };
         check(
             &view(usage),
@@ -154,6 +158,8 @@ mod tests {
                 "プラス",
                 "5h      ░░░░░░░░░░    0%  not started",
                 "credits 12.5",
+                "5h: 37 points behind an even pace; lasts until the reset at this rate",
+                "7d: 76 points ahead of an even pace",
                 "fetched 41 seconds ago",
             ],
         );

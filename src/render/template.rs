@@ -7,8 +7,9 @@
 use super::colour::{Ink, Inks};
 use super::glyphs::Glyphs;
 use super::style::Markup;
+use crate::pace::points_text;
 use crate::text::nearest;
-use crate::time::{Timestamp, age, countdown};
+use crate::time::{age, countdown};
 use crate::usage::{Limit, Severity, Thresholds};
 use crate::view::View;
 use jiff::tz::TimeZone;
@@ -30,6 +31,7 @@ enum Piece {
 enum Value {
     /// Every window, by the template of `--window`.
     Windows,
+    Account,
     Plan,
     Credits,
     Budget,
@@ -55,10 +57,12 @@ enum Field {
     Bar(usize),
     Reset,
     ResetAt,
+    Pace,
+    RunsOut,
 }
 
-const LINE_NAMES: [&str; 6] = ["windows", "plan", "credits", "budget", "age", "icon"];
-const FIELD_NAMES: [&str; 6] = ["label", "used", "left", "bar", "reset", "reset_at"];
+const LINE_NAMES: [&str; 7] = ["windows", "account", "plan", "credits", "budget", "age", "icon"];
+const FIELD_NAMES: [&str; 8] = ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
 
@@ -128,6 +132,11 @@ impl Template {
         any(&self.pieces, &|value| *value == Value::Icon)
     }
 
+    /// Whether it says where the account's name stands.
+    fn places_account(&self) -> bool {
+        any(&self.pieces, &|value| *value == Value::Account)
+    }
+
     /// Whether it lists the windows.
     pub fn lists_windows(&self) -> bool {
         any(&self.pieces, &|value| *value == Value::Windows)
@@ -160,6 +169,7 @@ impl Value {
         };
         match (kind, name, name.rsplit_once('.')) {
             (Kind::Line, "windows", _) => Ok(Value::Windows),
+            (Kind::Line, "account", _) => Ok(Value::Account),
             (Kind::Line, "plan", _) => Ok(Value::Plan),
             (Kind::Line, "credits", _) => Ok(Value::Credits),
             (Kind::Line, "budget", _) => Ok(Value::Budget),
@@ -182,7 +192,7 @@ impl Value {
 }
 
 /// `5h`, `30d`, `budget`: what a limit may be called.
-fn is_label(label: &str) -> bool {
+pub fn is_label(label: &str) -> bool {
     let digits = label.trim_end_matches(['s', 'm', 'h', 'd']);
     label == crate::usage::BUDGET_LABEL
         || (digits.len() + 1 == label.len()
@@ -198,6 +208,8 @@ impl Field {
             "left" => Ok(Field::Left),
             "reset" => Ok(Field::Reset),
             "reset_at" => Ok(Field::ResetAt),
+            "pace" => Ok(Field::Pace),
+            "runs_out" => Ok(Field::RunsOut),
             "bar" => Ok(Field::Bar(BAR_WIDTH)),
             _ => match name.split_once(':') {
                 Some(("bar", width)) => match width.parse() {
@@ -239,11 +251,17 @@ impl Style<'_> {
         self.paint(severity, &escaped, out);
     }
 
-    /// What a line begins with: the icon, if it leads or there is no line to hold it.
-    fn start(&self, is_only_a_word: bool) -> String {
+    /// What a line begins with: the icon and the account's name, if they lead or there is no line to hold them.
+    fn start(&self, view: &View, is_only_a_word: bool) -> String {
         let mut out = String::with_capacity(128);
         if !self.icon.is_empty() && (self.icon_leads || is_only_a_word && self.line.places_icon()) {
             out.push_str(self.icon);
+            out.push(' ');
+        }
+        if let Some(account) = &view.account
+            && (is_only_a_word || !self.line.places_account())
+        {
+            (self.markup.escape)(account, &mut out);
             out.push(' ');
         }
         out
@@ -257,7 +275,7 @@ impl Style<'_> {
 
 /// The line: in the host's markup, without its end.
 pub fn render(view: &View, style: &Style) -> String {
-    let mut out = style.start(view.usage.is_none());
+    let mut out = style.start(view, view.usage.is_none());
     if view.usage.is_none() {
         style.write(view.severity, view.word(), &mut out);
     } else {
@@ -279,7 +297,7 @@ pub fn render(view: &View, style: &Style) -> String {
 
 /// The shortest form, for narrow bars: the binding limit.
 pub fn render_short(view: &View, style: &Style) -> String {
-    let mut out = style.start(true);
+    let mut out = style.start(view, true);
     match (&view.usage, &view.binding) {
         (None, _) => style.write(view.severity, view.word(), &mut out),
         (Some(_), None) => style.write(view.severity, &view.without_limits(), &mut out),
@@ -323,6 +341,7 @@ fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, 
     let usage = view.usage.as_ref();
     let text = match value {
         Value::Windows => return write_windows(view, style, out),
+        Value::Account => view.account.clone(),
         Value::Plan => usage.and_then(|usage| usage.plan.clone()),
         Value::Credits => view.credits(),
         Value::Budget => view.budget(),
@@ -341,10 +360,10 @@ fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, 
                     usage.and_then(|usage| usage.limits().find(|limit| limit.label == *label))
                 }
             };
-            let text = found.as_ref().and_then(|limit| field_text(field, limit, view.now, style));
+            let text = found.as_ref().and_then(|limit| field_text(field, limit, view, style));
             // Inside a window the whole window is painted, by the caller.
             if let (Some(limit), Some(text), true) = (&found, &text, this.is_none()) {
-                style.write(style.thresholds.severity(limit.used), text, out);
+                style.write(view.severity_of(limit, style.thresholds), text, out);
                 return true;
             }
             text
@@ -368,7 +387,7 @@ fn write_windows(view: &View, style: &Style, out: &mut String) -> bool {
         }
         let mut text = String::with_capacity(32);
         write(&style.window.pieces, Some(&limit), view, style, &mut text);
-        style.paint(style.thresholds.severity(limit.used), &text, out);
+        style.paint(view.severity_of(&limit, style.thresholds), &text, out);
     }
     if first {
         // No window and no budget: a plan is then told by its state.
@@ -377,7 +396,8 @@ fn write_windows(view: &View, style: &Style, out: &mut String) -> bool {
     true
 }
 
-fn field_text(field: &Field, limit: &Limit, now: Timestamp, style: &Style) -> Option<String> {
+fn field_text(field: &Field, limit: &Limit, view: &View, style: &Style) -> Option<String> {
+    let now = view.now;
     let used = whole_percent(limit.used);
     match field {
         Field::Label => Some(limit.label.clone()),
@@ -386,6 +406,8 @@ fn field_text(field: &Field, limit: &Limit, now: Timestamp, style: &Style) -> Op
         Field::Bar(width) => Some(style.glyphs.bar(limit.used, *width)),
         Field::Reset => limit.resets_at.map(|reset| countdown(reset.seconds_since(now))),
         Field::ResetAt => Some(limit.resets_at?.clock(now, style.zone?)),
+        Field::Pace => points_text(&view.pace(limit)),
+        Field::RunsOut => view.pace(limit).runs_out.map(countdown),
     }
 }
 
@@ -407,6 +429,7 @@ mod tests {
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{ASCII, NERD, UNICODE};
     use crate::render::style;
+    use crate::time::Timestamp;
     use crate::usage::{Usage, Window};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
@@ -454,6 +477,11 @@ mod tests {
         check("{binding.label} {binding.bar:4}", WINDOW, &both, "5h ██░░");
         check("{icon} {windows}", "{used}", &both, "⌬ 42% · 17%");
         check("{5h.reset_at}", WINDOW, &both, "16:03");
+        check("{windows}", "{label} {pace}[ out {runs_out}]", &both, "5h -36 · 7d -7");
+        let fast = view(&[(18_000, 60.0, Some(2 * 3600))]);
+        check("{binding.pace} {5h.runs_out}[ {7d.runs_out}]", WINDOW, &fast, "+0 1h58m");
+        let faster = view(&[(18_000, 90.0, Some(2 * 3600))]);
+        check("{binding.pace} {5h.runs_out} {windows}", "{runs_out}", &faster, "+30 19m 19m");
         check("{30d.used}[ credits {credits}]{plan}", WINDOW, &both, "plus");
         check("a[ {plan}][ {30d.used}] {{x}} [[y]]", WINDOW, &both, "a plus {x} [y]");
     }

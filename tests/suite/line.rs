@@ -412,8 +412,17 @@ fn check_object(value: &Value, keys: &[&str]) {
 /// The key set of `json`, which programs rely on.
 #[track_caller]
 fn check_keys(json: &Value) {
-    let window_keys =
-        ["label", "minutes", "used_percent", "left_percent", "resets_at", "resets_in_seconds", "started"];
+    let window_keys = [
+        "label",
+        "minutes",
+        "used_percent",
+        "left_percent",
+        "resets_at",
+        "resets_in_seconds",
+        "started",
+        "pace",
+        "runs_out_seconds",
+    ];
     check_object(
         json,
         &[
@@ -424,6 +433,7 @@ fn check_keys(json: &Value) {
             "budget",
             "pools",
             "credits",
+            "banked_resets",
             "source",
             "age_seconds",
             "stale",
@@ -695,7 +705,7 @@ fn every_option_can_be_given_in_the_environment() {
     let home = Home::new(&server);
     home.fill();
     home.age(Duration::from_secs(60));
-    let cases: [Case; 10] = [
+    let cases: [Case; 11] = [
         ("max-age", "30s", &["--offline", "--verbose"], &|output| output.stderr.contains("stale")),
         ("wait", "1ms", &["--max-age=1s", "--verbose"], &|output| output.stderr.contains("1 ms")),
         ("offline", "1", &["--max-age=1s", "--wait=9s", "--verbose"], &|output| {
@@ -706,6 +716,7 @@ fn every_option_can_be_given_in_the_environment() {
         ("separator", "/", &["--offline"], &|output| output.stdout == USUAL_LINE.replace(" · ", "/")),
         ("warn", "40", &["json", "--offline"], &|output| output.json()["state"] == "warning"),
         ("critical", "40", &["json", "--offline"], &|output| output.json()["state"] == "critical"),
+        ("severity", "pace", &["json", "--offline", "--warn=40"], &|output| output.json()["state"] == "ok"),
         ("color", "always", &["--offline"], &|output| output.stdout.contains("\u{1b}[32m")),
         ("verbose", "1", &["--offline"], &|output| !output.stderr.is_empty()),
     ];
@@ -719,7 +730,7 @@ fn every_option_can_be_given_in_the_environment() {
     for option in OPTIONS {
         // The looks are in looks.rs, the push is in config.rs.
         let looks = ["short", "icon", "glyphs", "ascii", "colors", "urgent-exit"];
-        let elsewhere = ["recover", "codex-bin", "on-fetch"].into_iter().chain(looks);
+        let elsewhere = ["account", "recover", "codex-bin", "on-fetch", "on-change"].into_iter().chain(looks);
         let covered = cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);
     }

@@ -4,6 +4,7 @@
 // A test may read files and the clock, stop where something is wrong, and say what it skips.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
+mod accounts;
 mod activity;
 mod codex_real;
 mod config;
@@ -17,6 +18,9 @@ mod line;
 mod looks;
 mod properties;
 mod readme;
+mod recovery;
 mod secrets;
+mod speed;
+mod status;
 mod support;
 mod support_itself;

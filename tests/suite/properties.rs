@@ -26,7 +26,7 @@ fn surroundings() -> Surroundings {
 fn line(host: &'static Host, usage: Usage, format: Template, window: Template, now: Timestamp) -> String {
     let settings = Settings { format, window, ..Settings::new(host) };
     let answer = Answer { fetched_at: NOW, source: Source::Api, usage };
-    compose(&settings, &surroundings(), &View::of_answer(&answer, now, THRESHOLDS))
+    compose(&settings, &surroundings(), &[View::of_answer(&answer, now, THRESHOLDS)])
 }
 
 // --- what inputs look like --------------------------------------------------------------------------------------------

@@ -103,12 +103,3 @@ fn second_home(scene: &Scene, answer: Value) -> (Home, Server) {
     scene.fetch(&home);
     (home, server)
 }
-
-/// Whether codexline has this host yet.
-fn knows(host: &str) -> bool {
-    let known = Home::signed_out().run(&[host, "--offline"]).code == Some(0);
-    if !known {
-        eprintln!("skipped: codexline does not know {host} yet");
-    }
-    known
-}

@@ -1,6 +1,6 @@
 //! The snippets for hosts that cannot be run here: they have the form that the host reads, and start codexline as it is.
 
-use super::{LINE, Scene, knows, plan};
+use super::{LINE, Scene, plan};
 use crate::support::hosts::{Stage, installed, quoted};
 use crate::support::usage;
 use serde_json::{Value, json};
@@ -55,9 +55,6 @@ fn every_folder_has_a_readme_and_a_snippet_and_every_picture_is_small() {
 
 #[test]
 fn the_swiftbar_plugin_runs() {
-    if !knows("swiftbar") {
-        return;
-    }
     let scene = Scene::warm(Stage::new(), plan("a | b"));
     let mut command = scene.stage.command("sh");
     let ran = scene.stage.run(command.arg(path("swiftbar/codexline.1m.sh")));
@@ -68,7 +65,7 @@ fn the_swiftbar_plugin_runs() {
 
 #[test]
 fn the_powerlevel10k_segment_is_text_for_a_prompt() {
-    if !installed(&["zsh"]) || !knows("powerlevel10k") {
+    if !installed(&["zsh"]) {
         return;
     }
     let scene = Scene::warm(Stage::new(), usage());

@@ -348,6 +348,15 @@ impl Home {
         std::fs::write(self.entry_path(), entry.to_string()).unwrap();
     }
 
+    /// [`Home::patch`] while a process of this home goes on; the entry is replaced in one step, as the program does.
+    pub fn patch_while_running(&self, change: impl FnOnce(&mut Value)) {
+        let mut entry = self.entry().expect("an entry to change");
+        change(&mut entry);
+        let staged = self.path().join("patched");
+        std::fs::write(&staged, entry.to_string()).unwrap();
+        std::fs::rename(staged, self.entry_path()).unwrap();
+    }
+
     /// Makes the entry older: every time of an attempt in it moves into the past, so that a back-off ends earlier too. The
     /// windows' reset times stay.
     pub fn age(&self, by: Duration) {

@@ -1,0 +1,213 @@
+//! `codexline doctor`: what could be wrong, looked at in the order in which things break. A bug report is its output, so it
+//! holds no secret, no account and no e-mail address (unless `--email` asks for it), and the home directory is `~`.
+
+mod checks;
+mod network;
+
+use crate::accounts::Account;
+use crate::cache::Cache;
+use crate::codex::auth::Login;
+use crate::codex::config::Config;
+use crate::codex::home::Home;
+use crate::codex::login_file::LoginFile;
+use crate::environment::Surroundings;
+use crate::error::Error;
+use crate::http::{Endpoint, Reply};
+use crate::output;
+use crate::render::style::{paint_ansi, uncoloured};
+use crate::settings::{Color, Settings};
+use crate::text::one_line;
+use crate::usage::Severity;
+use serde::Serialize;
+use std::cell::OnceCell;
+
+/// What is wanted.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    pub json: bool,
+    pub email: bool,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Ok,
+    /// Not as usual, but it works.
+    Note,
+    Broken,
+}
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Note => "note",
+            State::Broken => "broken",
+        }
+    }
+
+    const fn severity(self) -> Severity {
+        match self {
+            State::Ok => Severity::Ok,
+            State::Note => Severity::Warning,
+            State::Broken => Severity::Critical,
+        }
+    }
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    name: String,
+    state: State,
+    found: String,
+    /// What to do.
+    advice: Option<String>,
+}
+
+impl Finding {
+    fn new(name: &str, state: State, found: impl Into<String>) -> Finding {
+        Finding { name: name.into(), state, found: found.into(), advice: None }
+    }
+
+    fn ok(name: &str, found: impl Into<String>) -> Finding {
+        Finding::new(name, State::Ok, found)
+    }
+
+    fn note(name: &str, found: impl Into<String>) -> Finding {
+        Finding::new(name, State::Note, found)
+    }
+
+    fn broken(name: &str, error: &Error) -> Finding {
+        Finding::new(name, State::Broken, error.to_string()).with(error.hint())
+    }
+
+    fn with(self, advice: impl Into<String>) -> Finding {
+        Finding { advice: Some(advice.into()), ..self }
+    }
+}
+
+/// What the checks look at.
+struct Examination<'a> {
+    surroundings: &'a Surroundings,
+    settings: &'a Settings,
+    wants_email: bool,
+    home: Result<Home, Error>,
+    config: Result<Config, Error>,
+    endpoint: Result<Endpoint, Error>,
+    login: Result<Login, Error>,
+    file: Option<LoginFile>,
+    cache: Result<Cache, Error>,
+    /// The endpoint's answer; asked for once.
+    reply: OnceCell<Result<Reply, Error>>,
+}
+
+impl Examination<'_> {
+    fn begin<'a>(settings: &'a Settings, surroundings: &'a Surroundings, wanted: Wanted) -> Examination<'a> {
+        let home = Home::locate(surroundings);
+        let with_home = || Home::locate(surroundings);
+        let config = with_home().and_then(|home| Config::read(&home));
+        // What follows is looked at even if the file is broken.
+        let defaults = Config::default();
+        let used = config.as_ref().unwrap_or(&defaults);
+        Examination {
+            surroundings,
+            settings,
+            wants_email: wanted.email,
+            endpoint: Endpoint::parse(&used.usage_url()),
+            login: with_home().and_then(|home| Login::read(&home, used, surroundings)),
+            file: with_home().and_then(|home| LoginFile::locate(&home)).ok(),
+            cache: with_home().and_then(|home| Cache::locate(&home, surroundings)),
+            home,
+            config,
+            reply: OnceCell::new(),
+        }
+    }
+}
+
+/// In the order in which things break.
+const CHECKS: &[fn(&Examination) -> Vec<Finding>] = &[
+    checks::binary,
+    checks::settings,
+    checks::home,
+    checks::login,
+    checks::renewal,
+    checks::store,
+    checks::config,
+    network::endpoint,
+    network::proxy,
+    network::certificates,
+    network::name,
+    network::server,
+    network::clock,
+    checks::cache,
+    checks::lock,
+    checks::back_off,
+    checks::ledger,
+    checks::rescue,
+    checks::codex,
+    checks::hosts,
+];
+
+/// Looks at everything and prints it. Whether nothing is broken.
+pub fn run(wanted: Wanted, settings: &Settings, surroundings: &Surroundings) -> bool {
+    let account = |account: &Account| (Some(account.name.clone()), surroundings.of_account(&account.home));
+    let mut patients: Vec<(Option<String>, Surroundings)> = settings.accounts.iter().map(account).collect();
+    if patients.is_empty() {
+        patients.push((None, surroundings.clone()));
+    }
+    let person = surroundings.home_directory().map(|path| path.display().to_string());
+    let person = person.filter(|path| path.len() > 1);
+    let shorten = |text: &str| {
+        let text = one_line(text);
+        person.as_ref().map_or_else(|| text.to_string(), |person| text.replace(person.as_str(), "~"))
+    };
+    let is_coloured = match settings.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => surroundings.stdout_is_terminal && surroundings.variable("NO_COLOR").is_none(),
+    };
+    let mut findings = Vec::new();
+    let mut tell = |mut finding: Finding| {
+        finding.found = shorten(&finding.found);
+        finding.advice = finding.advice.as_deref().map(&shorten);
+        if !wanted.json {
+            // One by one: the network can take its time.
+            output::print(&line(&finding, settings, is_coloured));
+        }
+        findings.push(finding);
+    };
+    for (name, own) in &patients {
+        let examination = Examination::begin(settings, own, wanted);
+        name.iter().for_each(|name| tell(Finding::ok("account", name.as_str())));
+        CHECKS.iter().flat_map(|check| check(&examination)).for_each(&mut tell);
+    }
+    let broken = findings.iter().filter(|finding| finding.state == State::Broken).count();
+    if wanted.json {
+        let report = Report { version: env!("CARGO_PKG_VERSION"), broken, checks: &findings };
+        output::print(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
+    }
+    broken == 0
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    version: &'a str,
+    broken: usize,
+    checks: &'a [Finding],
+}
+
+fn line(finding: &Finding, settings: &Settings, is_coloured: bool) -> String {
+    let paint = if is_coloured { paint_ansi } else { uncoloured };
+    let ink = settings.host.inks.with(&settings.colors).of(finding.state.severity());
+    let mut text = String::new();
+    paint(ink, &format!("{:<8}", finding.state.name()), &mut text);
+    text.push_str(&format!("{:<14}{}", finding.name, finding.found));
+    if let Some(advice) = &finding.advice {
+        text.push_str("; ");
+        text.push_str(advice);
+    }
+    text.push('\n');
+    text
+}
