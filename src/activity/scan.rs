@@ -72,12 +72,11 @@ pub fn scan(
     let Tree { files, unreadable } = tree;
     let mut outcome = Outcome { files: files.len(), unreadable, ..Outcome::default() };
     let mut jobs = Vec::new();
-    let mut seen = Hashes::default();
-    seen.reserve(files.len());
+    let mut known = 0;
     for (place, found) in files.iter().enumerate() {
-        seen.insert(found.name);
         match store.entries.get_mut(&found.name) {
             Some(entry) => {
+                known += 1;
                 outcome.changed |= std::mem::take(&mut entry.missing) != 0;
                 if (entry.state, entry.compressed) != (found.state, found.compressed) {
                     jobs.push(place);
@@ -87,8 +86,9 @@ pub fn scan(
         }
     }
     // Of a directory that cannot be read now, nothing is known to be gone.
-    if outcome.unreadable.is_empty() && seen.len() < store.entries.len() {
+    if outcome.unreadable.is_empty() && known < store.entries.len() {
         outcome.changed = true;
+        let seen: Hashes = files.iter().map(|found| found.name).collect();
         store.entries.retain(|name, entry| {
             if !seen.contains(name) {
                 entry.missing = entry.missing.saturating_add(1);
@@ -96,7 +96,7 @@ pub fn scan(
             entry.missing < FORGET_AFTER
         });
     }
-    jobs.sort_unstable_by_key(|place| &files[*place].path);
+    jobs.sort_unstable_by_key(|place| (&files[*place].directory, &files[*place].file));
     let mut run = Run {
         files: &files,
         store,
@@ -232,10 +232,11 @@ impl Run<'_> {
                 }
                 // Gone between listing and reading: the next scan knows more.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.outcome.unreadable.push((self.files[place].path.clone(), error)),
+                Err(error) => self.outcome.unreadable.push((self.files[place].path(), error)),
             }
         }
-        let threads = self.threads_there();
+        let forks = relying.iter().filter_map(|name| self.store.entries.get(name));
+        let threads = self.parents_of(forks.map(|entry| &entry.thread));
         for name in relying {
             if let Some(entry) = self.store.entries.get_mut(&name) {
                 entry.ancestry = ancestry(&entry.thread, &threads);
@@ -246,23 +247,26 @@ impl Run<'_> {
 
     /// The files that were told from their copies by files that have come, gone or been rewritten since.
     fn with_other_ancestors(&self) -> Vec<usize> {
-        let relying = self.store.entries.values().any(|entry| entry.ancestry != 0);
-        if !relying || self.stopped.load(Ordering::Relaxed) {
+        if self.stopped.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        let threads = self.threads_there();
-        let is_other = |found: &&Found| {
-            self.store.entries.get(&found.name).is_some_and(|entry| {
-                entry.ancestry != 0 && entry.ancestry != ancestry(&entry.thread, &threads)
-            })
-        };
-        let places = self.files.iter().enumerate();
-        places.filter(|(_, found)| is_other(found)).map(|(place, _)| place).collect()
+        let entry = |found: &Found| self.store.entries.get(&found.name).filter(|entry| entry.ancestry != 0);
+        let relying: Vec<(usize, &Entry)> =
+            (0..).zip(self.files).filter_map(|(place, found)| Some((place, entry(found)?))).collect();
+        let threads = self.parents_of(relying.iter().map(|(_, entry)| &entry.thread));
+        let is_other = |entry: &Entry| entry.ancestry != ancestry(&entry.thread, &threads);
+        relying.into_iter().filter(|(_, entry)| is_other(entry)).map(|(place, _)| place).collect()
     }
 
-    /// The threads that have a file, with the number of times it was read anew and the time of its last line.
-    fn threads_there(&self) -> ByHash<(u32, i64)> {
-        let there = self.store.entries.values().filter(|entry| entry.missing == 0);
+    /// The parents of `forks` that have a file, with the number of times it was read anew and the time of its last
+    /// line.
+    fn parents_of<'s>(&self, forks: impl Iterator<Item = &'s Thread>) -> ByHash<(u32, i64)> {
+        let parents: Hashes = forks.flat_map(|fork| &fork.parents).copied().collect();
+        if parents.is_empty() {
+            return ByHash::default();
+        }
+        let entries = self.store.entries.values();
+        let there = entries.filter(|entry| entry.missing == 0 && parents.contains(&entry.thread.identity));
         there.map(|entry| (entry.thread.identity, (entry.generation, entry.thread.time))).collect()
     }
 }
@@ -298,7 +302,7 @@ fn read(
     buffer: &mut Buffer,
     advance: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Reading> {
-    let mut file = crate::platform::open_without_waiting(&found.path)?;
+    let mut file = crate::platform::open_without_waiting(&found.path())?;
     let state = State::of(&file.metadata()?);
     let mut entry = match before {
         Some(before) if start == Start::WhereItEnded && goes_on(before, found, &mut file, &state)? => {
@@ -311,7 +315,12 @@ fn read(
         },
     };
     (entry.state, entry.compressed) = (state, found.compressed);
-    file.seek(SeekFrom::Start(entry.offset))?;
+    // A file just opened is at its beginning; its check has moved one that goes on.
+    if entry.offset > 0 {
+        file.seek(SeekFrom::Start(entry.offset))?;
+    } else if before.is_some() {
+        file.rewind()?;
+    }
     let mut stopped = false;
     let mut source = Watched {
         // What is added meanwhile is read next time: the state is that of now.
@@ -437,7 +446,7 @@ impl<'a> Histories<'a> {
 impl History {
     /// Reads what has been added to the file.
     fn extend(&mut self, found: &Found) -> io::Result<()> {
-        let mut file = crate::platform::open_without_waiting(&found.path)?;
+        let mut file = crate::platform::open_without_waiting(&found.path())?;
         let mut take = |kind: Kind, text: &[u8]| {
             if kind != Kind::TurnContext
                 && let Some(line) = line::parse(text)

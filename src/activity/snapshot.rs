@@ -83,7 +83,7 @@ pub fn newest(tree: &Tree, account: Option<&str>, now: Timestamp) -> Option<Snap
 }
 
 fn last_in(found: &Found, account: Option<&str>, now: Timestamp) -> io::Result<Option<Snapshot>> {
-    let mut file = crate::platform::open_without_waiting(&found.path)?;
+    let mut file = crate::platform::open_without_waiting(&found.path())?;
     let (mut owner, mut last) = (None, None);
     if found.compressed {
         if found.state.size > MOST_COMPRESSED {

@@ -6,7 +6,7 @@
 
 use super::hash::{ByHash, checksum};
 use super::line::Tokens;
-use super::tally::{Flags, Slot, Slots, Thread};
+use super::tally::{Flags, Last, Slot, Slots, Thread};
 use super::tree::State;
 use crate::files::{self, Replacement};
 use std::io;
@@ -161,8 +161,8 @@ impl Writer {
         if !thread.step.is_zero() {
             self.tokens(&thread.step);
         }
-        self.words(&thread.responses);
-        self.words(&thread.turns);
+        self.words(thread.responses.as_slice());
+        self.words(thread.turns.as_slice());
         // The times of one file lie close together.
         self.signed(thread.time.wrapping_sub(thread.created));
         self.signed(thread.copied.wrapping_sub(thread.created));
@@ -214,8 +214,23 @@ impl Reader<'_> {
         (length <= self.0.len()).then_some(length)
     }
 
-    fn words(&mut self) -> Option<Vec<u64>> {
-        (0..self.length()?).map(|_| self.word()).collect()
+    /// As many as are told, each read by `one`.
+    fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let count = self.length()?;
+        // Of what is told, no more is believed than what real files have.
+        let mut list = Vec::with_capacity(count.min(1024));
+        for _ in 0..count {
+            list.push(one(self)?);
+        }
+        Some(list)
+    }
+
+    fn last<const MOST: usize>(&mut self) -> Option<Last<MOST>> {
+        let mut last = Last::default();
+        for _ in 0..self.length()? {
+            last.remember(self.word()?);
+        }
+        Some(last)
     }
 
     fn tokens(&mut self) -> Option<Tokens> {
@@ -249,17 +264,15 @@ impl Reader<'_> {
         let ancestry = if is_set(7) { self.word()? } else { 0 };
         let identity = self.word()?;
         let session = if is_set(8) { self.word()? } else { identity };
-        let parents = self.words()?;
+        let parents = self.list(Reader::word)?;
         let created = self.signed()?;
         let history_start = if is_set(9) { Some(self.number()?) } else { None };
         let total = if is_set(10) { Some(self.tokens()?) } else { None };
         let step = if is_set(11) { self.tokens()? } else { Tokens::default() };
-        let (responses, turns) = (self.words()?, self.words()?);
+        let (responses, turns) = (self.last()?, self.last()?);
         let time = self.signed()?.wrapping_add(created);
         let copied = self.signed()?.wrapping_add(created);
-        let doubtful = (0..self.length()?)
-            .map(|_| self.signed().map(|time| time.wrapping_add(created)))
-            .collect::<Option<_>>()?;
+        let doubtful = self.list(|reader| Some(reader.signed()?.wrapping_add(created)))?;
         let thread = Thread {
             identity,
             session,
@@ -276,12 +289,11 @@ impl Reader<'_> {
             doubtful,
         };
         let mut quarter = 0_u32;
-        let slots = (0..self.length()?)
-            .map(|_| {
-                quarter = quarter.wrapping_add(u32::try_from(self.number()?).ok()?);
-                Some(Slot { quarter, turns: u32::try_from(self.number()?).ok()?, tokens: self.tokens()? })
-            })
-            .collect::<Option<_>>()?;
+        let slots = self.list(|reader| {
+            quarter = quarter.wrapping_add(u32::try_from(reader.number()?).ok()?);
+            let turns = u32::try_from(reader.number()?).ok()?;
+            Some(Slot { quarter, turns, tokens: reader.tokens()? })
+        })?;
         let (slots, compressed) = (Slots(slots), is_set(0));
         Some(Entry { state, compressed, offset, check, generation, missing, ancestry, thread, slots })
     }

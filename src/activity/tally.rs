@@ -91,6 +91,39 @@ pub trait Ancestors {
     fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known;
 }
 
+/// The last few of many, oldest first. In place: a store holds thousands of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last<const MOST: usize> {
+    ids: [u64; MOST],
+    count: usize,
+}
+
+impl<const MOST: usize> Default for Last<MOST> {
+    fn default() -> Last<MOST> {
+        Last { ids: [0; MOST], count: 0 }
+    }
+}
+
+impl<const MOST: usize> Last<MOST> {
+    pub fn as_slice(&self) -> &[u64] {
+        self.ids.get(..self.count).unwrap_or_default()
+    }
+
+    /// Adds one; `false` if it is among them.
+    pub fn remember(&mut self, id: u64) -> bool {
+        if self.as_slice().contains(&id) {
+            return false;
+        }
+        if self.count == MOST {
+            self.ids.rotate_left(1);
+            self.count -= 1;
+        }
+        self.ids[self.count] = id;
+        self.count += 1;
+        true
+    }
+}
+
 /// How far the reading of a file has come: everything that the next line's meaning depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Thread {
@@ -107,8 +140,8 @@ pub struct Thread {
     pub total: Option<Tokens>,
     /// The last counted step of it.
     pub step: Tokens,
-    pub responses: Vec<u64>,
-    pub turns: Vec<u64>,
+    pub responses: Last<REMEMBERED_RESPONSES>,
+    pub turns: Last<REMEMBERED_TURNS>,
     /// Unix milliseconds of the last line that had a time; 0 if none.
     pub time: i64,
     /// The same for the last copied line.
@@ -239,7 +272,7 @@ impl Thread {
         let Some(key) = line.record.key() else { return Whose::Unclear };
         // Turns that are only numbered begin anew at 1: the same number for the second time is a new turn.
         let repeated_number = matches!(line.record, Record::TaskStarted { .. })
-            && turn.is_some_and(|turn| self.turns.contains(&turn.hash));
+            && turn.is_some_and(|turn| self.turns.as_slice().contains(&turn.hash));
         match ancestors.know(&self.parents, key, if dated { self.created } else { i64::MAX }) {
             Known::Yes if repeated_number => Whose::Unclear,
             Known::Yes => Whose::Parents,
@@ -283,7 +316,7 @@ impl Thread {
             Record::TokenUsage { response, tokens, .. } => {
                 // Where the records begin, the response may already be in the running total.
                 let counted = !std::mem::replace(&mut self.flags.records, true) && self.step == *tokens;
-                let new = response.is_none_or(|id| remember(&mut self.responses, id, REMEMBERED_RESPONSES));
+                let new = response.is_none_or(|id| self.responses.remember(id));
                 if new && !counted {
                     self.count_tokens(tokens, slots);
                 }
@@ -347,20 +380,8 @@ impl Thread {
     }
 
     fn is_new_turn(&mut self, turn: Option<u64>) -> bool {
-        turn.is_none_or(|turn| remember(&mut self.turns, turn, REMEMBERED_TURNS))
+        turn.is_none_or(|turn| self.turns.remember(turn))
     }
-}
-
-/// Adds to the last few; `false` if it is among them.
-fn remember(known: &mut Vec<u64>, id: u64, most: usize) -> bool {
-    if known.contains(&id) {
-        return false;
-    }
-    if known.len() >= most {
-        known.remove(0);
-    }
-    known.push(id);
-    true
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //! each plain or compressed (`.zst`).
 
 use super::hash::{ByHash, hash};
+use std::ffi::OsString;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::SystemTime;
@@ -23,9 +25,16 @@ pub struct Found {
     pub name: u64,
     /// The hash of the thread id in its name.
     pub thread: u64,
-    pub path: PathBuf,
+    pub directory: Arc<Path>,
+    pub file: OsString,
     pub compressed: bool,
     pub state: State,
+}
+
+impl Found {
+    pub fn path(&self) -> PathBuf {
+        self.directory.join(&self.file)
+    }
 }
 
 /// What tells a file from an earlier state of it.
@@ -118,21 +127,22 @@ impl Tree {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.unreadable.push((directory.to_path_buf(), error)),
         };
+        let directory: Arc<Path> = directory.into();
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some((plain, compressed)) = name.to_str().and_then(session_file) else { continue };
-            let path = entry.path();
+            let file = entry.file_name();
+            let Some((plain, compressed)) = file.to_str().and_then(session_file) else { continue };
             // A link counts as what it leads to.
             let metadata = match entry.file_type() {
                 Ok(kind) if !kind.is_symlink() => entry.metadata(),
-                _ => fs::metadata(&path),
+                _ => fs::metadata(entry.path()),
             };
             if let Ok(metadata) = metadata
                 && metadata.is_file()
             {
                 let state = State::of(&metadata);
-                let thread = hash(thread_id(plain).as_bytes());
-                self.files.push(Found { name: hash(plain.as_bytes()), thread, path, compressed, state });
+                let (name, thread) = (hash(plain.as_bytes()), hash(thread_id(plain).as_bytes()));
+                let directory = Arc::clone(&directory);
+                self.files.push(Found { name, thread, directory, file, compressed, state });
             }
         }
     }

@@ -155,6 +155,8 @@ struct Thread {
     lines: Vec<Line>,
     next_ordinal: u64,
     total: Tokens,
+    /// As `total`, compactions included.
+    used: Tokens,
     turns: u64,
 }
 
@@ -172,6 +174,9 @@ pub struct Writer<S> {
     pub talk: std::ops::Range<u64>,
     /// Such lines in each turn.
     pub chatter: u64,
+    /// Whether there are responses that no running total has: compactions, of Codex from 0.169 on. What counts by
+    /// the total alone misses them (ccusage 20.0 does).
+    pub compactions: bool,
     /// Length of the first line's instructions.
     pub instructions: usize,
     threads: Vec<Thread>,
@@ -190,6 +195,7 @@ impl<S: Sink> Writer<S> {
             pace: 3 * 3600 * 1000,
             talk: 0..300,
             chatter: 2,
+            compactions: true,
             instructions: 300,
             threads: Vec::new(),
             made: 0,
@@ -240,6 +246,7 @@ impl<S: Sink> Writer<S> {
             lines: Vec::new(),
             next_ordinal: 0,
             total: Tokens::default(),
+            used: Tokens::default(),
             turns: 0,
         });
         let thread = self.threads.len() - 1;
@@ -464,8 +471,10 @@ impl<S: Sink> Writer<S> {
             let line = token_count(&self.threads[thread].total, &tokens, LIMITS);
             self.write(thread, line, true);
         }
-        // A compaction's response is in no running total.
-        let in_total = !matches!(version, Version::Legacy | Version::Paginated) || !self.random.one_in(8);
+        let in_total = !self.compactions
+            || !matches!(version, Version::Legacy | Version::Paginated)
+            || !self.random.one_in(8);
+        add(&mut self.threads[thread].used, &tokens);
         if in_total {
             add(&mut self.threads[thread].total, &tokens);
         }
@@ -476,14 +485,20 @@ impl<S: Sink> Writer<S> {
                 Version::Plain => String::new(),
                 _ => format!(r#""thread_id":"{id}","turn_id":"{turn}","session_id":"{session}","#),
             };
-            let (usage, total) = (usage(&tokens), usage(&self.threads[thread].total));
+            let (usage, used) = (usage(&tokens), usage(&self.threads[thread].used));
             let line = format!(
-                r#""type":"token_usage_record","payload":{{{whose}"response_id":"resp_{made:08x}","usage":{usage},"turn_token_usage":{usage},"thread_token_usage":{total}}}"#
+                r#""type":"token_usage_record","payload":{{{whose}"response_id":"resp_{made:08x}","usage":{usage},"turn_token_usage":{usage},"thread_token_usage":{used}}}"#
             );
             self.write(thread, line, true);
         }
         if in_total {
             let line = token_count(&self.threads[thread].total, &tokens, LIMITS);
+            self.write(thread, line, true);
+        } else {
+            let line = format!(
+                r#""type":"compacted","payload":{{"message":"so far","compaction_response_id":"resp_{:08x}"}}"#,
+                self.made
+            );
             self.write(thread, line, true);
         }
         self.note(thread, 0, tokens);
