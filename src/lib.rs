@@ -7,13 +7,14 @@
 //! Data flows one way, and what is absent holds the shape:
 //! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
 //! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
-//! * only `cli` knows clap, only `http` knows ureq, only `unix` and its counterpart `windows` have `unsafe`; the others call whichever there is `platform`;
+//! * only `cli` knows clap, only `http` knows ureq, only `unix`, its counterpart `windows` and `arena` have `unsafe`; the others call whichever of the first two there is `platform`;
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
 //! * nothing prints, logs or stores a [`secret::Secret`].
 
 pub mod accounts;
 pub mod activity;
 pub mod activity_command;
+pub mod arena;
 pub mod auth;
 pub mod backoff;
 pub mod block;

@@ -471,10 +471,9 @@ impl Layers<'_> {
         if let Some(text) = last {
             return given(text, Origin::CommandLine);
         }
-        let variable = option.variable();
-        // In a command of --on-change this is the name of a window.
-        let is_fact = || option.name == "window" && self.surroundings.variable(change::MARK).is_some();
-        if let Some(text) = self.surroundings.text(&variable).filter(|_| !is_fact()) {
+        if self.surroundings.has_own_variables()
+            && let Some((variable, text)) = self.variable(option)
+        {
             option
                 .try_on(settings, &text)
                 .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;
@@ -491,6 +490,15 @@ impl Layers<'_> {
             }
         }
         Ok(Force::Default)
+    }
+
+    /// The name and the value of the variable that sets an option.
+    fn variable(&self, option: &Opt) -> Option<(String, String)> {
+        // In a command of --on-change this is the name of a window.
+        let is_fact = option.name == "window" && self.surroundings.variable(change::MARK).is_some();
+        let name = option.variable();
+        let text = self.surroundings.text(&name).filter(|_| !is_fact)?;
+        Some((name, text))
     }
 }
 

@@ -20,6 +20,12 @@ const HANDLE_FLAG_INHERIT: u32 = 1;
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
 
+/// Whether a variable is set whose name begins so.
+#[expect(clippy::disallowed_methods, reason = "for the edge")]
+pub fn has_variable_with(beginning: &str) -> bool {
+    std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(beginning))
+}
+
 /// Nothing here: the end of this process is the end of its output.
 pub fn end_output() {}
 
