@@ -1,6 +1,6 @@
 //! The rule that tells fresh from stale. Pure.
 
-use super::{Entry, Miss};
+use super::{Entry, Miss, Source};
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -20,9 +20,17 @@ pub enum Decision {
 pub enum Reason {
     Missing(Miss),
     LoginChanged,
-    TooOld { age: i64 },
+    TooOld {
+        age: i64,
+    },
     WindowReset,
-    RetryDue { code: String },
+    RetryDue {
+        code: String,
+    },
+    /// It is not time to ask again, but to look again for what can be found without asking.
+    LookDue {
+        age: i64,
+    },
 }
 
 impl fmt::Display for Decision {
@@ -39,6 +47,9 @@ impl fmt::Display for Decision {
             Decision::Stale(Reason::WindowReset) => write!(out, "stale: a window has been reset since"),
             Decision::Stale(Reason::RetryDue { code }) => {
                 write!(out, "stale: the last fetch failed ({code}) and it is time to try again")
+            }
+            Decision::Stale(Reason::LookDue { age }) => {
+                write!(out, "stale: the session files were read {} ago", short(*age))
             }
         }
     }
@@ -57,17 +68,21 @@ pub fn decide(entry: Result<&Entry, &Miss>, login: &str, max_age: i64, now: Time
     }
     if let Some(failure) = &entry.failure {
         let (left, code) = (failure.retry_at.seconds_since(now), failure.problem.code.clone());
-        return if left > 0 {
+        let found = entry.answer.as_ref().filter(|answer| answer.source == Source::Sessions);
+        let age = found.and(entry.looked_at()).map(|at| now.seconds_since(at));
+        return if let Some(age) = age.filter(|age| left > 0 && *age >= max_age) {
+            Decision::Stale(Reason::LookDue { age })
+        } else if left > 0 {
             Decision::BackingOff { left, code }
         } else {
             Decision::Stale(Reason::RetryDue { code })
         };
     }
-    let Some(answer) = &entry.answer else {
+    let Some((answer, looked_at)) = entry.answer.as_ref().zip(entry.looked_at()) else {
         return Decision::Stale(Reason::Missing(Miss::Corrupt));
     };
-    let age = now.seconds_since(answer.fetched_at).max(0);
-    if answer.usage.has_reset(answer.fetched_at, now) {
+    let age = now.seconds_since(looked_at).max(0);
+    if answer.usage.has_reset(looked_at, now) {
         Decision::Stale(Reason::WindowReset)
     } else if age >= max_age {
         Decision::Stale(Reason::TooOld { age })

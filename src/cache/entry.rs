@@ -1,6 +1,7 @@
 //! What is kept between runs: the last answer, the last failure, and whose they are. Pure.
 
 use super::SCHEMA;
+use super::stays::Stays;
 use crate::backoff;
 use crate::codex::home::Home;
 use crate::error::Error;
@@ -28,6 +29,12 @@ pub struct Entry {
     /// What was used when, for the pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+    /// When numbers that are not fetched, but found, were last looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
+    /// Which accounts have been seen signed in, and when.
+    #[serde(default, skip_serializing_if = "Stays::is_empty")]
+    pub stays: Stays,
     /// What went wrong last; `None` once an answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -36,6 +43,7 @@ pub struct Entry {
 /// The last good answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
+    /// When the numbers held: when the answer came, or, from session files, when the line was written.
     pub fetched_at: Timestamp,
     #[serde(default)]
     pub source: Source,
@@ -51,6 +59,8 @@ pub enum Source {
     Api,
     /// Codex itself, asked for it.
     Codex,
+    /// The newest rate limits in the local session files.
+    Sessions,
 }
 
 impl Source {
@@ -59,7 +69,32 @@ impl Source {
         match self {
             Source::Api => "api",
             Source::Codex => "codex",
+            Source::Sessions => "sessions",
         }
+    }
+}
+
+impl Answer {
+    /// The numbers as they read `now`; `None` if nothing is left of them.
+    ///
+    /// What was fetched speaks for the whole account: a window whose time has passed is empty. A session file speaks for this
+    /// machine at the time of its last turn, and others may have begun the next window since: such a window is not
+    /// known any more.
+    pub fn usage_at(&self, now: Timestamp) -> Option<Usage> {
+        self.holds(now).then(|| match self.source {
+            Source::Api | Source::Codex => self.usage.clone().as_of(self.fetched_at, now),
+            Source::Sessions => self.usage.clone().without_passed(self.fetched_at, now),
+        })
+    }
+
+    /// Whether anything is left of the numbers.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.source != Source::Sessions || self.usage.goes_on(self.fetched_at, now)
+    }
+
+    /// Whether these numbers take the place of others: newer ones, or any where nothing is left of those.
+    fn supersedes(&self, other: &Answer, now: Timestamp) -> bool {
+        self.fetched_at > other.fetched_at || !other.holds(now)
     }
 }
 
@@ -105,6 +140,8 @@ impl Entry {
             account: None,
             answer: None,
             history: None,
+            checked_at: None,
+            stays: Stays::default(),
             failure: None,
         }
     }
@@ -114,13 +151,53 @@ impl Entry {
         Entry { account, answer: Some(answer), ..Entry::empty(home, login) }
     }
 
-    /// The same with the samples of the one before it, if that is surely of the same account, and one more.
-    pub fn following(mut self, previous: Option<&Entry>) -> Entry {
+    /// The same with the samples of the one before it, if that is surely of the same account, and one more; and with
+    /// its numbers, if those are newer, as they can be if these are found and not fetched.
+    pub fn following(mut self, previous: Option<&Entry>, now: Timestamp) -> Entry {
+        self.stays = Stays::after(previous.map(|entry| &entry.stays), self.account.as_deref(), now);
         let previous = previous.filter(|previous| self.is_of_same_account(previous));
         let history = previous.and_then(|previous| previous.history.as_ref());
+        if let (Some(answer), Some(previous)) = (&self.answer, previous)
+            && answer.source == Source::Sessions
+            && previous.answer.as_ref().is_some_and(|kept| !answer.supersedes(kept, now))
+        {
+            self.answer.clone_from(&previous.answer);
+            self.history.clone_from(&previous.history);
+            return self;
+        }
         let answer = self.answer.as_ref();
         self.history = answer.and_then(|answer| History::after(history, &answer.usage, answer.fetched_at));
         self
+    }
+
+    /// The same with numbers that were found beside a failure, unless those that it has are newer.
+    pub fn or_newer(mut self, found: Answer, account: Option<String>, now: Timestamp) -> Entry {
+        if account.is_some() && self.account.is_some() && account != self.account {
+            // The login changed while it was looked for.
+            return self.checked(now);
+        }
+        self.account = account.or(self.account);
+        if self.answer.as_ref().is_none_or(|kept| found.supersedes(kept, now)) {
+            self.history = History::after(self.history.as_ref(), &found.usage, found.fetched_at);
+            self.answer = Some(found);
+        }
+        self.checked(now)
+    }
+
+    /// The same, having been looked at `now`.
+    pub fn checked(self, now: Timestamp) -> Entry {
+        Entry { checked_at: Some(now), ..self }
+    }
+
+    /// When the numbers were last asked for or looked for, if there are any.
+    pub(super) fn looked_at(&self) -> Option<Timestamp> {
+        let answer = self.answer.as_ref()?;
+        Some(self.checked_at.map_or(answer.fetched_at, |at| at.max(answer.fetched_at)))
+    }
+
+    /// Whether the last attempt failed and it is not time for the next.
+    pub fn is_backing_off(&self, now: Timestamp) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.retry_at > now)
     }
 
     /// Whether both are surely of one account.
@@ -142,6 +219,7 @@ impl Entry {
         now: Timestamp,
     ) -> Entry {
         let mut entry = Entry::empty(home, login);
+        entry.stays = Stays::after(previous.as_ref().map(|entry| &entry.stays), account, now);
         let mut count = 1;
         if let Some(previous) = previous {
             let same_login = previous.login == entry.login;
@@ -150,6 +228,7 @@ impl Entry {
                 entry.account = previous.account;
                 entry.answer = previous.answer;
                 entry.history = previous.history;
+                entry.checked_at = previous.checked_at;
             }
         }
         let retry_at = now.plus(backoff::seconds(error, count));
@@ -160,7 +239,7 @@ impl Entry {
     /// When the latest attempt ended, however it did.
     pub(super) fn attempted_at(&self) -> Option<Timestamp> {
         let answered = self.answer.as_ref().map(|answer| answer.fetched_at);
-        answered.max(self.failure.as_ref().map(|failure| failure.at))
+        answered.max(self.checked_at).max(self.failure.as_ref().map(|failure| failure.at))
     }
 
     /// Whether an attempt ended at or after `moment`.
@@ -198,9 +277,9 @@ mod tests {
     #[test]
     fn samples_follow_the_account() {
         let count = |login: &str, account: Option<&str>| {
-            let previous = Entry { account: Some("acc-1".into()), ..answered(3600).following(None) };
+            let previous = Entry { account: Some("acc-1".into()), ..answered(3600).following(None, NOW) };
             let next = Entry { account: account.map(String::from), login: login.into(), ..answered(0) };
-            let history = next.following(Some(&previous)).history.unwrap();
+            let history = next.following(Some(&previous), NOW).history.unwrap();
             history.of("5h").len()
         };
         assert_eq!(count("login", Some("acc-1")), 2);

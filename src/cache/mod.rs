@@ -6,9 +6,11 @@
 
 mod decision;
 mod entry;
+mod stays;
 
 pub use self::decision::{Decision, Reason, decide};
 pub use self::entry::{Answer, Entry, Failure, Problem, Source};
+pub use self::stays::Stays;
 
 use crate::codex::home::Home;
 use crate::environment::Surroundings;
@@ -64,9 +66,12 @@ pub struct Cache {
 }
 
 impl Cache {
+    /// The entry for numbers from this source, or from any (`None`). One each: what a bar with `--source sessions` finds must
+    /// not take the place of what another fetches, nor must its failures keep that from asking.
+    ///
     /// # Errors
     /// [`Error::NoHome`] if there is neither `XDG_CACHE_HOME` nor a home directory.
-    pub fn locate(home: &Home, surroundings: &Surroundings) -> Result<Cache, Error> {
+    pub fn locate(home: &Home, source: Option<Source>, surroundings: &Surroundings) -> Result<Cache, Error> {
         // The XDG specification: a relative path is to be ignored.
         let named =
             surroundings.variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -75,7 +80,11 @@ impl Cache {
             None => surroundings.home_directory().ok_or(Error::NoHome)?.join(".cache"),
         };
         let key = hash(home.path().as_os_str().as_encoded_bytes());
-        Ok(Cache { home: home.clone(), entry: directory.join("codexline").join(format!("{key:016x}.json")) })
+        let name = match source {
+            None => format!("{key:016x}.json"),
+            Some(source) => format!("{key:016x}-{}.json", source.name()),
+        };
+        Ok(Cache { home: home.clone(), entry: directory.join("codexline").join(name) })
     }
 
     pub fn home(&self) -> &Home {
@@ -90,11 +99,10 @@ impl Cache {
         self.entry.with_extension("lock")
     }
 
-    /// Where the counts of session files are kept, with a lock of their own.
+    /// Where the counts of session files are kept, with a lock of their own; the same for every source.
     pub fn activity_path(&self) -> PathBuf {
-        let mut name = self.entry.file_stem().unwrap_or_default().to_os_string();
-        name.push("-activity.bin");
-        self.entry.with_file_name(name)
+        let key = hash(self.home.path().as_os_str().as_encoded_bytes());
+        self.entry.with_file_name(format!("{key:016x}-activity.bin"))
     }
 
     /// # Errors
@@ -237,7 +245,7 @@ mod tests {
         let window =
             Window { seconds: Some(u32::MAX), used: 100.0 / 3.0, resets_at: Some(NOW), started: true };
         let pool = crate::usage::Pool { name: wide(48), windows: vec![window.clone(), window] };
-        let mut entry = answered(0).following(None);
+        let mut entry = answered(0).following(None, NOW);
         entry.home = wide(entry::MAX_HOME);
         entry.answer.as_mut().unwrap().usage.pools = vec![pool; 12];
         let directory = std::env::temp_dir().join(format!("codexline-entry-{}", std::process::id()));

@@ -728,9 +728,10 @@ fn every_option_can_be_given_in_the_environment() {
         assert!(*name == "offline" || !holds(&without), "{name} makes no difference: {without:?}");
     }
     for option in OPTIONS {
-        // The looks are in looks.rs, the push is in config.rs.
+        // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.
         let looks = ["short", "icon", "glyphs", "ascii", "colors", "urgent-exit"];
-        let elsewhere = ["account", "recover", "codex-bin", "on-fetch", "on-change"].into_iter().chain(looks);
+        let elsewhere =
+            ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"].into_iter().chain(looks);
         let covered = cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);
     }
