@@ -113,7 +113,19 @@ mod tests {
         check(Ok(failed(20)), "other", Decision::Stale(Reason::LoginChanged));
         check(Ok(failed(60)), "login", Decision::Stale(Reason::RetryDue { code: code() }));
         check(Err(Miss::Absent), "login", Decision::Stale(Reason::Missing(Miss::Absent)));
+        let look = |age: i64, source: Source| {
+            let mut entry = failed(20).checked(NOW.plus(-age));
+            entry.answer.as_mut().unwrap().source = source;
+            entry
+        };
+        check(Ok(look(120, Source::Sessions)), "login", Decision::Stale(Reason::LookDue { age: 120 }));
+        check(Ok(look(119, Source::Sessions)), "login", Decision::BackingOff { left: 40, code: code() });
+        check(Ok(look(120, Source::Api)), "login", Decision::BackingOff { left: 40, code: code() });
+        // What was looked for is as fresh as the look, however old the numbers are.
+        check(Ok(answered(600).checked(NOW.plus(-119))), "login", Decision::Fresh { age: 119 });
         let later = NOW.plus(60);
+        let checked = answered(0).checked(later);
+        assert_eq!(decide(Ok(&checked), "login", MAX_AGE, later), Decision::Fresh { age: 0 });
         assert_eq!(decide(Ok(&answered(0)), "login", MAX_AGE, later), Decision::Stale(Reason::WindowReset));
     }
 }

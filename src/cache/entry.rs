@@ -288,4 +288,36 @@ mod tests {
         assert_eq!(count("other", None), 1);
         assert_eq!(count("login", None), 2);
     }
+
+    #[test]
+    fn what_is_found_beside_a_failure_is_taken_if_it_is_newer_and_of_the_same_account() {
+        let check = |age: i64, account: Option<&str>, taken: bool| {
+            let entry = Entry::failed(Some(answered(600)), &home(), "login".into(), None, &outage(), NOW);
+            let mut found = answered(age).answer.unwrap();
+            found.source = Source::Sessions;
+            let entry = entry.or_newer(found, account.map(String::from), NOW);
+            let source = entry.answer.as_ref().unwrap().source;
+            assert_eq!(source == Source::Sessions, taken, "{age} {account:?}");
+            assert_eq!((entry.checked_at, entry.failure.unwrap().count), (Some(NOW), 1));
+        };
+        check(300, Some("acc-1"), true);
+        check(300, None, true);
+        check(600, Some("acc-1"), false);
+        check(900, Some("acc-1"), false);
+        check(300, Some("acc-2"), false);
+    }
+
+    #[test]
+    fn a_window_that_has_passed_is_empty_if_it_was_fetched_and_unknown_if_it_was_found() {
+        let mut answer = answered(60).answer.unwrap();
+        let passed = NOW.plus(61);
+        assert_eq!(answer.usage_at(passed).unwrap().windows[0].used, 0.0);
+        answer.source = Source::Sessions;
+        assert_eq!(answer.usage_at(NOW).unwrap().windows[0].used, 42.0);
+        assert_eq!(answer.usage_at(passed), None);
+        let mut longer = answer.usage.windows[0].clone();
+        longer.resets_at = Some(NOW.plus(3600));
+        answer.usage.windows.push(longer);
+        assert_eq!(answer.usage_at(passed).unwrap().windows.len(), 1);
+    }
 }

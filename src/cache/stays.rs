@@ -21,8 +21,7 @@ struct Stay(u64, Timestamp, Timestamp);
 
 impl PartialEq for Stays {
     fn eq(&self, other: &Stays) -> bool {
-        let text = |stays: &Stays| stays.0.as_ref().map(|text| text.get().to_string());
-        text(self) == text(other)
+        self.0.as_deref().map(RawValue::get) == other.0.as_deref().map(RawValue::get)
     }
 }
 

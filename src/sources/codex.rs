@@ -85,7 +85,7 @@ fn instead(inquiry: &Inquiry, failed: Failed) -> Result<Found, Failed> {
 }
 
 fn decline(inquiry: &Inquiry, failed: Failed) -> Result<Found, Failed> {
-    inquiry.notes.tell("codex is not asked: it would meet the same");
+    inquiry.notes.tell("codex is not asked: it has no better answer to that");
     Err(failed)
 }
 

@@ -118,6 +118,18 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     home.run(&["--wait", "20s"]);
     home.settle();
     check_calls(&home, &["plain", "--wait", "20s"]);
+    // So are numbers from session files, also beside a back-off.
+    std::fs::create_dir(home.codex_home().join("sessions")).unwrap();
+    for with_failure in [true, false] {
+        home.patch(|entry| {
+            entry["answer"]["source"] = json!("sessions");
+            entry["checked_at"] = json!(now());
+            if !with_failure {
+                entry["failure"] = Value::Null;
+            }
+        });
+        check_calls(&home, &["plain", "--wait", "20s"]);
+    }
     assert_eq!(server.total(), 2);
 }
 
