@@ -27,7 +27,7 @@ const MOST_THREADS: usize = 16;
 pub fn run(wanted: &Activity, surroundings: &Surroundings) -> Result<(), Error> {
     let home = Home::locate(surroundings)?;
     home.check()?;
-    let cache = Cache::locate(&home, surroundings)?;
+    let cache = Cache::locate(&home, None, surroundings)?;
     let Refreshed { store, outcome, unsaved } = read_new(&cache);
     // After the scan: the first one can last beyond midnight.
     let today = surroundings.now().date(&surroundings.zone());

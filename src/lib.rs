@@ -2,7 +2,7 @@
 //!
 //! Two stories, each told in one file:
 //! * [`line`], the warm path: cache → decide → render → print;
-//! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt.
+//! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt; [`sources`] are whom it asks.
 //!
 //! Data flows one way, and what is absent holds the shape:
 //! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
@@ -42,6 +42,7 @@ pub mod recovery;
 pub mod render;
 pub mod secret;
 pub mod settings;
+pub mod sources;
 pub mod status;
 pub mod text;
 pub mod time;

@@ -1,6 +1,7 @@
 //! Everything that only Unix has, in one place: modes, sessions, descriptors.
 
 use crate::files::read_write;
+use crate::time::Timestamp;
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -151,6 +152,11 @@ pub fn same_file(left: &Metadata, right: &Metadata) -> bool {
 /// What a child gets as its standard input for a lock that this process holds: the lock itself, by the open file.
 pub fn hand_over(lock: File) -> Stdio {
     Stdio::from(lock)
+}
+
+/// When a file was last written or replaced, whatever its time of modification was set to.
+pub fn changed_at(metadata: &Metadata) -> Option<Timestamp> {
+    Some(Timestamp::from_unix_seconds(metadata.mtime().max(metadata.ctime())))
 }
 
 /// Whether a file belongs to the user that this process acts as.

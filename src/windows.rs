@@ -2,6 +2,7 @@
 //! a user's own directories already set as they should be; so what asks for them is content.
 
 use crate::files::read_write;
+use crate::time::Timestamp;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::windows::fs::MetadataExt;
@@ -64,6 +65,12 @@ pub fn same_file(_left: &Metadata, _right: &Metadata) -> bool {
 pub fn hand_over(lock: File) -> Stdio {
     drop(lock);
     Stdio::null()
+}
+
+/// When a file was last written.
+pub fn changed_at(metadata: &Metadata) -> Option<Timestamp> {
+    let since = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_unix_seconds(i64::try_from(since.as_secs()).ok()?))
 }
 
 pub fn is_ours(_metadata: &Metadata) -> bool {

@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::environment::{LOGIN_VARIABLES, Surroundings};
 use crate::error::Error;
 use crate::files::Lock;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::usage::Thresholds;
 use std::io;
 use std::path::PathBuf;
@@ -58,6 +58,7 @@ pub fn start(
     let mut command = Command::new(own_path());
     command
         .args(["fetch", "--worker", "--recover", settings.recover.name()])
+        .args(["--source", settings::source_name(settings.source)])
         .args(["--max-age", &format!("{}s", settings.max_age.as_secs())])
         .stdin(crate::platform::hand_over(held))
         .stdout(Stdio::null())
