@@ -4,19 +4,18 @@
 //! * https only; plain http only to loopback, and then never through a proxy, which would read the token.
 //! * No redirect is followed: a bearer token must not travel to where a stranger points.
 //! * Every wait is bounded, and so is every body.
-//! * The certificate store (about 145 roots, 5 ms) is loaded when a connection is made, so only here.
+//! * The certificate store (about 145 roots) is loaded when a TLS connection is made, so only here.
 //! * No compression: an answer has 1 KiB, and a bomb cannot go off.
 
+use crate::certificates::Trust;
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::files;
 use crate::secret::Secret;
-use std::io;
-use std::path::PathBuf;
+use std::cell::OnceCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use ureq::{Agent, Body, Timeout};
@@ -30,10 +29,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(20);
 /// For the answer to an exchange of tokens.
 const EXCHANGE: Duration = Duration::from_secs(120);
+/// For the head of an answer, or what is sent at a time: a quarter of the library's default, which is filled with zeros each time. A login's
+/// cookies and policies have come to 8 KiB.
+const BUFFER: usize = 32 * 1024;
 /// Real answers have about 1 KiB.
 const MAX_BODY: u64 = 1024 * 1024;
-/// A CA bundle of every root there is has 250 KiB.
-const MAX_CERTIFICATES: u64 = 4 * 1024 * 1024;
 
 /// How codexline names itself to servers.
 pub const USER_AGENT: &str = concat!("codexline/", env!("CARGO_PKG_VERSION"));
@@ -112,8 +112,13 @@ impl Reply {
 
 /// Sends requests. Cheap to make: nothing is loaded or opened before the first request.
 pub struct Client {
-    proxied: Agent,
-    direct: Agent,
+    trust: Trust,
+    /// For plain http, which needs neither a proxy nor certificates.
+    direct: OnceCell<Agent>,
+    /// Trusts whom the usual file of certificates names.
+    usual: OnceCell<Agent>,
+    /// Trusts everyone whom the platform does.
+    thorough: OnceCell<Agent>,
     stands: Stands,
 }
 
@@ -125,29 +130,13 @@ impl Client {
     /// [`Error::CertificateFile`] if a named file cannot be used: silently going on without it would
     /// end in a riddle about TLS.
     pub fn new(surroundings: &Surroundings) -> Result<Client, Error> {
-        let roots = roots(surroundings)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
-        let stands = Stands::default();
-        let agent = |proxy: Option<ureq::Proxy>, https_only: bool| {
-            let config = Agent::config_builder()
-                .https_only(https_only)
-                .proxy(proxy)
-                .tls_config(tls.clone())
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .http_status_as_error(false)
-                .timeout_resolve(Some(RESOLVE))
-                .timeout_connect(Some(CONNECT))
-                .timeout_global(Some(WHOLE))
-                .user_agent(USER_AGENT)
-                .max_idle_connections(0)
-                .build();
-            let connector = DefaultConnector::default().chain(stands.clone());
-            Agent::with_parts(config, connector, DefaultResolver::default())
-        };
-        let (proxied, direct) = (agent(ureq::Proxy::try_from_env(), true), agent(None, false));
-        Ok(Client { proxied, direct, stands })
+        Ok(Client {
+            trust: Trust::new(surroundings)?,
+            direct: OnceCell::new(),
+            usual: OnceCell::new(),
+            thorough: OnceCell::new(),
+            stands: Stands::default(),
+        })
     }
 
     /// GET with a bearer token and further headers.
@@ -155,15 +144,17 @@ impl Client {
     /// # Errors
     /// Network, TLS, time-out, or a body that is too large. A status is never an error here.
     pub fn get(&self, endpoint: &Endpoint, token: &Secret, headers: &[(&str, &str)]) -> Result<Reply, Error> {
-        let mut request = self
-            .agent(endpoint)
-            .get(&endpoint.uri)
-            .header("Accept", "application/json")
-            .header("Authorization", format!("Bearer {}", token.expose()));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        receive(endpoint, request.call())
+        let result = self.ask(endpoint, |agent| {
+            let mut request = agent
+                .get(&endpoint.uri)
+                .header("Accept", "application/json")
+                .header("Authorization", format!("Bearer {}", token.expose()));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.call()
+        });
+        receive(endpoint, result)
     }
 
     /// GET without a token, for what is public.
@@ -171,8 +162,9 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn get_public(&self, endpoint: &Endpoint) -> Result<Reply, Error> {
-        let request = self.agent(endpoint).get(&endpoint.uri).header("Accept", "application/json");
-        receive(endpoint, request.call())
+        let result =
+            self.ask(endpoint, |agent| agent.get(&endpoint.uri).header("Accept", "application/json").call());
+        receive(endpoint, result)
     }
 
     /// POST of a form, with a short time-out to connect and a long one for the answer: what has been sent cannot be
@@ -181,24 +173,84 @@ impl Client {
     /// # Errors
     /// As [`Client::get`], and whether anything may have been sent.
     pub fn post_form(&self, endpoint: &Endpoint, form: &Secret) -> Result<Reply, Undelivered> {
-        let request = self
-            .agent(endpoint)
-            .post(&endpoint.uri)
-            .config()
-            .timeout_global(Some(CONNECT + EXCHANGE))
-            .timeout_recv_response(Some(EXCHANGE))
-            .build()
-            .header("Accept", "application/json")
-            .header("Content-Type", "application/x-www-form-urlencoded");
         self.stands.set(None);
-        let result = request.send(form.expose());
+        let result = self.ask(endpoint, |agent| {
+            agent
+                .post(&endpoint.uri)
+                .config()
+                .timeout_global(Some(CONNECT + EXCHANGE))
+                .timeout_recv_response(Some(EXCHANGE))
+                .build()
+                .header("Accept", "application/json")
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .send(form.expose())
+        });
         let was_sent = self.stands.is_to(&endpoint.uri);
         receive(endpoint, result).map_err(|error| Undelivered { error, was_sent })
     }
 
-    fn agent(&self, endpoint: &Endpoint) -> &Agent {
-        if endpoint.is_plain { &self.direct } else { &self.proxied }
+    /// Asks, trusting whom the usual file of certificates names; only if that does not know the server's issuer, which ends the
+    /// handshake before anything is said, everyone whom the platform trusts.
+    fn ask(
+        &self,
+        endpoint: &Endpoint,
+        request: impl Fn(&Agent) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        if endpoint.is_plain {
+            let agent = || self.agent(None, RootCerts::Specific(Arc::default()), false);
+            return request(self.direct.get_or_init(agent));
+        }
+        let secure = |roots| self.agent(ureq::Proxy::try_from_env(), roots, true);
+        if let Some(roots) = self.usual.get().is_none().then(|| self.trust.usual()).flatten() {
+            let _ = self.usual.set(secure(roots));
+        }
+        let result = match self.usual.get() {
+            Some(agent) if self.thorough.get().is_none() => request(agent),
+            _ => return request(self.thorough.get_or_init(|| secure(self.trust.everything()))),
+        };
+        match result {
+            Err(error) if self.trust.has_more() && is_unknown_issuer(&error) => {
+                request(self.thorough.get_or_init(|| secure(self.trust.everything())))
+            }
+            result => result,
+        }
     }
+
+    fn agent(&self, proxy: Option<ureq::Proxy>, roots: RootCerts, https_only: bool) -> Agent {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+        let config = Agent::config_builder()
+            .https_only(https_only)
+            .proxy(proxy)
+            .tls_config(tls)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .timeout_resolve(Some(RESOLVE))
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(WHOLE))
+            .user_agent(USER_AGENT)
+            .max_idle_connections(0)
+            .build();
+        let connector = DefaultConnector::default().chain(self.stands.clone());
+        Agent::with_parts(config, connector, DefaultResolver::default())
+    }
+}
+
+/// The TLS library's error, wherever it is wrapped.
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn is_unknown_issuer(error: &ureq::Error) -> bool {
+    use rustls::CertificateError::UnknownIssuer;
+    matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(UnknownIssuer)))
 }
 
 /// A request without an answer.
@@ -254,6 +306,9 @@ fn receive(endpoint: &Endpoint, result: Result<Response<Body>, ureq::Error>) -> 
 
 fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {
     let url = endpoint.shown();
+    if let Some(error) = tls_error(&error) {
+        return Error::Tls { url, reason: tls_reason(error) };
+    }
     let network = |reason: &str| Error::Network { url: endpoint.shown(), reason: reason.to_string() };
     match error {
         ureq::Error::Timeout(phase) => Error::TimedOut {
@@ -266,14 +321,7 @@ fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {
         },
         ureq::Error::HostNotFound => network("the name is not known"),
         ureq::Error::BodyExceedsLimit(limit) => Error::TooLarge { url, limit },
-        ureq::Error::Rustls(error) => Error::Tls { url, reason: tls_reason(&error) },
-        ureq::Error::Io(error) => {
-            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            match tls {
-                Some(error) => Error::Tls { url, reason: tls_reason(error) },
-                None => network(&Error::io_reason(&error)),
-            }
-        }
+        ureq::Error::Io(error) => network(&Error::io_reason(&error)),
         ureq::Error::ConnectProxyFailed(_) => network("the proxy does not connect"),
         ureq::Error::InvalidProxyUrl => network("the proxy's URL is not valid"),
         ureq::Error::Protocol(_) => network("the answer is not HTTP"),
@@ -305,61 +353,6 @@ pub fn proxy(surroundings: &Surroundings) -> Option<(&'static str, String)> {
     const VARIABLES: [&str; 6] =
         ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
     VARIABLES.iter().find_map(|name| surroundings.text(name).map(|url| (*name, shown(&url))))
-}
-
-/// How many certificate authorities are trusted, and where they come from.
-///
-/// # Errors
-/// [`Error::CertificateFile`].
-pub fn trusted(surroundings: &Surroundings) -> Result<(usize, String), Error> {
-    let named = |variable: &'static str| surroundings.variable(variable).map(PathBuf::from);
-    let mut sources = Vec::new();
-    let mut count = 0;
-    match named("SSL_CERT_FILE") {
-        Some(path) => {
-            count += certificates(path.clone())?.len();
-            sources.push(format!("{} (SSL_CERT_FILE)", path.display()));
-        }
-        None => {
-            count += rustls_native_certs::load_native_certs().certs.len();
-            sources.push("the system's store".to_string());
-        }
-    }
-    if let Some(path) = named("CODEX_CA_CERTIFICATE") {
-        count += certificates(path.clone())?.len();
-        sources.push(format!("{} (CODEX_CA_CERTIFICATE)", path.display()));
-    }
-    Ok((count, sources.join(", ")))
-}
-
-fn roots(surroundings: &Surroundings) -> Result<RootCerts, Error> {
-    // The platform's store reads SSL_CERT_FILE by itself, but passes over a file that it cannot use.
-    if let Some(path) = surroundings.variable("SSL_CERT_FILE") {
-        certificates(path.into())?;
-    }
-    let Some(path) = surroundings.variable("CODEX_CA_CERTIFICATE") else {
-        return Ok(RootCerts::PlatformVerifier);
-    };
-    let mut roots = certificates(path.into())?;
-    let system = rustls_native_certs::load_native_certs().certs;
-    roots.extend(system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()));
-    Ok(RootCerts::new_with_certs(&roots))
-}
-
-fn certificates(path: PathBuf) -> Result<Vec<Certificate<'static>>, Error> {
-    let unusable = |reason: String| Error::CertificateFile { path: path.clone(), reason };
-    let bytes = files::read_bounded(&path, MAX_CERTIFICATES)
-        .map_err(|error: io::Error| unusable(Error::io_reason(&error)))?;
-    let certificates: Vec<Certificate<'static>> = parse_pem(&bytes)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(unusable("holds no certificate".into()));
-    }
-    Ok(certificates)
 }
 
 #[cfg(test)]

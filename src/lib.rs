@@ -19,6 +19,7 @@ pub mod auth;
 pub mod backoff;
 pub mod block;
 pub mod cache;
+pub mod certificates;
 pub mod change;
 pub mod check;
 pub mod cli;

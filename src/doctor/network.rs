@@ -2,6 +2,7 @@
 
 use super::{Examination, Finding, State};
 use crate::cache::Source;
+use crate::certificates::Trust;
 use crate::error::Error;
 use crate::http::{self, Client, Reply};
 use crate::time::{MINUTE, age, http_date};
@@ -38,7 +39,8 @@ pub fn proxy(examination: &Examination) -> Vec<Finding> {
 }
 
 pub fn certificates(examination: &Examination) -> Vec<Finding> {
-    vec![match http::trusted(examination.surroundings) {
+    let surroundings = examination.surroundings;
+    vec![match Trust::new(surroundings).map(|trust| trust.describe(surroundings)) {
         Ok((0, _)) => Finding::new("certificates", State::Broken, "no certificate authority is trusted here")
             .with("install ca-certificates, or name a bundle in SSL_CERT_FILE"),
         Ok((count, sources)) => Finding::ok("certificates", format!("{count} authorities: {sources}")),

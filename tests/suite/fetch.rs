@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, collect, finish, jwt};
 use crate::support::server::{Answer, Authority, Gate, Server, dead_port};
-use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, usage, usage_of};
+use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, installed, usage, usage_of};
 
 const MINUTE: i64 = 60;
 
@@ -599,6 +599,29 @@ fn a_company_s_own_authority_works() {
         prints(&home.run(&[]), USUAL_LINE);
         assert_eq!(server.total(), 1, "{variable}");
     }
+}
+
+#[test]
+fn an_authority_that_is_only_in_the_system_s_directory_is_found() {
+    // The system's file alone is read first; who is not in it can still be beside it.
+    const DIRECTORY: &str = "/etc/ssl/certs";
+    let bundle = format!("{DIRECTORY}/ca-certificates.crt");
+    if !installed("unshare", "") || !std::path::Path::new(&bundle).is_file() {
+        return;
+    }
+    let (server, home, file) = secure();
+    let script = format!(
+        "cp {bundle} \"$HOME/bundle\" && mount -t tmpfs none {DIRECTORY} && cp \"$HOME/bundle\" {bundle} \
+         && cp '{file}' {DIRECTORY}/deadbeef.0 && exec {} fetch",
+        env!("CARGO_BIN_EXE_codexline")
+    );
+    let output = finish(&mut home.wrapped(&["unshare", "-rm", "sh", "-c", &script]));
+    if output.stderr.contains("unshare:") || output.stderr.contains("mount:") {
+        eprintln!("skipped: no mount namespace here: {}", output.stderr.trim());
+        return;
+    }
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    assert_eq!(server.total(), 1, "one request: the first handshake ended before it");
 }
 
 #[test]
