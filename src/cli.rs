@@ -80,6 +80,7 @@ pub struct Refresh {
 
 /// `codexline activity`.
 pub struct Activity {
+    pub settings: Box<Settings>,
     /// How many, today included; at least one.
     pub days: u16,
     pub json: bool,
@@ -135,6 +136,7 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             Ok(Invocation::Doctor { settings, wanted })
         }
         Some(("activity", matches)) => Ok(Invocation::Activity(Activity {
+            settings: Box::new(with_file(surroundings, matches)?),
             days: matches.get_one("days").copied().unwrap_or(1),
             json: matches.get_flag("json"),
         })),
@@ -471,7 +473,8 @@ fn grammar(with_hidden: bool) -> Command {
     let activity = Command::new("activity")
         .about("Show sessions, turns and tokens by day, from the local session files")
         .arg(days)
-        .arg(switch("json", "as one object on one line: days[] and total"));
+        .arg(switch("json", "as one object on one line: days[] and total"))
+        .args(args(&["account"], false));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));

@@ -59,7 +59,7 @@ fn run(surroundings: &Surroundings) -> Result<u8, Error> {
         Invocation::Doctor { settings, wanted } => {
             return Ok(u8::from(!doctor::run(wanted, &settings, surroundings)));
         }
-        Invocation::Activity(wanted) => activity_command::run(&wanted, surroundings)?,
+        Invocation::Activity(wanted) => return activity_command::run(&wanted, surroundings),
         Invocation::Demo(settings) => demo::run(&settings, surroundings),
         Invocation::Print(text) => output::print(&text),
     }

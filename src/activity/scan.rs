@@ -17,6 +17,7 @@ use super::sniff::Kind;
 use super::store::{Entry, Store};
 use super::tally::{Ancestors, Known, Thread};
 use super::tree::{Found, State, Tree};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -166,44 +167,45 @@ impl Run<'_> {
         self.total.fetch_add(jobs.iter().map(|place| left(*place)).sum(), Ordering::Relaxed);
         let next = AtomicUsize::new(0);
         let results = Mutex::new(Vec::with_capacity(jobs.len()));
-        let work = |advance: &mut dyn FnMut(u64)| {
+        let work = |tell: &dyn Fn()| {
             let mut buffer = Buffer::default();
+            let goes_on = |bytes| {
+                self.done.fetch_add(bytes, Ordering::Relaxed);
+                tell();
+                !self.stopped.load(Ordering::Relaxed)
+            };
             while let Some(place) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if self.stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                let mut asking = Asking::new(&histories, *place, last);
-                let mut tell = |bytes| {
-                    self.done.fetch_add(bytes, Ordering::Relaxed);
-                    advance(bytes);
-                    !self.stopped.load(Ordering::Relaxed)
-                };
+                let mut asking = Asking::new(&histories, *place, last, &goes_on);
                 let found = &self.files[*place];
-                let result = read(found, before(*place), start, &mut asking, &mut buffer, &mut tell);
+                let result = read(found, before(*place), start, &mut asking, &mut buffer, &goes_on);
                 lock(&results).push((*place, result));
             }
         };
-        let mut tell = || {
+        let watch = RefCell::new(watch);
+        let tell = || {
             let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
-            if watch(Progress { done, total: total.max(done) }).is_break() {
+            if (watch.borrow_mut())(Progress { done, total: total.max(done) }).is_break() {
                 self.stopped.store(true, Ordering::Relaxed);
             }
         };
         let helpers = self.threads.min(jobs.len()).saturating_sub(1);
         if helpers == 0 {
-            work(&mut |_| tell());
+            work(&tell);
         } else {
             let main = std::thread::current();
             let working = AtomicUsize::new(helpers);
             std::thread::scope(|scope| {
                 for _ in 0..helpers {
                     scope.spawn(|| {
-                        work(&mut |_| {});
+                        work(&|| {});
                         working.fetch_sub(1, Ordering::Release);
                         main.unpark();
                     });
                 }
-                work(&mut |_| tell());
+                work(&tell);
                 while working.load(Ordering::Acquire) > 0 {
                     std::thread::park_timeout(TELL_EVERY);
                     tell();
@@ -293,14 +295,17 @@ enum Reading {
     Stopped,
 }
 
-/// Reads what is new in one file. `advance` is told of bytes read and says whether to go on.
+/// Told of bytes that have been read; whether to go on.
+type GoesOn<'a> = &'a dyn Fn(u64) -> bool;
+
+/// Reads what is new in one file.
 fn read(
     found: &Found,
     before: Option<&Entry>,
     start: Start,
     asking: &mut Asking<'_>,
     buffer: &mut Buffer,
-    advance: &mut dyn FnMut(u64) -> bool,
+    advance: GoesOn,
 ) -> io::Result<Reading> {
     let mut file = crate::platform::open_without_waiting(&found.path())?;
     let state = State::of(&file.metadata()?);
@@ -321,15 +326,14 @@ fn read(
     } else if before.is_some() {
         file.rewind()?;
     }
-    let mut stopped = false;
-    let mut source = Watched {
-        // What is added meanwhile is read next time: the state is that of now.
-        file: (&file).take(state.size.saturating_sub(entry.offset)),
-        advance: &mut |bytes| {
-            stopped |= !advance(bytes);
-            !stopped
-        },
+    let stopped = Cell::new(false);
+    let watched = |bytes| {
+        stopped.set(stopped.get() || !advance(bytes));
+        !stopped.get()
     };
+    // What is added meanwhile is read next time: the state is that of now.
+    let new = (&file).take(state.size.saturating_sub(entry.offset));
+    let mut source = Watched { file: new, advance: &watched };
     let Entry { thread, slots, .. } = &mut entry;
     let mut take = |kind: Kind, text: &[u8]| {
         if thread.wants(kind)
@@ -344,7 +348,7 @@ fn read(
         // A damaged file counts as far as it can be read: it gets no better.
         let (done, _) = read_lines(&mut source, buffer, &mut take);
         entry.offset = done;
-        if stopped {
+        if stopped.get() {
             return Ok(Reading::Stopped);
         }
     } else {
@@ -352,7 +356,7 @@ fn read(
         result?;
         entry.offset += done;
         entry.check = check(&mut file, entry.offset)?;
-        if stopped {
+        if stopped.get() {
             // Not what it will be found as: the next scan goes on.
             entry.state.size = entry.offset;
         }
@@ -391,7 +395,7 @@ fn check(file: &mut File, offset: u64) -> io::Result<u64> {
 /// A file whose reading is watched, and ends early when the watcher says so.
 struct Watched<'a> {
     file: io::Take<&'a File>,
-    advance: &'a mut dyn FnMut(u64) -> bool,
+    advance: GoesOn<'a>,
 }
 
 impl Read for Watched<'_> {
@@ -433,19 +437,19 @@ impl<'a> Histories<'a> {
     }
 
     /// The history in a thread's file, read if it is not yet; `None` if there is no readable one.
-    fn of(&self, place: usize) -> Option<Arc<Mutex<History>>> {
+    fn of(&self, place: usize, goes_on: GoesOn) -> Option<Arc<Mutex<History>>> {
         if let Some(history) = lock(&self.read).get(&place) {
             return Some(Arc::clone(history));
         }
         let mut history = History::default();
-        history.extend(&self.files[place]).ok()?;
+        history.extend(&self.files[place], goes_on).ok()?;
         Some(Arc::clone(lock(&self.read).entry(place).or_insert_with(|| Arc::new(Mutex::new(history)))))
     }
 }
 
 impl History {
-    /// Reads what has been added to the file.
-    fn extend(&mut self, found: &Found) -> io::Result<()> {
+    /// Reads what has been added to the file, or less of it if that is broken off.
+    fn extend(&mut self, found: &Found, goes_on: GoesOn) -> io::Result<()> {
         let mut file = crate::platform::open_without_waiting(&found.path())?;
         let mut take = |kind: Kind, text: &[u8]| {
             if kind != Kind::TurnContext
@@ -460,15 +464,19 @@ impl History {
             }
             ControlFlow::Continue(())
         };
+        // What is read here is no progress.
+        let goes_on = |_| goes_on(0);
         if found.compressed {
             if self.offset == 0 {
-                let mut source = zstd::stream::read::Decoder::new(&file)?;
+                let source = Watched { file: (&file).take(u64::MAX), advance: &goes_on };
+                let mut source = zstd::stream::read::Decoder::new(source)?;
                 (self.offset, _) = read_lines(&mut source, &mut Buffer::default(), &mut take);
             }
             return Ok(());
         }
         file.seek(SeekFrom::Start(self.offset))?;
-        let (done, result) = read_lines(&mut file, &mut Buffer::default(), &mut take);
+        let mut source = Watched { file: (&file).take(u64::MAX), advance: &goes_on };
+        let (done, result) = read_lines(&mut source, &mut Buffer::default(), &mut take);
         self.offset += done;
         result
     }
@@ -484,13 +492,22 @@ struct Asking<'a> {
     own: usize,
     /// Whether to answer that a file is not there, instead of putting the question off.
     last: bool,
+    goes_on: GoesOn<'a>,
     relied: bool,
     deferred: bool,
 }
 
 impl<'a> Asking<'a> {
-    fn new(histories: &'a Histories<'a>, own: usize, last: bool) -> Asking<'a> {
-        Asking { histories, own, last, relied: false, deferred: false }
+    fn new(histories: &'a Histories<'a>, own: usize, last: bool, goes_on: GoesOn<'a>) -> Asking<'a> {
+        Asking { histories, own, last, goes_on, relied: false, deferred: false }
+    }
+
+    /// Whether the scan has been broken off: then the files that were asked may not have been read to their ends, and the
+    /// answer waits.
+    fn is_broken_off(&mut self) -> bool {
+        let broken_off = !(self.goes_on)(0);
+        self.deferred |= broken_off;
+        broken_off
     }
 }
 
@@ -506,7 +523,8 @@ impl Ancestors for Asking<'_> {
             {
                 continue;
             }
-            let Some((place, history)) = place.and_then(|place| Some((place, self.histories.of(place)?)))
+            let Some((place, history)) =
+                place.and_then(|place| Some((place, self.histories.of(place, self.goes_on)?)))
             else {
                 all_there = false;
                 continue;
@@ -523,9 +541,12 @@ impl Ancestors for Asking<'_> {
         // A file may have grown since it was read; what was copied from it is in it by now.
         for (place, history) in asked {
             let mut history = lock(&history);
-            if history.extend(&self.histories.files[place]).is_ok() && history.has(key, until) {
+            if history.extend(&self.histories.files[place], self.goes_on).is_ok() && history.has(key, until) {
                 return Known::Yes;
             }
+        }
+        if self.is_broken_off() {
+            return Known::NoFile;
         }
         if all_there {
             return Known::No;

@@ -80,8 +80,9 @@ struct CreditsReport {
     balance: Option<f64>,
 }
 
+/// What is said of a failure.
 #[derive(Serialize)]
-struct ErrorReport<'a> {
+pub(crate) struct ErrorReport<'a> {
     code: &'a str,
     message: &'a str,
     hint: &'a str,
@@ -120,7 +121,7 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
         source: view.source.map(Source::name),
         age_seconds: view.age_seconds,
         stale: view.is_stale,
-        error: view.problem.as_ref().map(error),
+        error: view.problem.as_ref().map(ErrorReport::from),
     }
 }
 
@@ -154,8 +155,10 @@ fn credits(credits: &Credits) -> CreditsReport {
     CreditsReport { available: credits.available, unlimited: credits.unlimited, balance: credits.balance }
 }
 
-fn error(problem: &Problem) -> ErrorReport<'_> {
-    ErrorReport { code: &problem.code, message: &problem.message, hint: &problem.hint }
+impl<'a> From<&'a Problem> for ErrorReport<'a> {
+    fn from(problem: &'a Problem) -> ErrorReport<'a> {
+        ErrorReport { code: &problem.code, message: &problem.message, hint: &problem.hint }
+    }
 }
 
 /// A whole number without a fraction: 42, not 42.0.
@@ -175,7 +178,7 @@ fn optional_number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<
 }
 
 /// One line of JSON. Line separators inside of strings are escaped by JSON itself.
-pub(super) fn line(value: &impl Serialize) -> String {
+pub(crate) fn line(value: &impl Serialize) -> String {
     // Serializing to a string fails only for maps with keys that are not strings: there is none here.
     let mut line = serde_json::to_string(value).unwrap_or_default();
     line.push('\n');

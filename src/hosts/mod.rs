@@ -4,7 +4,7 @@ mod claude_code;
 mod fish;
 mod i3blocks;
 mod i3status_rust;
-mod json;
+pub(crate) mod json;
 mod plain;
 mod polybar;
 mod powerlevel10k;
