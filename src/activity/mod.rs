@@ -3,13 +3,14 @@
 //!
 //! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not counted, [`line`]
 //! parses the rest, [`tally`] adds it up and knows what is a repetition, [`store`] keeps that between runs,
-//! [`report`] puts days together. [`scan`] drives it for all files, reading only what is new. [`snapshot`] is the
-//! other use of the same files.
+//! [`report`] puts days together. [`scan`] drives it for all files, reading only what is new; what forks
+//! repeat it looks up in [`histories`]. [`snapshot`] is the other use of the same files.
 //!
-//! Of these, `scan`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
+//! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
 //! environment or a time zone but what is handed in.
 
 pub mod hash;
+pub mod histories;
 pub mod line;
 pub mod lines;
 pub mod report;

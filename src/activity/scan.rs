@@ -11,20 +11,20 @@
 //! when they were read.
 
 use super::hash::{ByHash, Hashes, extend, hash};
-use super::line::{self, Record};
-use super::lines::{Buffer, read_lines};
+use super::histories::{Asking, Histories, lock};
+use super::line;
+use super::lines::{Buffer, GoesOn, Watched, read_lines};
 use super::sniff::Kind;
 use super::store::{Entry, Store};
-use super::tally::{Ancestors, Known, Thread};
+use super::tally::Thread;
 use super::tree::{Found, State, Tree};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A file that was missing in so many scans in a row is forgotten. Not at once: while Codex moves a file, a
@@ -295,9 +295,6 @@ enum Reading {
     Stopped,
 }
 
-/// Told of bytes that have been read; whether to go on.
-type GoesOn<'a> = &'a dyn Fn(u64) -> bool;
-
 /// Reads what is new in one file.
 fn read(
     found: &Found,
@@ -390,173 +387,4 @@ fn check(file: &mut File, offset: u64) -> io::Result<u64> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(!sum),
         Err(error) => Err(error),
     }
-}
-
-/// A file whose reading is watched, and ends early when the watcher says so.
-struct Watched<'a> {
-    file: io::Take<&'a File>,
-    advance: GoesOn<'a>,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(into)?;
-        Ok(if (self.advance)(count as u64) { count } else { 0 })
-    }
-}
-
-/// What files hold that others may repeat, read when it is asked for.
-struct Histories<'a> {
-    files: &'a [Found],
-    places: ByHash<usize>,
-    read: Mutex<HashMap<usize, Arc<Mutex<History>>>>,
-}
-
-/// One file's part of it.
-#[derive(Default)]
-struct History {
-    offset: u64,
-    /// When each key ([`Record::key`]) came first, in unix milliseconds.
-    keys: ByHash<i64>,
-    parents: Vec<u64>,
-}
-
-impl<'a> Histories<'a> {
-    fn new(files: &'a [Found], store: &Store) -> Histories<'a> {
-        let mut places = ByHash::default();
-        places.reserve(files.len());
-        for (place, found) in files.iter().enumerate() {
-            places.entry(found.thread).or_insert(place);
-            if let Some(entry) = store.entries.get(&found.name)
-                && entry.thread.identity != found.thread
-            {
-                places.insert(entry.thread.identity, place);
-            }
-        }
-        Histories { files, places, read: Mutex::default() }
-    }
-
-    /// The history in a thread's file, read if it is not yet; `None` if there is no readable one.
-    fn of(&self, place: usize, goes_on: GoesOn) -> Option<Arc<Mutex<History>>> {
-        if let Some(history) = lock(&self.read).get(&place) {
-            return Some(Arc::clone(history));
-        }
-        let mut history = History::default();
-        history.extend(&self.files[place], goes_on).ok()?;
-        Some(Arc::clone(lock(&self.read).entry(place).or_insert_with(|| Arc::new(Mutex::new(history)))))
-    }
-}
-
-impl History {
-    /// Reads what has been added to the file, or less of it if that is broken off.
-    fn extend(&mut self, found: &Found, goes_on: GoesOn) -> io::Result<()> {
-        let mut file = crate::platform::open_without_waiting(&found.path())?;
-        let mut take = |kind: Kind, text: &[u8]| {
-            if kind != Kind::TurnContext
-                && let Some(line) = line::parse(text)
-            {
-                if let Record::Meta(meta) = &line.record {
-                    self.parents.extend(&meta.parents);
-                }
-                if let Some(key) = line.record.key() {
-                    self.keys.entry(key).or_insert(line.time.unwrap_or(i64::MIN));
-                }
-            }
-            ControlFlow::Continue(())
-        };
-        // What is read here is no progress.
-        let goes_on = |_| goes_on(0);
-        if found.compressed {
-            if self.offset == 0 {
-                let source = Watched { file: (&file).take(u64::MAX), advance: &goes_on };
-                let mut source = zstd::stream::read::Decoder::new(source)?;
-                (self.offset, _) = read_lines(&mut source, &mut Buffer::default(), &mut take);
-            }
-            return Ok(());
-        }
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut source = Watched { file: (&file).take(u64::MAX), advance: &goes_on };
-        let (done, result) = read_lines(&mut source, &mut Buffer::default(), &mut take);
-        self.offset += done;
-        result
-    }
-
-    fn has(&self, key: u64, until: i64) -> bool {
-        self.keys.get(&key).is_some_and(|time| *time <= until)
-    }
-}
-
-/// One file's questions to the histories of others.
-struct Asking<'a> {
-    histories: &'a Histories<'a>,
-    own: usize,
-    /// Whether to answer that a file is not there, instead of putting the question off.
-    last: bool,
-    goes_on: GoesOn<'a>,
-    relied: bool,
-    deferred: bool,
-}
-
-impl<'a> Asking<'a> {
-    fn new(histories: &'a Histories<'a>, own: usize, last: bool, goes_on: GoesOn<'a>) -> Asking<'a> {
-        Asking { histories, own, last, goes_on, relied: false, deferred: false }
-    }
-
-    /// Whether the scan has been broken off: then the files that were asked may not have been read to their ends, and the
-    /// answer waits.
-    fn is_broken_off(&mut self) -> bool {
-        let broken_off = !(self.goes_on)(0);
-        self.deferred |= broken_off;
-        broken_off
-    }
-}
-
-impl Ancestors for Asking<'_> {
-    fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known {
-        self.relied = true;
-        let mut open: Vec<u64> = threads.to_vec();
-        let mut all_there = true;
-        let mut asked: Vec<(usize, Arc<Mutex<History>>)> = Vec::new();
-        while let Some(thread) = open.pop() {
-            let place = self.histories.places.get(&thread).copied();
-            if place.is_some_and(|place| place == self.own || asked.iter().any(|(known, _)| *known == place))
-            {
-                continue;
-            }
-            let Some((place, history)) =
-                place.and_then(|place| Some((place, self.histories.of(place, self.goes_on)?)))
-            else {
-                all_there = false;
-                continue;
-            };
-            {
-                let history = lock(&history);
-                if history.has(key, until) {
-                    return Known::Yes;
-                }
-                open.extend(&history.parents);
-            }
-            asked.push((place, history));
-        }
-        // A file may have grown since it was read; what was copied from it is in it by now.
-        for (place, history) in asked {
-            let mut history = lock(&history);
-            if history.extend(&self.histories.files[place], self.goes_on).is_ok() && history.has(key, until) {
-                return Known::Yes;
-            }
-        }
-        if self.is_broken_off() {
-            return Known::NoFile;
-        }
-        if all_there {
-            return Known::No;
-        }
-        self.deferred = !self.last;
-        Known::NoFile
-    }
-}
-
-/// A panic in another thread ends the scan anyway: what it held is not worse for it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
