@@ -4,6 +4,7 @@
 //! An entry that cannot be used, for whatever reason, is a miss and never an error: the next fetch
 //! writes it anew. Entries are replaced in one step, so a reader needs no lock.
 
+use crate::activity::today::Today;
 use crate::backoff;
 use crate::codex::home::Home;
 use crate::environment::Surroundings;
@@ -42,6 +43,9 @@ pub struct Entry {
     /// What was used when, for the pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+    /// What was done today, by the session files of this home, whosever the login is; only if it is shown somewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<Today>,
     /// What went wrong last; `None` once an answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -119,6 +123,7 @@ impl Entry {
             account: None,
             answer: None,
             history: None,
+            today: None,
             failure: None,
         }
     }
@@ -128,8 +133,10 @@ impl Entry {
         Entry { account, answer: Some(answer), ..Entry::empty(home, login) }
     }
 
-    /// The same with the samples of the one before it, if that is surely of the same account, and one more.
+    /// The same with the samples of the one before it, if that is surely of the same account, and one more; and with its
+    /// counts, which are no account's.
     pub fn following(mut self, previous: Option<&Entry>) -> Entry {
+        self.today = previous.and_then(|previous| previous.today);
         let previous = previous.filter(|previous| self.is_of_same_account(previous));
         let history = previous.and_then(|previous| previous.history.as_ref());
         let answer = self.answer.as_ref();
@@ -158,6 +165,7 @@ impl Entry {
         let mut entry = Entry::empty(home, login);
         let mut count = 1;
         if let Some(previous) = previous {
+            entry.today = previous.today;
             let same_login = previous.login == entry.login;
             if same_login || (account.is_some() && previous.account.as_deref() == account) {
                 count += previous.failure.as_ref().map_or(0, |failure| failure.count);
@@ -169,6 +177,13 @@ impl Entry {
         let retry_at = now.plus(backoff::seconds(error, count));
         entry.failure = Some(Failure { at: now, retry_at, count, problem: Problem::from(error) });
         entry
+    }
+
+    /// Whether both tell the same of the plan, whatever was done.
+    pub fn is_same_news(&self, other: &Entry) -> bool {
+        let Entry { schema, home, login, account, answer, history, failure, today: _ } = self;
+        (schema, home, login, account) == (&other.schema, &other.home, &other.login, &other.account)
+            && (answer, history, failure) == (&other.answer, &other.history, &other.failure)
     }
 
     /// When the latest attempt ended, however it did.

@@ -58,6 +58,8 @@ pub enum Invocation {
     },
     /// Show what was done by day.
     Activity(Activity),
+    /// Count what was done today, behind a prompt.
+    Count(Box<Settings>),
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
     /// Show what is in force, and where it comes from.
@@ -134,6 +136,10 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             let settings = Box::new(with_file(surroundings, matches)?);
             let wanted = doctor::Wanted { json: matches.get_flag("json"), email: matches.get_flag("email") };
             Ok(Invocation::Doctor { settings, wanted })
+        }
+        // As for the fetch: told everything.
+        Some(("activity", matches)) if matches.get_flag("worker") => {
+            Ok(Invocation::Count(Box::new(without_file(surroundings, matches)?)))
         }
         Some(("activity", matches)) => Ok(Invocation::Activity(Activity {
             settings: Box::new(with_file(surroundings, matches)?),
@@ -425,7 +431,7 @@ fn grammar(with_hidden: bool) -> Command {
     let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
-        .args([worker, force].into_iter().filter(|_| with_hidden))
+        .args([worker.clone(), force].into_iter().filter(|_| with_hidden))
         .args(args(
             &["account", "recover", "codex-bin", "on-fetch", "on-change", "warn", "critical", "verbose"],
             false,
@@ -474,7 +480,9 @@ fn grammar(with_hidden: bool) -> Command {
         .about("Show sessions, turns and tokens by day, from the local session files")
         .arg(days)
         .arg(switch("json", "as one object on one line: days[] and total"))
-        .args(args(&["account"], false));
+        .args([worker].into_iter().filter(|_| with_hidden))
+        .args(args(&["account"], false))
+        .args(args(&["max-age", "on-fetch"], true).filter(|_| with_hidden));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));

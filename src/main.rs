@@ -9,7 +9,7 @@
 use codexline::cli::{self, Invocation};
 use codexline::environment::Surroundings;
 use codexline::error::Error;
-use codexline::{activity_command, auth, check, config, demo, doctor, fetch, line, output, status};
+use codexline::{activity_command, auth, check, config, count, demo, doctor, fetch, line, output, status};
 
 // SAFETY: the name is that of the C entry point, and nothing else in the program has it.
 #[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
@@ -60,6 +60,7 @@ fn run(surroundings: &Surroundings) -> Result<u8, Error> {
             return Ok(u8::from(!doctor::run(wanted, &settings, surroundings)));
         }
         Invocation::Activity(wanted) => return activity_command::run(&wanted, surroundings),
+        Invocation::Count(settings) => count::run(&settings, surroundings)?,
         Invocation::Demo(settings) => demo::run(&settings, surroundings),
         Invocation::Print(text) => output::print(&text),
     }

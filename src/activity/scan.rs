@@ -17,7 +17,7 @@ use super::lines::{Buffer, GoesOn, Watched, read_lines};
 use super::sniff::Kind;
 use super::store::{Entry, Store};
 use super::tally::Thread;
-use super::tree::{Found, State, Tree};
+use super::tree::{Found, State, Tree, nanoseconds};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -25,7 +25,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A file that was missing in so many scans in a row is forgotten. Not at once: while Codex moves a file, a
 /// listing can miss it, and reading it again may take minutes.
@@ -70,6 +70,19 @@ pub fn scan(
     threads: usize,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Outcome {
+    scan_since(tree, store, None, threads, watch)
+}
+
+/// The same without the files that are not in the store and have not been written to since a time. A scan without that
+/// bound reads them later.
+pub fn scan_since(
+    tree: Tree,
+    store: &mut Store,
+    since: Option<SystemTime>,
+    threads: usize,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Outcome {
+    let since = since.map_or(i64::MIN, |since| nanoseconds(Ok(since)));
     let Tree { files, unreadable } = tree;
     let mut outcome = Outcome { files: files.len(), unreadable, ..Outcome::default() };
     let mut jobs = Vec::new();
@@ -83,7 +96,8 @@ pub fn scan(
                     jobs.push(place);
                 }
             }
-            None => jobs.push(place),
+            None if found.state.modified >= since => jobs.push(place),
+            None => {}
         }
     }
     // Of a directory that cannot be read now, nothing is known to be gone.

@@ -1,6 +1,7 @@
 //! The stable form for programs. Keys are only ever added; the README lists them and a test compares.
 
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
+use crate::activity::report::Counts;
 use crate::cache::{Problem, Source};
 use crate::pace::{Pace, pace};
 use crate::time::Timestamp;
@@ -15,6 +16,7 @@ pub const HOST: Host = Host {
     wait: Wait::WhenEmpty(Duration::from_secs(5)),
     markup: PLAIN_MARKUP,
     colour: AutoColour::Never,
+    tells_today: true,
     envelope,
     ..PROMPT
 };
@@ -31,6 +33,7 @@ struct Report<'a> {
     pools: Vec<PoolReport<'a>>,
     credits: Option<CreditsReport>,
     banked_resets: Option<u32>,
+    activity: Option<ActivityReport>,
     source: Option<&'a str>,
     age_seconds: Option<i64>,
     stale: bool,
@@ -64,6 +67,14 @@ struct BudgetReport {
     #[serde(serialize_with = "optional_number")]
     remaining: Option<f64>,
     resets_at: Option<Timestamp>,
+}
+
+/// Of today.
+#[derive(Serialize)]
+struct ActivityReport {
+    #[serde(flatten)]
+    counts: Counts,
+    age_seconds: i64,
 }
 
 #[derive(Serialize)]
@@ -118,6 +129,9 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
             .collect(),
         credits: usage.credits.as_ref().map(credits),
         banked_resets: usage.banked_resets,
+        activity: view
+            .today
+            .map(|today| ActivityReport { counts: today.counts, age_seconds: today.age(view.now) }),
         source: view.source.map(Source::name),
         age_seconds: view.age_seconds,
         stale: view.is_stale,

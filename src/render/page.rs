@@ -50,6 +50,7 @@ pub fn page(view: &View, paper: &Paper) -> String {
     }
     let Some(usage) = &view.usage else {
         sheet.painted("Codex", view.severity, view.word());
+        sheet.today(view);
         sheet.problem(view);
         return sheet.text;
     };
@@ -84,6 +85,7 @@ pub fn page(view: &View, paper: &Paper) -> String {
     if let Some(count) = usage.banked_resets {
         sheet.fact("banked resets", &count.to_string());
     }
+    sheet.today(view);
     if let (Some(source), Some(seconds)) = (view.source, view.age_seconds) {
         sheet.fact("source", &format!("{}, {} ago", source.name(), age(seconds)));
     }
@@ -141,6 +143,12 @@ impl Sheet<'_> {
         self.text.push('\n');
         for line in lines {
             self.indented(&line);
+        }
+    }
+
+    fn today(&mut self, view: &View) {
+        if let Some(today) = view.today() {
+            self.fact("today", &today);
         }
     }
 

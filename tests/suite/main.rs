@@ -25,3 +25,4 @@ mod speed;
 mod status;
 mod support;
 mod support_itself;
+mod today;
