@@ -223,6 +223,18 @@ Sun 2026-11-22         -      -      -       -       -          -      -
     }
 
     #[test]
+    fn accounts_stand_one_below_the_other() {
+        let problem = Problem::from(&Error::NoHome);
+        let parts = [("a", Ok(sample())), ("b", Err(problem)), ("c", Ok(sample()))]
+            .map(|(account, report)| Part { account, report });
+        assert_eq!(tables(&parts), format!("a\n{0}\nc\n{0}", table(&sample())));
+        let told: serde_json::Value = serde_json::from_str(&line(&parts)).unwrap();
+        assert_eq!((&told[0]["account"], &told[0]["total"]["sessions"]), (&"a".into(), &12_345.into()));
+        assert_eq!(told[1].as_object().map(serde_json::Map::len), Some(2), "{told}");
+        assert_eq!(told[1]["error"].as_object().map(serde_json::Map::len), Some(3), "{told}");
+    }
+
+    #[test]
     fn json_names_every_day() {
         let report: serde_json::Value = serde_json::from_str(&line(&sample())).unwrap();
         assert_eq!(report["days"][0]["date"], "2026-11-20");

@@ -8,7 +8,7 @@ use crate::config::Mistake;
 use crate::pace::{self, History, Pace};
 use crate::text::short_count;
 use crate::time::{MINUTE, Timestamp, age};
-use crate::usage::{BUDGET_LABEL, Limit, Measure, Severity, Thresholds, Usage};
+use crate::usage::{BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage};
 
 /// Older numbers than this are marked.
 const OLD: i64 = 15 * MINUTE;
@@ -134,10 +134,16 @@ impl View {
         }
     }
 
-    /// Whether a limit of the plan (not of a pool: there are no samples of those) will last.
+    /// Whether a limit of the plan will last.
     pub fn pace(&self, limit: &Limit) -> Pace {
-        let samples = self.history.as_ref().map(|history| history.of(&limit.label)).unwrap_or_default();
-        pace::pace(limit, &samples, self.measured_at(), self.now)
+        let samples = self.history.as_ref().map(|history| history.of(&limit.label));
+        pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
+    }
+
+    /// Whether a limit of a pool will.
+    pub fn pool_pace(&self, pool: &Pool, limit: &Limit) -> Pace {
+        let samples = self.history.as_ref().map(|history| history.of_pool(&pool.name, &limit.label));
+        pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
     }
 
     /// What was done today, in words.

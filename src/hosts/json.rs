@@ -3,7 +3,7 @@
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
 use crate::activity::report::Counts;
 use crate::cache::{Problem, Source};
-use crate::pace::{Pace, pace};
+use crate::pace::Pace;
 use crate::time::Timestamp;
 use crate::usage::{Budget, Credits, Limit, Usage, Window};
 use crate::view::View;
@@ -124,7 +124,7 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
             .iter()
             .map(|pool| PoolReport {
                 name: &pool.name,
-                windows: windows(&pool.windows, view, |limit| pace(limit, &[], view.measured_at(), view.now)),
+                windows: windows(&pool.windows, view, |limit| view.pool_pace(pool, limit)),
             })
             .collect(),
         credits: usage.credits.as_ref().map(credits),

@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::colour::{Ink, Inks};
 use super::glyphs::{ASCII, Glyphs};
 use super::template::whole_percent;
-use crate::pace::{Pace, Sample, pace, words};
+use crate::pace::{Pace, Sample, words};
 use crate::text::{self, width};
 use crate::time::{DAY, Timestamp, age, countdown};
 use crate::usage::{Limit, Severity, Thresholds, Window};
@@ -70,7 +70,7 @@ pub fn page(view: &View, paper: &Paper) -> String {
     for pool in &usage.pools {
         for window in &pool.windows {
             let limit = window.limit();
-            let pace = pace(&limit, &[], view.measured_at(), view.now);
+            let pace = view.pool_pace(pool, &limit);
             sheet.limit(&format!("{} {}", pool.name, limit.label), &limit, window.started, &pace, view);
         }
     }

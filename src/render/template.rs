@@ -468,6 +468,8 @@ pub fn whole_percent(used: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::report::Counts;
+    use crate::activity::today::Today;
     use crate::cache::{Answer, Source};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{ASCII, NERD, UNICODE};
@@ -509,6 +511,12 @@ mod tests {
         assert_eq!(render(view, &style), expected, "{line} {window}");
     }
 
+    fn with_today(mut view: View, sessions: u64, turns: u64, total_tokens: u64) -> View {
+        let counts = Counts { sessions, turns, total_tokens, ..Counts::default() };
+        view.today = Some(Today { counted_at: NOW, ends_at: NOW.plus(60), counts });
+        view
+    }
+
     const WINDOW: &str = "{label} {used} {reset}";
 
     #[test]
@@ -527,6 +535,30 @@ mod tests {
         check("{binding.pace} {5h.runs_out} {windows}", "{runs_out}", &faster, "+30 19m 19m");
         check("{30d.used}[ credits {credits}]{plan}", WINDOW, &both, "plus");
         check("a[ {plan}][ {30d.used}] {{x}} [[y]]", WINDOW, &both, "a plus {x} [y]");
+    }
+
+    #[test]
+    fn what_was_done_today() {
+        const COUNTS: &str = "[{sessions_today} sessions, ]{turns_today} turns, {tokens_today}";
+        let both = || view(&[(18_000, 42.4, Some(3780))]);
+        check(
+            &format!("{{5h.used}} {COUNTS}"),
+            WINDOW,
+            &with_today(both(), 3, 41, 1_400_000),
+            "42% 3 sessions, 41 turns, 1.4M",
+        );
+        check("{5h.used}[ {tokens_today}]", WINDOW, &with_today(both(), 0, 0, 0), "42% 0");
+        check("{5h.used}[ {tokens_today}]", WINDOW, &both(), "42%");
+        // Numbers of the plan are missed where there are to be some.
+        let nothing = || View { usage: None, ..both() };
+        check(COUNTS, WINDOW, &with_today(nothing(), 1, 2, 3), "1 sessions, 2 turns, 3");
+        check("{icon} {turns_today}", WINDOW, &with_today(nothing(), 1, 2, 3), "⌬ 2");
+        check("{turns_today} {windows}", WINDOW, &with_today(nothing(), 1, 2, 3), "pending");
+        check("{turns_today}", WINDOW, &nothing(), "pending");
+        // Nor does their age matter beside counts alone.
+        let old = || View { is_stale: true, age_seconds: Some(1380), ..both() };
+        check("{turns_today}", WINDOW, &with_today(old(), 1, 2, 3), "2");
+        check("{turns_today} {5h.used}", WINDOW, &with_today(old(), 1, 2, 3), "2 42% (23m ago)");
     }
 
     #[test]

@@ -179,6 +179,8 @@ fn warm(
     for home in [home, &crowded, &configured] {
         home.fill();
     }
+    // The first that tell what was done today have it counted.
+    wait_for_all();
     let before = server.total();
     for round in 0..rounds + WARM_UP {
         let count = rows.len();
