@@ -76,7 +76,7 @@ enum Told {
 fn tell(wanted: &Activity, surroundings: &Surroundings) -> Result<Told, Error> {
     let home = Home::locate(surroundings)?;
     home.check()?;
-    let cache = Cache::locate(&home, surroundings)?;
+    let cache = Cache::locate(&home, None, surroundings)?;
     let Refreshed { store, outcome, unsaved } = read_new(&cache);
     if let Some(status) = crate::platform::request_to_end() {
         match unsaved {

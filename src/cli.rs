@@ -433,7 +433,17 @@ fn grammar(with_hidden: bool) -> Command {
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
         .args([worker.clone(), force].into_iter().filter(|_| with_hidden))
         .args(args(
-            &["account", "recover", "codex-bin", "on-fetch", "on-change", "warn", "critical", "verbose"],
+            &[
+                "account",
+                "source",
+                "recover",
+                "codex-bin",
+                "on-fetch",
+                "on-change",
+                "warn",
+                "critical",
+                "verbose",
+            ],
             false,
         ))
         .args(args(&["max-age"], true).filter(|_| with_hidden));
@@ -472,7 +482,7 @@ fn grammar(with_hidden: bool) -> Command {
         .about("Look at everything that can be wrong, and say what to do; exit 1 if something is broken")
         .arg(switch("json", "as JSON, for programs"))
         .arg(switch("email", "with the e-mail address of the login"))
-        .args(args(&["account", "codex-bin", "color", "colors"], false));
+        .args(args(&["account", "source", "codex-bin", "color", "colors"], false));
     let days = Arg::new("days").long("days").value_name("N").default_value("7");
     let days =
         days.help("so many days, today included").value_parser(value_parser!(u16).range(1..=MOST_DAYS));
@@ -482,7 +492,7 @@ fn grammar(with_hidden: bool) -> Command {
         .arg(switch("json", "as one object on one line: days[] and total"))
         .args([worker].into_iter().filter(|_| with_hidden))
         .args(args(&["account"], false))
-        .args(args(&["max-age", "on-fetch"], true).filter(|_| with_hidden));
+        .args(args(&["max-age", "on-fetch", "source"], true).filter(|_| with_hidden));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));
@@ -507,7 +517,8 @@ fn grammar(with_hidden: bool) -> Command {
 }
 
 /// The options of whoever asks and waits.
-const ASKING: [&str; 7] = ["account", "max-age", "wait", "offline", "recover", "codex-bin", "verbose"];
+const ASKING: [&str; 8] =
+    ["account", "max-age", "wait", "offline", "source", "recover", "codex-bin", "verbose"];
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// # Errors
 /// [`Error::Busy`] if somebody else is at it; [`Error::CacheUnwritable`].
 pub fn run(settings: &Settings, surroundings: &Surroundings) -> Result<(), Error> {
-    let cache = Cache::locate(&Home::locate(surroundings)?, surroundings)?;
+    let cache = Cache::locate(&Home::locate(surroundings)?, settings.source, surroundings)?;
     let max_age = settings.max_age.as_secs() as i64;
     count(settings, surroundings, &cache, true, &|today| {
         today.is_none_or(|today| today.is_stale(max_age, surroundings.now()))
@@ -31,7 +31,8 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) -> Result<(), Error
 
 /// As part of a fetch by hand: counts now, if the counts are shown somewhere. What keeps it from that costs no numbers.
 pub(crate) fn where_shown(settings: &Settings, surroundings: &Surroundings, notes: &Notes) {
-    let cache = Home::locate(surroundings).and_then(|home| Cache::locate(&home, surroundings));
+    let cache =
+        Home::locate(surroundings).and_then(|home| Cache::locate(&home, settings.source, surroundings));
     let result = cache.and_then(|cache| match cache.read(surroundings.now()) {
         Ok(entry) if entry.today.is_some() => count(settings, surroundings, &cache, false, &|_| true),
         _ => Ok(()),

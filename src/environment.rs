@@ -19,6 +19,9 @@ const LONGEST_ZONE: u64 = 64 * 1024;
 /// Variables that Codex prefers to auth.json.
 pub const LOGIN_VARIABLES: [&str; 2] = ["CODEX_API_KEY", "CODEX_ACCESS_TOKEN"];
 
+/// How the names of codexline's own variables begin.
+pub const OWN: &str = "CODEXLINE_";
+
 /// How a variable is looked up; `None` where it is not set.
 type Lookup = dyn Fn(&str) -> Option<OsString>;
 
@@ -27,6 +30,7 @@ type Lookup = dyn Fn(&str) -> Option<OsString>;
 pub struct Surroundings {
     lookup: Rc<Lookup>,
     clock: fn() -> Timestamp,
+    has_own: bool,
     /// Whether standard output is a terminal: decides `--color auto` for `plain`.
     pub stdout_is_terminal: bool,
 }
@@ -39,6 +43,7 @@ impl Surroundings {
         Surroundings {
             lookup: Rc::new(lookup),
             clock: Timestamp::of_system_clock,
+            has_own: crate::platform::has_variable_with(OWN),
             stdout_is_terminal: std::io::IsTerminal::is_terminal(&std::io::stdout()),
         }
     }
@@ -48,6 +53,7 @@ impl Surroundings {
         let variables: Vec<(String, OsString)> =
             variables.iter().map(|(name, value)| (name.to_string(), value.into())).collect();
         Surroundings {
+            has_own: variables.iter().any(|(name, _)| name.starts_with(OWN)),
             lookup: Rc::new(move |name| {
                 variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
             }),
@@ -78,8 +84,16 @@ impl Surroundings {
         (self.clock)()
     }
 
+    /// Whether any of codexline's own variables is set: most often none is, and there are as many as there are options.
+    pub fn has_own_variables(&self) -> bool {
+        self.has_own
+    }
+
     /// A variable's value; an empty one counts as not set, as in Codex.
     pub fn variable(&self, name: &str) -> Option<OsString> {
+        if !self.has_own && name.starts_with(OWN) {
+            return None;
+        }
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 

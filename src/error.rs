@@ -82,6 +82,10 @@ pub enum Error {
     CommitPending { path: PathBuf, reason: String },
     /// Codex itself was asked, and gave no numbers.
     CodexFailed { program: PathBuf, reason: String },
+    /// Codex itself is to be asked, and there is none.
+    CodexMissing { name: PathBuf },
+    /// The session files hold no rate limits of the account that still say something.
+    NoSnapshot { path: PathBuf },
     /// The issuer names no token endpoint.
     NoDiscovery { issuer: String, reason: &'static str },
     /// One of several accounts could not be fetched; why has been told.
@@ -157,7 +161,7 @@ impl Error {
             LoginElsewhere { .. } => kind(
                 "login_elsewhere",
                 "keyring",
-                "put codex on PATH or name it with --codex-bin, to be asked instead",
+                "put codex on PATH or name it with --codex-bin, and leave --source at auto, to have it asked instead",
             ),
             AuthUnreadable { .. } => {
                 kind("auth_unreadable", "no-access", "check that it is a file that you may read")
@@ -257,6 +261,12 @@ impl Error {
             CodexFailed { .. } => {
                 kind("codex_failed", "error", "run codex, and codex login if it asks for it")
             }
+            CodexMissing { .. } => {
+                kind("codex_missing", "no-codex", "put it on PATH, or name it with --codex-bin")
+            }
+            NoSnapshot { .. } => {
+                kind("no_snapshot", "no-session", "codex writes them at each turn; or leave --source at auto")
+            }
             NoDiscovery { .. } => kind("no_discovery", "error", "look for a newer codexline"),
             AccountFailed { .. } => kind("account_failed", "error", "see the lines above"),
             WorkerFailed { .. } => kind("worker_failed", "error", "check the limits on processes and memory"),
@@ -276,6 +286,8 @@ impl Error {
                 | ApiKeyLogin { .. }
                 | UnsupportedLogin { .. }
                 | LoginElsewhere { .. }
+                | CodexMissing { .. }
+                | NoSnapshot { .. }
                 | AuthUnreadable { .. }
                 | AuthInvalid { .. }
                 | ConfigInvalid { .. }
@@ -361,6 +373,11 @@ impl fmt::Display for Error {
                 write!(out, "new tokens wait beside {}: {reason}", path.display())
             }
             CodexFailed { program, reason } => write!(out, "{} app-server: {reason}", program.display()),
+            CodexMissing { name } => write!(out, "there is no {} to ask", name.display()),
+            NoSnapshot { path } => {
+                let path = path.display();
+                write!(out, "no rate limits of this account that still hold in the session files in {path}")
+            }
             NoDiscovery { issuer, reason } => write!(out, "the login's issuer {issuer:?} {reason}"),
             AccountFailed { name } => write!(out, "no new numbers for account {name}"),
             WorkerFailed { reason } => write!(out, "cannot start the fetch: {reason}"),

@@ -1,35 +1,27 @@
-//! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → read auth.json → ask
-//! → recover if refused → store the answer or the failure → release → tell the bar (`--on-fetch`), and whoever wants
-//! to know of a change (`--on-change`).
+//! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → ask the sources, one after
+//! the other, until one has numbers → store the answer or the failure → release → tell the bar (`--on-fetch`), and
+//! whoever wants to know of a change (`--on-change`).
+//!
+//! How a source is asked is its own affair: for the API, read auth.json → ask → recover if refused ([`sources::api`]).
 
 use crate::cache::{Answer, Cache, Decision, Entry, Source, decide};
 use crate::change::{self, Change};
-use crate::codex::answer;
-use crate::codex::app_server;
-use crate::codex::auth::{self, Login};
-use crate::codex::config::Config;
+use crate::codex::auth;
 use crate::codex::home::Home;
-use crate::codex::login_file::LoginFile;
 use crate::count;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files::{self, Lock};
-use crate::http::{Client, Endpoint, Reply};
 use crate::output::{self, Notes};
 use crate::push;
-use crate::recovery::Recovery;
-use crate::settings::{Recover, Settings};
-use crate::time::{MINUTE, Timestamp, retry_after};
-use crate::usage::Usage;
+use crate::settings::Settings;
+use crate::sources::{self, Failed, Found, Inquiry, sessions};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 /// How long `codexline fetch` waits for another one that is at it: as long as that can take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// An access token that ends sooner is renewed by Codex at its start (5 minutes before the end, checked by running it);
-/// the rest is for a slow network. In seconds.
-const CODEX_NEEDS: i64 = 15 * MINUTE;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a fetch is for.
@@ -83,7 +75,7 @@ fn run_one(
 ) -> Result<(), Error> {
     let begun = surroundings.now();
     let home = Home::locate(surroundings)?;
-    let cache = Cache::locate(&home, surroundings)?;
+    let cache = Cache::locate(&home, settings.source, surroundings)?;
     cache.ensure_writable()?;
 
     let is_done = || match (errand, cache.read(surroundings.now())) {
@@ -104,17 +96,18 @@ fn run_one(
             notes.tell("another codexline has just fetched");
             return Ok(None);
         }
-        Fetch { settings, surroundings, home: &home, notes }.store(&cache).map(Some)
+        Fetch { settings, surroundings, home: &home, notes, errand }.store(&cache).map(Some)
     };
     let is_worker = errand != Errand::ByHand;
     let patience = if is_worker { Duration::ZERO } else { PATIENCE };
-    let Some(changes) = under_lock(&cache.lock_path(), is_worker, patience, work)?? else { return Ok(()) };
+    let outcome = under_lock(&cache.lock_path(), is_worker, patience, work)??;
+    let Some(Outcome { has_news, changes, result }) = outcome else { return Ok(()) };
     let wanted = settings.on_fetch.is_some() || settings.on_change.is_some();
-    if wanted && push::is_within_one(surroundings) {
+    if has_news && wanted && push::is_within_one(surroundings) {
         notes.tell("this is a fetch in --on-fetch or --on-change, which are not run once more");
-        return Ok(());
+        return result;
     }
-    if let Some(command) = &settings.on_fetch {
+    if let Some(command) = settings.on_fetch.as_ref().filter(|_| has_news) {
         push::run("--on-fetch", command, &[], surroundings, notes);
     }
     if let Some(command) = &settings.on_change {
@@ -122,7 +115,7 @@ fn run_one(
             push::run("--on-change", command, &change.facts(surroundings.now()), surroundings, notes);
         }
     }
-    Ok(())
+    result
 }
 
 /// Does `work` under a lock, waiting for whoever holds it; `is_handed`: a worker finds it, taken, as its standard input.
@@ -158,259 +151,108 @@ struct Fetch<'a> {
     surroundings: &'a Surroundings,
     home: &'a Home,
     notes: &'a Notes,
+    errand: Errand,
+}
+
+/// What a fetch has come to.
+struct Outcome {
+    /// There are new numbers in the cache.
+    has_news: bool,
+    /// What they change, if anybody wants to know.
+    changes: Vec<Change>,
+    result: Result<(), Error>,
 }
 
 impl Fetch<'_> {
-    /// Stores what came; what has changed by it, if anybody wants to know.
-    fn store(&self, cache: &Cache) -> Result<Vec<Change>, Error> {
+    /// Asks, and stores what came of it: an answer, a failure, or the one beside the other.
+    fn store(&self, cache: &Cache) -> Result<Outcome, Error> {
         let previous = cache.read(self.surroundings.now()).ok();
         // Before asking: an answer that cannot be stored would be asked for again at every prompt.
         let slot = cache.prepare()?;
         // The login as it is before reading it. A change in between is seen at the next prompt.
         let stamp = auth::stamp(self.home, self.surroundings);
-        match self.ask() {
-            Ok(found) => {
+        let inquiry = Inquiry {
+            settings: self.settings,
+            surroundings: self.surroundings,
+            home: self.home,
+            previous: previous.as_ref(),
+            notes: self.notes,
+        };
+        if let Some(previous) = previous.as_ref().filter(|previous| self.may_only_look(previous, &stamp)) {
+            let entry = self.look(&inquiry, previous);
+            slot.store(&entry)?;
+            return Ok(self.outcome(Some(previous), &entry, Ok(())));
+        }
+        let found = self.ask(&inquiry);
+        let now = self.surroundings.now();
+        let failed = |Failed { error, account, .. }: &Failed| {
+            self.notes.tell(format_args!("{error}; {}", error.hint()));
+            Entry::failed(previous.clone(), self.home, stamp.clone(), account.as_deref(), error, now)
+        };
+        let (entry, result) = match found {
+            Ok(Found { answer, account, beside: Some(failure), .. }) => {
+                (failed(&failure).or_newer(answer, account, now), Err(failure.error))
+            }
+            Ok(Found { answer, account, stamp: renewed, .. }) => {
                 self.notes.tell("the answer is good");
+                let is_found = answer.source == Source::Sessions;
                 // Our own renewal changed the file: what was read last is what the numbers are of.
-                let stamp = found.stamp.unwrap_or(stamp);
-                let entry = Entry::answered(self.home, stamp, found.account, found.answer);
-                let entry = entry.following(previous.as_ref());
-                slot.store(&entry)?;
-                Ok(previous.map(|previous| self.changes(&previous, &entry)).unwrap_or_default())
+                let stamp = renewed.unwrap_or(stamp.clone());
+                let entry = Entry::answered(self.home, stamp, account, answer);
+                let entry = entry.following(previous.as_ref(), now);
+                (if is_found { entry.checked(now) } else { entry }, Ok(()))
             }
+            Err(failure) => (failed(&failure), Err(failure.error)),
+        };
+        slot.store(&entry)?;
+        Ok(self.outcome(previous.as_ref(), &entry, result))
+    }
+
+    /// Asks one source after the other until one has numbers. Each knows what failed before it, and gives that back if it
+    /// cannot help.
+    fn ask(&self, inquiry: &Inquiry) -> Result<Found, Failed> {
+        let mut failed: Option<Failed> = None;
+        for provider in sources::wanted(self.settings.source) {
+            if let Some(Failed { error, .. }) = &failed {
+                self.notes.tell(format_args!("no numbers ({}); next: {}", error.code(), provider.about));
+            }
+            match (provider.ask)(inquiry, failed.take()) {
+                Ok(found) => return Ok(found),
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        Err(failed.unwrap_or_else(|| unreachable!("there is a source of every name")))
+    }
+
+    /// Behind a prompt, while it is not time to ask again: only what can be found without asking.
+    fn may_only_look(&self, previous: &Entry, stamp: &str) -> bool {
+        let is_due = self.errand == Errand::Stale && self.settings.source.is_none();
+        is_due && previous.login == stamp && previous.is_backing_off(self.surroundings.now())
+    }
+
+    fn look(&self, inquiry: &Inquiry, previous: &Entry) -> Entry {
+        let now = self.surroundings.now();
+        match sessions::look(inquiry) {
+            Ok(found) => previous.clone().or_newer(found.answer, found.account, now),
             Err(failed) => {
-                let error = failed.error;
-                self.notes.tell(format_args!("{error}; {}", error.hint()));
-                let now = self.surroundings.now();
-                slot.store(&Entry::failed(
-                    previous,
-                    self.home,
-                    stamp,
-                    failed.account.as_deref(),
-                    &error,
-                    now,
-                ))?;
-                Err(error)
+                self.notes.tell(failed.error);
+                previous.clone().checked(now)
             }
         }
     }
 
-    fn changes(&self, previous: &Entry, entry: &Entry) -> Vec<Change> {
-        let Some((before, after)) = previous.answer.as_ref().zip(entry.answer.as_ref()) else {
-            return Vec::new();
-        };
-        if self.settings.on_change.is_none() || !entry.is_of_same_account(previous) {
-            return Vec::new();
-        }
-        change::changes(before, previous.history.as_ref(), after, self.settings.thresholds)
-    }
-
-    fn ask(&self) -> Result<Found, Failed> {
-        let unknown = |error| Failed { error, account: None };
-        let config = Config::read(self.home).map_err(unknown)?;
-        let client = Client::new(self.surroundings).map_err(unknown)?;
-        let Fetch { surroundings, home, notes, .. } = *self;
-        let recovery = Recovery { surroundings, home, client: &client, notes };
-        if self.settings.recover == Recover::Full {
-            recovery.finish_interrupted().map_err(unknown)?;
-        }
-        let login = match Login::read(home, &config, surroundings) {
-            Err(error @ Error::LoginElsewhere { .. }) => {
-                let may_renew = self.settings.recover == Recover::Full;
-                return self.ask_codex(error, may_renew).map_err(unknown);
+    fn outcome(&self, previous: Option<&Entry>, entry: &Entry, result: Result<(), Error>) -> Outcome {
+        let before = previous.and_then(|previous| previous.answer.as_ref());
+        let is_fetched = |answer: &Answer| answer.source != Source::Sessions && result.is_ok();
+        let after = entry.answer.as_ref();
+        let has_news = after.is_some_and(|after| is_fetched(after) || Some(after) != before);
+        let same = previous.filter(|previous| entry.is_of_same_account(previous));
+        let changes = match (same, before, after) {
+            (Some(previous), Some(before), Some(after)) if self.settings.on_change.is_some() && has_news => {
+                change::changes(before, previous.history.as_ref(), after, self.settings.thresholds)
             }
-            result => result.map_err(unknown)?,
+            _ => Vec::new(),
         };
-        let account = login.account_id.clone();
-        self.ask_as(login, &config, &recovery).map_err(|error| Failed { error, account })
+        Outcome { has_news, changes, result }
     }
-
-    /// Asks with the login as it is; if that is refused, with the login as it has become meanwhile; if it has not, or is
-    /// refused as well, with the login renewed.
-    fn ask_as(&self, login: Login, config: &Config, recovery: &Recovery) -> Result<Found, Error> {
-        let endpoint = Endpoint::parse(&config.usage_url())?;
-        let request = |login: &Login| {
-            request(recovery.client, &endpoint, login, self.surroundings, self.notes)
-                .map(|usage| Found::by_api(usage, login.account_id.clone(), self.surroundings.now()))
-        };
-        let refusal = match request(&login) {
-            Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => error,
-            result => return result,
-        };
-        if login.from_environment || self.settings.recover == Recover::Off {
-            return Err(refusal);
-        }
-        // Codex renews its tokens by itself; ours may be the one from before.
-        self.notes.tell(format_args!("{refusal}; reading {} again", self.home.auth_json().display()));
-        let (login, refusal) = match self.reload(login, config)? {
-            Reloaded::Same(login) => (login, refusal),
-            Reloaded::Renewed(login) => match request(&login) {
-                Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => (login, error),
-                result => return result.map(|found| found.stamped(self)),
-            },
-        };
-        if !self.may_renew(&refusal, &login) {
-            return Err(refusal);
-        }
-        if config.credentials_store() != "file" {
-            return self.ask_codex_about_auto(refusal, &login);
-        }
-        match recovery.renew(Some(&login)) {
-            Ok(renewed) => request(&renewed).map(|found| found.stamped(self)),
-            Err(error @ Error::CheckFailed { .. }) => self.ask_codex_carefully(error, &login),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn reload(&self, login: Login, config: &Config) -> Result<Reloaded, Error> {
-        let reloaded = Login::read(self.home, config, self.surroundings)?;
-        if reloaded.access_token == login.access_token {
-            self.notes.tell("the access token is the same");
-            return Ok(Reloaded::Same(login));
-        }
-        if reloaded.account_id != login.account_id {
-            return Err(Error::LoginChanged { path: self.home.auth_json() });
-        }
-        self.notes.tell("codex has renewed the access token");
-        Ok(Reloaded::Renewed(reloaded))
-    }
-
-    /// Whether a refusal is one after which the login may be renewed: one of the API itself, for a login that holds a
-    /// refresh token.
-    fn may_renew(&self, refusal: &Error, login: &Login) -> bool {
-        let is_by_api =
-            matches!(refusal, Error::Unauthorized { is_json: true, .. } | Error::Forbidden { .. });
-        let reason = if self.settings.recover != Recover::Full {
-            "--recover says so"
-        } else if !is_by_api {
-            "the refusal is not the API's own"
-        } else if login.refresh_token.is_none() {
-            "it has no refresh token for us"
-        } else {
-            return true;
-        };
-        self.notes.tell(format_args!("the login is not renewed: {reason}"));
-        false
-    }
-
-    /// Where we may not write, Codex does it. `refusal` is what is said if that is not possible.
-    fn ask_codex(&self, refusal: Error, may_renew: bool) -> Result<Found, Error> {
-        let Some(codex) = app_server::find(self.settings.codex_bin.as_deref(), self.surroundings) else {
-            self.notes.tell("there is no codex on PATH to ask instead");
-            return Err(refusal);
-        };
-        self.notes.tell(format_args!("asking {} app-server", codex.display()));
-        match app_server::ask(&codex, self.home, may_renew, &|| self.surroundings.now()) {
-            Ok(answer) => Ok(Found {
-                answer: Answer {
-                    fetched_at: self.surroundings.now(),
-                    source: Source::Codex,
-                    usage: answer.usage,
-                },
-                account: answer.account_id,
-                stamp: None,
-            }),
-            Err(error) => {
-                self.notes.tell(&error);
-                // What Codex says of a login that only it can see is the better word.
-                Err(if matches!(refusal, Error::LoginElsewhere { .. }) { error } else { refusal })
-            }
-        }
-    }
-
-    /// The same for the store `auto`, whose file has been read: Codex falls back to it, so what would lose a new token there
-    /// must not be the case.
-    fn ask_codex_about_auto(&self, refusal: Error, login: &Login) -> Result<Found, Error> {
-        self.notes.tell("the login may be stored elsewhere too: codex renews it, not we");
-        match LoginFile::locate(self.home).and_then(|file| file.check_all()) {
-            Ok(()) => self.ask_codex(refusal, true),
-            Err(error) => self.ask_codex_carefully(error, login),
-        }
-    }
-
-    /// The same where auth.json cannot be written: Codex renews a token that is about to end by itself, and would
-    /// lose it as we would. So it is asked only while the token has time left.
-    fn ask_codex_carefully(&self, refusal: Error, login: &Login) -> Result<Found, Error> {
-        let left = login.claims.expires_at().map(|end| end.seconds_since(self.surroundings.now()));
-        if left.is_none_or(|left| left < CODEX_NEEDS) {
-            self.notes.tell("codex is not asked either: it might renew the login and lose it");
-            return Err(refusal);
-        }
-        self.ask_codex(refusal, false).and_then(|found| {
-            let is_same = login.account_id.is_none() || found.account == login.account_id;
-            if is_same { Ok(found) } else { Err(Error::LoginChanged { path: self.home.auth_json() }) }
-        })
-    }
-}
-
-/// A good answer, whose it is, and the state of the login that it was asked with, if that has changed on the way.
-struct Found {
-    answer: Answer,
-    account: Option<String>,
-    stamp: Option<String>,
-}
-
-impl Found {
-    fn by_api(usage: Usage, account: Option<String>, now: Timestamp) -> Found {
-        Found { answer: Answer { fetched_at: now, source: Source::Api, usage }, account, stamp: None }
-    }
-
-    fn stamped(self, fetch: &Fetch) -> Found {
-        Found { stamp: Some(auth::stamp(fetch.home, fetch.surroundings)), ..self }
-    }
-}
-
-/// A failure, and the account that auth.json named, as far as it could be read.
-struct Failed {
-    error: Error,
-    account: Option<String>,
-}
-
-enum Reloaded {
-    Same(Login),
-    Renewed(Login),
-}
-
-fn request(
-    client: &Client,
-    endpoint: &Endpoint,
-    login: &Login,
-    surroundings: &Surroundings,
-    notes: &Notes,
-) -> Result<Usage, Error> {
-    let mut headers = Vec::new();
-    if let Some(account) = &login.account_id {
-        headers.push(("ChatGPT-Account-Id", account.as_str()));
-    }
-    if login.is_fedramp {
-        headers.push(("x-openai-fedramp", "true"));
-    }
-    notes.tell(format_args!("GET {}", endpoint.shown()));
-    let reply = client.get(endpoint, &login.access_token, &headers)?;
-    notes.tell(format_args!("status {}, {} bytes", reply.status, reply.body.len()));
-    judge(&reply, endpoint, login, surroundings.now())
-}
-
-/// What an answer means. Pure.
-fn judge(reply: &Reply, endpoint: &Endpoint, login: &Login, now: Timestamp) -> Result<Usage, Error> {
-    let url = endpoint.shown();
-    let status = reply.status;
-    let wait = || reply.retry_after.as_deref().and_then(|value| retry_after(value, now));
-    Err(match status {
-        200..=299 if !reply.is_json() => Error::NotJson { url, status },
-        200..=299 => match answer::parse(&reply.body, now) {
-            Err(reason) => Error::BadAnswer { url, reason },
-            Ok(answer) if !login.owns_answer(answer.account_id.as_deref(), answer.user_id.as_deref()) => {
-                Error::OtherAccount { url }
-            }
-            Ok(answer) => return Ok(answer.usage),
-        },
-        300..=399 => Error::Redirected { url, status },
-        401 => Error::Unauthorized { url, is_json: reply.is_json() },
-        403 if reply.is_json() => Error::Forbidden { url },
-        403 => Error::Blocked { url },
-        429 => Error::RateLimited { url, retry_after: wait() },
-        500..=599 => Error::Server { url, status, retry_after: wait() },
-        _ => Error::UnexpectedStatus { url, status },
-    })
 }

@@ -2,19 +2,20 @@
 //!
 //! Its stories, each told in one file:
 //! * [`line`], the warm path: cache → decide → render → print;
-//! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt, and [`count`] likewise, which
-//!   counts what was done today in the session files.
+//! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt; [`sources`] are whom it asks.
+//! * [`count`]: lock → what is new in the session files → today's counts into the entry. Started likewise.
 //!
 //! Data flows one way, and what is absent holds the shape:
 //! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
 //! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
-//! * only `cli` knows clap, only `http` knows ureq, only `unix` and its counterpart `windows` have `unsafe`; the others call whichever there is `platform`;
+//! * only `cli` knows clap, only `http` knows ureq, only `unix`, its counterpart `windows` and `arena` have `unsafe`; the others call whichever of the first two there is `platform`;
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
 //! * nothing prints, logs or stores a [`secret::Secret`].
 
 pub mod accounts;
 pub mod activity;
 pub mod activity_command;
+pub mod arena;
 pub mod auth;
 pub mod backoff;
 pub mod block;
@@ -43,6 +44,7 @@ pub mod recovery;
 pub mod render;
 pub mod secret;
 pub mod settings;
+pub mod sources;
 pub mod status;
 pub mod text;
 pub mod time;

@@ -168,7 +168,7 @@ impl Sight {
         };
         let surroundings = &sight.surroundings;
         let located = Home::locate(surroundings)
-            .and_then(|home| Cache::locate(&home, surroundings).map(|cache| (home, cache)));
+            .and_then(|home| Cache::locate(&home, settings.source, surroundings).map(|cache| (home, cache)));
         match located {
             Ok((home, cache)) => {
                 let now = surroundings.now();
@@ -190,7 +190,8 @@ impl Sight {
     /// The numbers that may be shown for the login.
     fn usage(&self) -> Option<&Usage> {
         let entry = self.entry.as_ref().ok().filter(|entry| entry.login == self.login)?;
-        entry.answer.as_ref().map(|answer| &answer.usage)
+        let answer = entry.answer.as_ref().filter(|answer| answer.holds(self.surroundings.now()))?;
+        Some(&answer.usage)
     }
 
     /// `is_clicked`: the user has asked for it.

@@ -4,6 +4,7 @@
 //! an option, add a field and a row. [`Settings::resolve`] is the one place that knows which of them wins.
 
 use crate::accounts::{self, Account};
+use crate::cache::Source;
 use crate::change;
 use crate::config::{ConfigFile, Mistake};
 use crate::environment::Surroundings;
@@ -12,6 +13,7 @@ use crate::hosts::Host;
 use crate::render::colour::{self, Ink};
 use crate::render::glyphs::{self, Glyphs};
 use crate::render::template::{Kind, Template};
+use crate::sources::SOURCES;
 use crate::text::nearest;
 use crate::usage::{Measure, Severity, Thresholds};
 use std::fmt;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub colors: Vec<(Severity, Ink)>,
     /// Exit status 33 when a limit is exhausted, for hosts that know it.
     pub urgent_exit: bool,
+    /// Where the numbers come from; `None`: from the first that has some.
+    pub source: Option<Source>,
     /// How far the fetch goes if the login is refused.
     pub recover: Recover,
     /// The `codex` to ask where auth.json may not be used; `None`: the one on PATH.
@@ -120,6 +124,14 @@ const CRITICAL: f64 = 90.0;
 const LONGEST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A host that waits longer has given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+
+/// `--source` without a choice.
+const AUTO: &str = "auto";
+
+/// As `--source` is typed.
+pub fn source_name(source: Option<Source>) -> &'static str {
+    source.map_or(AUTO, Source::name)
+}
 
 /// The option that every layer may add to.
 const ACCOUNT: &str = "account";
@@ -283,6 +295,24 @@ pub const OPTIONS: &[Opt] = &[
         apply: |settings, text| switch(text).map(|value| settings.urgent_exit = value),
     },
     Opt {
+        name: "source",
+        value: Some("SOURCE"),
+        help: "where numbers come from: the usage endpoint (api), codex app-server (codex), the local session files (sessions), or the first of them that has some (auto)",
+        default: Some(AUTO),
+        apply: |settings, text| {
+            settings.source = match SOURCES.iter().find(|provider| provider.source.name() == text) {
+                Some(provider) => Some(provider.source),
+                None if text == AUTO => None,
+                None => {
+                    let near =
+                        nearest(text, SOURCES.iter().map(|provider| provider.source.name()).chain([AUTO]));
+                    return Err(format!("is not auto, api, codex or sessions; did you mean {near}?"));
+                }
+            };
+            Ok(())
+        },
+    },
+    Opt {
         name: "recover",
         value: Some("HOW"),
         help: "if the login is refused: reload auth.json, then renew it (full), only reload, or off",
@@ -297,7 +327,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "codex-bin",
         value: Some("PATH"),
-        help: "the codex to ask where auth.json may not be used",
+        help: "the codex to ask where the endpoint cannot be asked, or by --source codex",
         default: Some("(the one on PATH)"),
         apply: |settings, text| {
             settings.codex_bin = Some(PathBuf::from(text));
@@ -360,6 +390,7 @@ impl Settings {
             color: Color::Auto,
             colors: Vec::new(),
             urgent_exit: false,
+            source: None,
             recover: Recover::Full,
             codex_bin: None,
             on_fetch: None,
@@ -476,10 +507,9 @@ impl Layers<'_> {
         if let Some(text) = last {
             return given(text, Origin::CommandLine);
         }
-        let variable = option.variable();
-        // In a command of --on-change this is the name of a window.
-        let is_fact = || option.name == "window" && self.surroundings.variable(change::MARK).is_some();
-        if let Some(text) = self.surroundings.text(&variable).filter(|_| !is_fact()) {
+        if self.surroundings.has_own_variables()
+            && let Some((variable, text)) = self.variable(option)
+        {
             option
                 .try_on(settings, &text)
                 .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;
@@ -496,6 +526,15 @@ impl Layers<'_> {
             }
         }
         Ok(Force::Default)
+    }
+
+    /// The name and the value of the variable that sets an option.
+    fn variable(&self, option: &Opt) -> Option<(String, String)> {
+        // In a command of --on-change this is the name of a window.
+        let is_fact = option.name == "window" && self.surroundings.variable(change::MARK).is_some();
+        let name = option.variable();
+        let text = self.surroundings.text(&name).filter(|_| !is_fact)?;
+        Some((name, text))
     }
 }
 

@@ -1,9 +1,12 @@
 //! Everything that only Unix has, in one place: modes, sessions, descriptors.
 
 use crate::files::read_write;
+use crate::time::Timestamp;
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -26,6 +29,38 @@ pub fn begin() {
             }
         }
     }
+}
+
+unsafe extern "C" {
+    static environ: *const *const libc::c_char;
+}
+
+/// Whether a variable is set whose name begins so: one pass over the environment, without a copy of it. Only before there
+/// is a second thread.
+pub fn has_variable_with(beginning: &str) -> bool {
+    // SAFETY: environ(7): null, or a list of strings that ends with null; nobody changes it meanwhile. No more bytes are
+    // compared than `beginning` has.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            if libc::strncmp(*next, beginning.as_ptr().cast(), beginning.len()) == 0 {
+                return true;
+            }
+            next = next.add(1);
+        }
+    }
+    false
+}
+
+/// The process's arguments, from those of `main`: the standard library knows them only with Rust's own entry point, and with glibc.
+///
+/// # Safety
+/// `values` are as many strings as `count` says, and stay as they are.
+pub unsafe fn arguments(count: libc::c_int, values: *const *const libc::c_char) -> Vec<OsString> {
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: the caller's promise.
+    let text = |index| unsafe { CStr::from_ptr(*values.add(index)) };
+    (0..count).map(|index| OsStr::from_bytes(text(index).to_bytes()).to_os_string()).collect()
 }
 
 /// Lets go of standard output: who reads it to its end has the end now, whatever this process still does.
@@ -120,6 +155,11 @@ pub fn hand_over(lock: File) -> Stdio {
     Stdio::from(lock)
 }
 
+/// When a file was last written or replaced, whatever its time of modification was set to.
+pub fn changed_at(metadata: &Metadata) -> Option<Timestamp> {
+    Some(Timestamp::from_unix_seconds(metadata.mtime().max(metadata.ctime())))
+}
+
 /// Whether a file belongs to the user that this process acts as.
 pub fn is_ours(metadata: &Metadata) -> bool {
     metadata.uid() == effective_user()
@@ -154,7 +194,6 @@ pub fn links(metadata: &Metadata) -> u64 {
 /// Whether something is mounted at this very path, as containers do with single files: such a name cannot be
 /// replaced. Always false where there is no `/proc`.
 pub fn is_mount_point(path: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt;
     let Ok(table) = crate::files::read_bounded(Path::new("/proc/self/mountinfo"), 16 * 1024 * 1024) else {
         return false;
     };

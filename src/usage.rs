@@ -219,6 +219,17 @@ impl Usage {
         self
     }
 
+    /// Whether a window goes on that was measured then.
+    pub fn goes_on(&self, measured_at: Timestamp, now: Timestamp) -> bool {
+        self.windows.iter().any(|window| !window.has_reset(measured_at, now))
+    }
+
+    /// The same without the windows that have started anew since it was measured.
+    pub fn without_passed(mut self, measured_at: Timestamp, now: Timestamp) -> Usage {
+        self.windows.retain(|window| !window.has_reset(measured_at, now));
+        self
+    }
+
     /// The budget as one limit among others.
     pub fn budget_limit(&self) -> Option<Limit> {
         self.budget.as_ref().map(Budget::limit)

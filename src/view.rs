@@ -57,21 +57,7 @@ impl View {
         let problem = problem.or_else(stored);
         let mut view = match entry.and_then(|entry| entry.answer.as_ref()) {
             Some(answer) => View::of_answer(answer, now, thresholds),
-            None => View {
-                now,
-                account: None,
-                usage: None,
-                age_seconds: None,
-                source: None,
-                is_stale: false,
-                problem: None,
-                mistake: None,
-                binding: None,
-                severity: Severity::Unknown,
-                measure: Measure::Used,
-                history: None,
-                today: None,
-            },
+            None => View::empty(now),
         };
         view.today = today;
         view.history = entry.and_then(|entry| entry.history.clone());
@@ -80,24 +66,36 @@ impl View {
         view
     }
 
-    /// Numbers without a problem.
-    pub fn of_answer(answer: &Answer, now: Timestamp, thresholds: Thresholds) -> View {
-        let usage = answer.usage.clone().as_of(answer.fetched_at, now);
-        let age_seconds = now.seconds_since(answer.fetched_at).max(0);
+    fn empty(now: Timestamp) -> View {
         View {
             now,
             account: None,
+            usage: None,
+            age_seconds: None,
+            source: None,
+            is_stale: false,
+            problem: None,
+            mistake: None,
+            binding: None,
+            severity: Severity::Unknown,
+            measure: Measure::Used,
+            history: None,
+            today: None,
+        }
+    }
+
+    /// Numbers without a problem.
+    pub fn of_answer(answer: &Answer, now: Timestamp, thresholds: Thresholds) -> View {
+        let Some(usage) = answer.usage_at(now) else { return View::empty(now) };
+        let age_seconds = now.seconds_since(answer.fetched_at).max(0);
+        View {
             binding: usage.binding(),
             severity: usage.severity(thresholds),
             usage: Some(usage),
             age_seconds: Some(age_seconds),
             source: Some(answer.source),
             is_stale: age_seconds > OLD,
-            problem: None,
-            mistake: None,
-            measure: Measure::Used,
-            history: None,
-            today: None,
+            ..View::empty(now)
         }
     }
 
@@ -146,9 +144,12 @@ impl View {
         pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
     }
 
-    /// What was done today, in words.
+    /// What was done today, in words; `None` if that is nothing, or not known.
     pub fn today(&self) -> Option<String> {
         let Counts { sessions, turns, total_tokens, .. } = self.today?.counts;
+        if sessions == 0 {
+            return None;
+        }
         let count = |count: u64, what: &str| {
             format!("{} {what}{}", short_count(count), if count == 1 { "" } else { "s" })
         };

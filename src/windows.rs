@@ -2,6 +2,7 @@
 //! a user's own directories already set as they should be; so what asks for them is content.
 
 use crate::files::read_write;
+use crate::time::Timestamp;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::windows::fs::MetadataExt;
@@ -20,6 +21,12 @@ unsafe extern "system" {
 const HANDLE_FLAG_INHERIT: u32 = 1;
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+
+/// Whether a variable is set whose name begins so.
+#[expect(clippy::disallowed_methods, reason = "for the edge")]
+pub fn has_variable_with(beginning: &str) -> bool {
+    std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(beginning))
+}
 
 /// Nothing here: the end of this process is the end of its output.
 pub fn end_output() {}
@@ -59,6 +66,12 @@ pub fn same_file(_left: &Metadata, _right: &Metadata) -> bool {
 pub fn hand_over(lock: File) -> Stdio {
     drop(lock);
     Stdio::null()
+}
+
+/// When a file was last written.
+pub fn changed_at(metadata: &Metadata) -> Option<Timestamp> {
+    let since = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_unix_seconds(i64::try_from(since.as_secs()).ok()?))
 }
 
 pub fn is_ours(_metadata: &Metadata) -> bool {

@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::environment::{LOGIN_VARIABLES, Surroundings};
 use crate::error::Error;
 use crate::files::Lock;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::usage::Thresholds;
 use std::fs::File;
 use std::io;
@@ -106,6 +106,7 @@ fn worker(errand: &str, cache: &Cache, settings: &Settings, surroundings: &Surro
     let mut command = Command::new(own_path());
     command
         .args([errand, "--worker"])
+        .args(["--source", settings::source_name(settings.source)])
         .args(["--max-age", &format!("{}s", settings.max_age.as_secs())])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

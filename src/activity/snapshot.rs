@@ -31,14 +31,14 @@ const LONGEST_LINE: usize = 256 * 1024;
 const HEAD: u64 = 1024 * 1024;
 /// A fork repeats its parent's lines with the time of the fork: they are older than they say. In milliseconds.
 const COPY_SPAN: i64 = 2000;
+/// Clocks of one machine may step back a little. In seconds.
+const TOLERATED_FUTURE: i64 = 60;
 
 /// What one line said of the plan's limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// When the line was written.
     pub time: Timestamp,
-    /// The file says that it is the given account's. Files of older versions do not say whose they are.
-    pub account_known: bool,
     pub plan: Option<String>,
     /// Those whose reset has not passed; at least one.
     pub windows: Vec<SnapshotWindow>,
@@ -61,9 +61,19 @@ pub struct SnapshotCredits {
     pub balance: Option<f64>,
 }
 
-/// The newest snapshot in the files of `tree`, as of `now`. Files that say they are of another account than
-/// `account` are passed over.
-pub fn newest(tree: &Tree, account: Option<&str>, now: Timestamp) -> Option<Snapshot> {
+/// What is known of whose a snapshot is.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The account that began the session; files of older versions do not say it.
+    pub account: Option<&'a str>,
+    /// When the session was begun, by its file.
+    pub begun: Timestamp,
+    /// When the line was written.
+    pub time: Timestamp,
+}
+
+/// The newest snapshot in the files of `tree`, as of `now`. Files whose last one is not `wanted` are passed over.
+pub fn newest(tree: &Tree, wanted: &dyn Fn(&Origin) -> bool, now: Timestamp) -> Option<Snapshot> {
     let mut files: Vec<&Found> = tree.files.iter().collect();
     files.sort_unstable_by_key(|found| std::cmp::Reverse(found.state.modified));
     let mut best: Option<Snapshot> = None;
@@ -73,7 +83,7 @@ pub fn newest(tree: &Tree, account: Option<&str>, now: Timestamp) -> Option<Snap
             break;
         }
         // A file that cannot be read says nothing.
-        if let Ok(Some(snapshot)) = last_in(found, account, now)
+        if let Ok(Some(snapshot)) = last_in(found, wanted, now)
             && best.as_ref().is_none_or(|best| best.time < snapshot.time)
         {
             best = Some(snapshot);
@@ -82,7 +92,7 @@ pub fn newest(tree: &Tree, account: Option<&str>, now: Timestamp) -> Option<Snap
     best.filter(|snapshot| !snapshot.windows.is_empty())
 }
 
-fn last_in(found: &Found, account: Option<&str>, now: Timestamp) -> io::Result<Option<Snapshot>> {
+fn last_in(found: &Found, wanted: &dyn Fn(&Origin) -> bool, now: Timestamp) -> io::Result<Option<Snapshot>> {
     let mut file = crate::platform::open_without_waiting(&found.path())?;
     let (mut owner, mut last) = (None, None);
     if found.compressed {
@@ -119,12 +129,13 @@ fn last_in(found: &Found, account: Option<&str>, now: Timestamp) -> io::Result<O
         (Some(start), Some(ordinal)) => ordinal < start,
         _ => !owner.parents.is_empty() && !owner.by_reference && told.time < owner.begun + COPY_SPAN,
     };
-    let is_others = account.is_some() && owner.account.is_some() && owner.account.as_deref() != account;
-    if is_copy || is_others {
-        return Ok(None);
-    }
-    let account_known = account.is_some() && owner.account.is_some();
-    Ok(Some(told.at(account_known, now)))
+    let seconds = |milliseconds: i64| Timestamp::from_unix_seconds(milliseconds.div_euclid(1000));
+    let time = seconds(told.time);
+    // What the clock of another day wrote does not tell what is newest.
+    let is_ahead = time.seconds_since(now) > TOLERATED_FUTURE;
+    let origin = Origin { account: owner.account.as_deref(), begun: seconds(owner.begun), time };
+    let is_wanted = !is_copy && !is_ahead && wanted(&origin);
+    Ok(is_wanted.then(|| told.at(time, now)))
 }
 
 /// Whose file it is.
@@ -160,11 +171,14 @@ struct Told {
 }
 
 impl Told {
-    fn at(self, account_known: bool, now: Timestamp) -> Snapshot {
-        let Told { time, plan, mut windows, credits, .. } = self;
-        windows.retain(|window| window.resets_at.is_none_or(|reset| reset > now));
-        let time = Timestamp::from_unix_seconds(time.div_euclid(1000));
-        Snapshot { time, account_known, plan, windows, credits }
+    fn at(self, time: Timestamp, now: Timestamp) -> Snapshot {
+        let Told { plan, mut windows, credits, .. } = self;
+        // At the latest, a window ends its length after it was told of.
+        let end = |window: &SnapshotWindow| {
+            window.resets_at.or(window.minutes.map(|minutes| time.plus(60 * i64::from(minutes))))
+        };
+        windows.retain(|window| end(window).is_none_or(|end| end > now));
+        Snapshot { time, plan, windows, credits }
     }
 }
 

@@ -219,6 +219,11 @@ impl Login {
         }
     }
 
+    /// The account, also where only the access token names it.
+    pub fn account(&self) -> Option<&str> {
+        self.account_id.as_deref().or(self.claims.codex.chatgpt_account_id.as_deref())
+    }
+
     /// Whether an answer that names these ids may be shown for this login.
     ///
     /// Personal plans answer with the user's id in the place of the account's; if this login's tokens

@@ -1,6 +1,7 @@
 //! What is on this machine: the program, the login, the cache, what lies around.
 
 use super::{Examination, Finding, State};
+use crate::cache::Source;
 use crate::codex::app_server;
 use crate::codex::auth;
 use crate::codex::jwt::Claims;
@@ -8,6 +9,8 @@ use crate::error::Error;
 use crate::files::{self, Lock};
 use crate::integrations::INTEGRATIONS;
 use crate::ledger::{self, Ledger, fingerprint};
+use crate::settings;
+use crate::sources;
 use crate::time::{Timestamp, age, countdown};
 use serde_json::Value;
 use std::io::Read;
@@ -37,6 +40,20 @@ pub fn settings(examination: &Examination) -> Vec<Finding> {
     examination.settings.mistakes.iter().map(broken).collect()
 }
 
+/// Whom the numbers come from.
+pub fn source(examination: &Examination) -> Vec<Finding> {
+    const NAME: &str = "source";
+    let named = examination.settings.source;
+    let abouts: Vec<&str> = sources::wanted(named).map(|provider| provider.about).collect();
+    let found = format!("{}: {}", settings::source_name(named), abouts.join(", then "));
+    vec![if named == Some(Source::Codex) && codex_program(examination).is_none() {
+        Finding::new(NAME, State::Broken, format!("{found}, and there is no codex to ask"))
+            .with("put codex on PATH or name it with --codex-bin")
+    } else {
+        Finding::ok(NAME, found)
+    }]
+}
+
 pub fn home(examination: &Examination) -> Vec<Finding> {
     let named = examination.surroundings.variable("CODEX_HOME").is_some();
     vec![match &examination.home {
@@ -60,6 +77,10 @@ fn codex_program(examination: &Examination) -> Option<PathBuf> {
     app_server::find(examination.settings.codex_bin.as_deref(), examination.surroundings)
 }
 
+fn may_ask_codex(examination: &Examination) -> bool {
+    matches!(examination.settings.source, None | Some(Source::Codex))
+}
+
 pub fn login(examination: &Examination) -> Vec<Finding> {
     const NAME: &str = "login";
     let now = examination.surroundings.now();
@@ -67,8 +88,10 @@ pub fn login(examination: &Examination) -> Vec<Finding> {
         Ok(login) => login,
         Err(error @ Error::LoginElsewhere { .. }) => {
             return vec![match codex_program(examination) {
-                Some(_) => Finding::ok(NAME, format!("{error}: codex is asked instead")),
-                None => Finding::broken(NAME, error),
+                Some(_) if may_ask_codex(examination) => {
+                    Finding::ok(NAME, format!("{error}: codex is asked instead"))
+                }
+                _ => Finding::broken(NAME, error),
             }];
         }
         Err(error) => return vec![Finding::broken(NAME, error)],
@@ -140,8 +163,11 @@ pub fn store(examination: &Examination) -> Vec<Finding> {
     let store = config.credentials_store();
     vec![match store {
         "file" => Finding::ok(NAME, "the login is kept in a file"),
-        _ if codex_program(examination).is_some() => {
+        _ if may_ask_codex(examination) && codex_program(examination).is_some() => {
             Finding::ok(NAME, format!("{store}: codex is asked where need be"))
+        }
+        _ if !may_ask_codex(examination) => {
+            Finding::note(NAME, format!("{store}, and codex is not asked: --source says so"))
         }
         _ => Finding::note(NAME, format!("{store}, and there is no codex to ask"))
             .with("put codex on PATH or name it with --codex-bin"),
@@ -275,7 +301,8 @@ pub fn codex(examination: &Examination) -> Vec<Finding> {
     const NAME: &str = "codex";
     let Some(program) = codex_program(examination) else {
         return vec![
-            Finding::note(NAME, "not on PATH").with("needed only for logins that are not kept in a file"),
+            Finding::note(NAME, "not on PATH")
+                .with("needed only where the endpoint cannot be asked with our token"),
         ];
     };
     let path = program.display();

@@ -118,7 +118,7 @@ impl Examination<'_> {
             endpoint: Endpoint::parse(&used.usage_url()),
             login: with_home().and_then(|home| Login::read(&home, used, surroundings)),
             file: with_home().and_then(|home| LoginFile::locate(&home)).ok(),
-            cache: with_home().and_then(|home| Cache::locate(&home, surroundings)),
+            cache: with_home().and_then(|home| Cache::locate(&home, settings.source, surroundings)),
             home,
             config,
             reply: OnceCell::new(),
@@ -130,6 +130,7 @@ impl Examination<'_> {
 const CHECKS: &[fn(&Examination) -> Vec<Finding>] = &[
     checks::binary,
     checks::settings,
+    checks::source,
     checks::home,
     checks::login,
     checks::renewal,

@@ -1,6 +1,7 @@
 //! The way to the endpoint. Asked without a login: what is looked at is the way, and the token is nobody's business here.
 
 use super::{Examination, Finding, State};
+use crate::cache::Source;
 use crate::error::Error;
 use crate::http::{self, Client, Reply};
 use crate::time::{MINUTE, age, http_date};
@@ -48,6 +49,9 @@ pub fn certificates(examination: &Examination) -> Vec<Finding> {
 pub fn name(examination: &Examination) -> Vec<Finding> {
     const NAME: &str = "DNS";
     let Ok(endpoint) = &examination.endpoint else { return Vec::new() };
+    if !is_used(examination) {
+        return Vec::new();
+    }
     if proxy_in_force(examination).is_some() {
         return vec![Finding::ok(NAME, "left to the proxy")];
     }
@@ -71,8 +75,13 @@ pub fn name(examination: &Examination) -> Vec<Finding> {
     }]
 }
 
+/// Who wants only the session files keeps off the network here too.
+fn is_used(examination: &Examination) -> bool {
+    examination.settings.source != Some(Source::Sessions)
+}
+
 fn reply<'a>(examination: &'a Examination) -> Option<&'a Result<Reply, Error>> {
-    let endpoint = examination.endpoint.as_ref().ok()?;
+    let endpoint = examination.endpoint.as_ref().ok().filter(|_| is_used(examination))?;
     let ask = || Client::new(examination.surroundings).and_then(|client| client.get_public(endpoint));
     Some(examination.reply.get_or_init(ask))
 }

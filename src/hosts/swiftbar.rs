@@ -59,7 +59,7 @@ mod tests {
              5h  ██████████  100%  resets in 1 hour 3 minutes (16:03) | \
              emojize=false symbolize=false font=Menlo trim=false\n\
              5h: 21 points ahead of an even pace | emojize=false symbolize=false font=Menlo trim=false\n\
-             fetched 41 seconds ago | emojize=false symbolize=false font=Menlo trim=false\n\
+             source: api, 41 seconds ago | emojize=false symbolize=false font=Menlo trim=false\n\
              ---\n\
              refresh | refresh=true\n",
         );

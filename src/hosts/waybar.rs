@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn text_and_tooltip_are_pango() {
         let tooltip = "<tt>Codex &lt;b&gt;&amp;\\n5h  ████░░░░░░   42%  resets in 1 hour 3 minutes (16:03)\\n\
-                       5h: 37 points behind an even pace; lasts until the reset\\nat this rate\\nfetched 41 seconds ago</tt>";
+                       5h: 37 points behind an even pace; lasts until the reset\\nat this rate\\nsource: api, 41 seconds ago</tt>";
         let expected = format!(
             "{{\"text\":\"&lt;b&gt;&amp; 5h 42%\",\"alt\":\"ok\",\"tooltip\":\"{tooltip}\",\"class\":[\"ok\"],\
              \"percentage\":42}}\n"

@@ -50,8 +50,8 @@ pub fn page(view: &View, paper: &Paper) -> String {
     }
     let Some(usage) = &view.usage else {
         sheet.painted("Codex", view.severity, view.word());
-        sheet.today(view);
         sheet.problem(view);
+        sheet.today(view);
         return sheet.text;
     };
     if let Some(plan) = &usage.plan {

@@ -34,7 +34,9 @@ pub fn panel(view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>) -> Vec<Strin
         let told = pace::words(&view.pace(&limit)).map(|words| format!("{}: {words}", limit.label));
         lines.extend(told.iter().flat_map(|told| wrap(told, columns)));
     }
-    lines.extend(view.age_seconds.map(|seconds| format!("fetched {} ago", words(seconds))));
+    if let (Some(source), Some(seconds)) = (view.source, view.age_seconds) {
+        lines.push(format!("source: {}, {} ago", source.name(), words(seconds)));
+    }
     if let Some(problem) = &view.problem {
         lines.extend(wrap(&problem.message, columns));
         lines.extend(wrap(&problem.hint, columns));
@@ -161,7 +163,7 @@ mod tests {
                 "credits 12.5",
                 "5h: 37 points behind an even pace; lasts until the reset at this rate",
                 "7d: 76 points ahead of an even pace",
-                "fetched 41 seconds ago",
+                "source: api, 41 seconds ago",
             ],
         );
     }
@@ -181,7 +183,7 @@ mod tests {
             &[
                 "Codex",
                 "5h  ====------   42%  not started",
-                "fetched 41 seconds ago",
+                "source: api, 41 seconds ago",
                 "https://example.invalid/backend-api/wham/usage:",
                 "the server failed (500)",
                 "it will be asked again",

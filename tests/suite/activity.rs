@@ -5,7 +5,7 @@ use crate::support::sessions::{
 };
 use codexline::activity::report::{Counts, Report};
 use codexline::activity::scan::{Outcome, Progress, scan};
-use codexline::activity::snapshot;
+use codexline::activity::snapshot::{self, Origin, Snapshot};
 use codexline::activity::store::Store;
 use codexline::activity::tree::Tree;
 use codexline::time::Timestamp;
@@ -552,10 +552,15 @@ fn limits(primary: &str, secondary: &str) -> String {
     format!(r#"{{"limit_id":"codex","primary":{primary},"secondary":{secondary},"plan_type":"plus"}}"#)
 }
 
+/// The newest snapshot in files of this account, and in those that do not say whose they are.
+fn newest_of(home: &Home, account: &str) -> Option<Snapshot> {
+    let wanted = |origin: &Origin| origin.account.is_none_or(|named| named == account);
+    snapshot::newest(&Tree::list(home.path()), &wanted, Timestamp::from_unix_seconds(NOW))
+}
+
 /// The used percentages of the newest snapshot.
 fn newest(home: &Home) -> Option<Vec<f64>> {
-    let snapshot =
-        snapshot::newest(&Tree::list(home.path()), Some("acc-1"), Timestamp::from_unix_seconds(NOW))?;
+    let snapshot = newest_of(home, "acc-1")?;
     Some(snapshot.windows.iter().map(|window| window.used_percent).collect())
 }
 
@@ -573,10 +578,9 @@ fn the_newest_limits_are_those_of_the_last_line_that_has_some() {
         "null",
     ];
     let path = with_limits(&home, "sessions/2026/11/22/rollout-1.jsonl", "", NOW - 3600, &told);
-    let snapshot =
-        snapshot::newest(&Tree::list(home.path()), Some("acc-1"), Timestamp::from_unix_seconds(NOW)).unwrap();
+    let snapshot = newest_of(&home, "acc-1").unwrap();
     assert_eq!(snapshot.time.unix_seconds(), NOW - 3600 + 120);
-    assert_eq!((snapshot.plan.as_deref(), snapshot.account_known), (Some("plus"), true));
+    assert_eq!(snapshot.plan.as_deref(), Some("plus"));
     let windows: Vec<_> = snapshot
         .windows
         .iter()
@@ -620,10 +624,8 @@ fn old_versions_tell_resets_from_the_line_on() {
     let told =
         r#"{"primary":{"used_percent":12.5,"window_minutes":300,"resets_in_seconds":3600},"secondary":null}"#;
     with_limits(&home, "archived_sessions/rollout-1.jsonl", "", NOW - 120, &[told]);
-    let snapshot =
-        snapshot::newest(&Tree::list(home.path()), None, Timestamp::from_unix_seconds(NOW)).unwrap();
+    let snapshot = newest_of(&home, "acc-1").unwrap();
     assert_eq!(snapshot.windows[0].resets_at.unwrap().unix_seconds(), NOW - 60 + 3600);
-    assert!(!snapshot.account_known);
 }
 
 #[test]
@@ -636,11 +638,35 @@ fn another_accounts_limits_are_not_shown() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("acc-1", "acc-2")).unwrap();
     assert_eq!(newest(&home), Some(vec![10.0]));
-    // A file that does not say whose it is counts, and says so.
+    // A file that does not say whose it is counts if who asks wants it.
     fs::write(&path, text.replace(r#","creator_account_id":"acc-1""#, "")).unwrap();
-    let snapshot =
-        snapshot::newest(&Tree::list(home.path()), Some("acc-1"), Timestamp::from_unix_seconds(NOW)).unwrap();
-    assert_eq!((snapshot.windows[0].used_percent, snapshot.account_known), (90.0, false));
+    assert_eq!(newest(&home), Some(vec![90.0]));
+    let wanted = |origin: &Origin| origin.account == Some("acc-1");
+    let now = Timestamp::from_unix_seconds(NOW);
+    let snapshot = snapshot::newest(&Tree::list(home.path()), &wanted, now).unwrap();
+    assert_eq!(snapshot.windows[0].used_percent, 10.0);
+}
+
+#[test]
+fn a_line_from_the_future_is_not_the_newest() {
+    let home = Home::new();
+    let check = |ahead: i64, used: f64| {
+        let file = format!("sessions/rollout-{ahead}.jsonl");
+        let told = limits(&window(used, 300, NOW + 90_000), "null");
+        with_limits(&home, &file, "", NOW + ahead - 60, &[&told]);
+        newest(&home)
+    };
+    assert_eq!(check(-600, 10.0), Some(vec![10.0]));
+    assert_eq!(check(50, 20.0), Some(vec![20.0]), "clocks step back a little");
+    assert_eq!(check(86_400, 30.0), Some(vec![20.0]), "the clock of another day");
+}
+
+#[test]
+fn a_window_ends_its_length_after_it_was_told_of() {
+    let home = Home::new();
+    let told = r#"{"primary":{"used_percent":12.5,"window_minutes":300},"secondary":{"used_percent":2,"window_minutes":10080,"resets_at":null}}"#;
+    with_limits(&home, "sessions/rollout-1.jsonl", "", NOW - 60 - 18_000, &[told]);
+    assert_eq!(newest(&home), Some(vec![2.0]));
 }
 
 #[test]
@@ -784,7 +810,7 @@ proptest! {
         home.append("sessions/rollout-y.jsonl.zst", &tail);
         let store = scanned(home.path());
         let _ = all_days(&store);
-        let _ = snapshot::newest(&Tree::list(home.path()), None, Timestamp::from_unix_seconds(0));
+        let _ = snapshot::newest(&Tree::list(home.path()), &|_| true, Timestamp::from_unix_seconds(NOW));
         prop_assert_eq!(Store::decode(&store.encode()), Some(store));
         let _ = Store::decode(&tail);
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::codex::{AppServer, Lifetime, LoginServer, Order, Watch, Who, real};
 use crate::support::home::{ACCOUNT, Home, Output, collect, jwt};
-use crate::support::server::Gate;
+use crate::support::server::{Answer, Gate, Request, Server};
 use crate::support::{TOKEN, USAGE, can_trace, eventually, now};
 
 /// `codexline auth refresh`, which must succeed.
@@ -585,6 +585,51 @@ fn a_login_that_cannot_be_written_is_not_given_to_codex_to_lose() {
         let by_codex = by_codex.iter().filter(|request| request.line() == USAGE).count() > 1;
         assert_eq!(by_codex, asked, "{lifetime:?}");
     }
+}
+
+/// Codex names whom it asks for in its own, longer name.
+fn is_ours(request: &Request) -> bool {
+    request.header("user-agent") == Some(concat!("codexline/", env!("CARGO_PKG_VERSION")))
+}
+
+#[test]
+fn asked_alone_codex_keeps_its_login() {
+    let Some(program) = real() else { return };
+    for (lifetime, renewals) in [(Lifetime::Long, 0), (Lifetime::Short, 1)] {
+        let login = LoginServer::start();
+        let mut home = login.home(lifetime);
+        login.lifetime(Lifetime::Long);
+        home.set("CODEXLINE_CODEX_BIN", &program);
+        home.set("CODEXLINE_SOURCE", "codex");
+        fetch(&home);
+        home.settle();
+        assert_eq!(home.run(&[]).stdout, crate::support::USUAL_LINE);
+        assert_eq!(home.run(&["json"]).json()["source"], "codex");
+        assert_eq!((login.spends_of(Who::Codexline).len(), login.spends_of(Who::Codex).len()), (0, renewals));
+        login.assert_signed_in(&home);
+        assert!(!login.server.requests().iter().any(is_ours), "nothing is asked by us");
+    }
+}
+
+#[test]
+fn what_is_closed_to_us_and_open_to_codex_is_asked_of_codex() {
+    let Some(program) = real() else { return };
+    let server = Server::start(|request| match request.line().as_str() {
+        USAGE if is_ours(request) => {
+            Answer::html(403, "<html>Just a moment</html>").header("Cf-Mitigated", "challenge")
+        }
+        USAGE => Answer::json(200, &crate::support::usage()),
+        _ => Answer::status(404),
+    });
+    let mut home = Home::new(&server);
+    home.set("CODEXLINE_CODEX_BIN", &program);
+    let before = home.read_auth();
+    fetch(&home);
+    home.settle();
+    assert_eq!(home.run(&[]).stdout, crate::support::USUAL_LINE);
+    let shown = home.run(&["json"]).json();
+    assert_eq!((&shown["source"], &shown["error"]), (&Value::from("codex"), &Value::Null));
+    assert_eq!(home.read_auth(), before);
 }
 
 #[test]

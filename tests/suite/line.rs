@@ -121,6 +121,18 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     home.run(&["--wait", "20s"]);
     home.settle();
     check_calls(&home, &["plain", "--wait", "20s"]);
+    // So are numbers from session files, also beside a back-off.
+    std::fs::create_dir(home.codex_home().join("sessions")).unwrap();
+    for with_failure in [true, false] {
+        home.patch(|entry| {
+            entry["answer"]["source"] = json!("sessions");
+            entry["checked_at"] = json!(now());
+            if !with_failure {
+                entry["failure"] = Value::Null;
+            }
+        });
+        check_calls(&home, &["plain", "--wait", "20s"]);
+    }
     assert_eq!(server.total(), 2);
 }
 
@@ -737,9 +749,10 @@ fn every_option_can_be_given_in_the_environment() {
         assert!(*name == "offline" || !holds(&without), "{name} makes no difference: {without:?}");
     }
     for option in OPTIONS {
-        // The looks are in looks.rs, the push is in config.rs.
+        // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.
         let looks = ["short", "icon", "glyphs", "ascii", "colors", "urgent-exit"];
-        let elsewhere = ["account", "recover", "codex-bin", "on-fetch", "on-change"].into_iter().chain(looks);
+        let elsewhere =
+            ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"].into_iter().chain(looks);
         let covered = cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);
     }

@@ -133,7 +133,7 @@ fn the_tooltip_tells_all_there_is() {
     };
     check(
         "plus-5h-and-weekly-2026-05",
-        &["<tt>Codex plus\n", "\n5h  ", "\n7d  ", "%  resets in ", "\nfetched "],
+        &["<tt>Codex plus\n", "\n5h  ", "\n7d  ", "%  resets in ", "\nsource: api, "],
     );
     check("business-spend-control-2026-07", &["\nbudget", "94.48/12500"]);
     check("model-unavailable-reserve-pool-2026-09", &["Codex"]);

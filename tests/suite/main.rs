@@ -21,6 +21,7 @@ mod properties;
 mod readme;
 mod recovery;
 mod secrets;
+mod sources;
 mod speed;
 mod status;
 mod support;

@@ -447,6 +447,7 @@ fn a_sound_home_is_found_sound() {
         names,
         [
             "binary",
+            "source",
             "CODEX_HOME",
             "login",
             "renewal",

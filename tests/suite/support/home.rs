@@ -366,6 +366,9 @@ impl Home {
                     entry[part][field] = json!(time - by.as_secs() as i64);
                 }
             }
+            if let Some(time) = entry.get("checked_at").and_then(Value::as_i64) {
+                entry["checked_at"] = json!(time - by.as_secs() as i64);
+            }
         });
     }
 

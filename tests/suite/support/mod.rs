@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod codex;
+pub mod double;
 pub mod home;
 #[cfg(target_os = "linux")]
 pub mod hosts;

@@ -1,0 +1,171 @@
+//! Codex itself, by `codex app-server`. It takes 0.2 s and 117 MB, so `auto` asks it only where the API's failure is ours
+//! and not everybody's:
+//!
+//! | the API's failure | Codex is asked |
+//! |---|---|
+//! | the login is not in a file of ours (keyring) | yes |
+//! | refused, and renewing is Codex's affair (store `auto`) | yes, if it could store what it gets; else carefully |
+//! | refused, and auth.json cannot be written | carefully |
+//! | 403, or 401, as a page: something on the way does not like us | carefully |
+//! | 404 or 410, or an answer that is not understood: a newer Codex may know better | carefully |
+//! | no network, time-outs, TLS, a portal, 429, 5xx: it would meet the same, and twice is impolite | no |
+//! | not signed in, an API key, another account, a login that has ended | no |
+//!
+//! **Carefully:** Codex renews a token that is about to end by itself. Where that could lose the login, it is asked only
+//! while the token has time left, is not told to renew, and its numbers count only for the account of auth.json.
+
+use super::{Failed, Found, Inquiry, Provider, api};
+use crate::cache::{Answer, Source};
+use crate::codex::app_server;
+use crate::codex::auth::Login;
+use crate::codex::config::Config;
+use crate::codex::login_file::LoginFile;
+use crate::error::Error;
+use crate::http::Client;
+use crate::ledger::{Ledger, fingerprint};
+use crate::recovery::Recovery;
+use crate::settings::Recover;
+use crate::time::MINUTE;
+
+pub const PROVIDER: Provider = Provider { source: Source::Codex, about: "codex app-server", ask };
+
+/// An access token that ends sooner is renewed by Codex at its start (5 minutes before the end, checked by running it);
+/// the rest is for a slow network. In seconds.
+const CODEX_NEEDS: i64 = 15 * MINUTE;
+
+fn ask(inquiry: &Inquiry, earlier: Option<Failed>) -> Result<Found, Failed> {
+    match earlier {
+        Some(failed) => instead(inquiry, failed),
+        None => alone(inquiry),
+    }
+}
+
+/// After the API. What is said if there are no numbers here either is what the API's failure said.
+fn instead(inquiry: &Inquiry, failed: Failed) -> Result<Found, Failed> {
+    let Inquiry { settings, home, notes, .. } = inquiry;
+    let Failed { error, account, login } = failed;
+    let Some(login) = login else {
+        if !matches!(error, Error::LoginElsewhere { .. }) {
+            return decline(inquiry, Failed { error, account, login });
+        }
+        return call(inquiry, settings.recover == Recover::Full).map_err(|codexs| {
+            notes.tell(&codexs);
+            // What Codex says of a login that only it can see is the better word.
+            let is_missing = matches!(codexs, Error::CodexMissing { .. });
+            Failed { error: if is_missing { error } else { codexs }, account, login }
+        });
+    };
+    let store = Config::read(home).map(|config| config.credentials_store().to_string());
+    let is_codexs_to_renew = api::is_refusal(&error)
+        && store.is_ok_and(|store| store != "file")
+        && api::may_renew(&error, &login, settings.recover).is_ok();
+    if is_codexs_to_renew {
+        // Codex falls back to the file, so what would lose a new token there must not be the case.
+        return match LoginFile::locate(home).and_then(|file| file.check_all()) {
+            Ok(()) => call(inquiry, true).map_err(|codexs| {
+                notes.tell(codexs);
+                Failed { error, account, login: Some(login) }
+            }),
+            Err(check) => carefully(inquiry, check, *login),
+        };
+    }
+    let is_ours = matches!(
+        error,
+        Error::CheckFailed { .. }
+            | Error::Blocked { .. }
+            | Error::Unauthorized { is_json: false, .. }
+            | Error::UnexpectedStatus { status: 404 | 410, .. }
+            | Error::BadAnswer { .. }
+    );
+    // What Codex makes of a token in the environment has not been observed.
+    if is_ours && !login.from_environment {
+        return carefully(inquiry, error, *login);
+    }
+    decline(inquiry, Failed { error, account, login: Some(login) })
+}
+
+fn decline(inquiry: &Inquiry, failed: Failed) -> Result<Found, Failed> {
+    inquiry.notes.tell("codex is not asked: it has no better answer to that");
+    Err(failed)
+}
+
+/// Alone, as `--source codex`: also where the API could be asked.
+fn alone(inquiry: &Inquiry) -> Result<Found, Failed> {
+    let Inquiry { settings, surroundings, home, notes, .. } = *inquiry;
+    let config = Config::read(home)?;
+    let renews = settings.recover == Recover::Full;
+    if renews {
+        // New tokens that wait beside auth.json mean that those in it are spent: Codex must not spend them again.
+        let client = Client::new(surroundings)?;
+        Recovery { surroundings, home, client: &client, notes }.finish_interrupted()?;
+    }
+    let login = match Login::read(home, &config, surroundings) {
+        Err(Error::LoginElsewhere { .. }) => return Ok(call(inquiry, renews)?),
+        login => login?,
+    };
+    match may_renew_by_itself(inquiry, &login) {
+        // Nothing in a file is at stake.
+        Err(Error::NotSignedIn { .. }) if login.from_environment => {}
+        Err(error) => return carefully(inquiry, error, login),
+        Ok(()) => {}
+    }
+    let renews = renews && !login.from_environment;
+    call(inquiry, renews).and_then(|found| of_same_account(inquiry, found, &login)).map_err(|error| Failed {
+        error,
+        account: login.account_id.clone(),
+        login: None,
+    })
+}
+
+/// Whether nothing is lost if Codex renews the login in the file: it could store the new one, and the old one is still to be
+/// spent.
+fn may_renew_by_itself(inquiry: &Inquiry, login: &Login) -> Result<(), Error> {
+    let file = LoginFile::locate(inquiry.home)?;
+    file.check_all()?;
+    let path = file.target().to_path_buf();
+    if file.rescue().exists() {
+        return Err(Error::CommitPending { path, reason: "--recover says not to store them".into() });
+    }
+    let ledger = Ledger::read(file.ledger())?;
+    match login.refresh_token.as_ref().and_then(|token| ledger.find(&fingerprint(token))) {
+        Some(_) => Err(Error::RefreshUnknown { path }),
+        None => Ok(()),
+    }
+}
+
+/// See the head of this file. `refusal` is what is said if Codex is not asked, or has no numbers.
+fn carefully(inquiry: &Inquiry, refusal: Error, login: Login) -> Result<Found, Failed> {
+    let Inquiry { surroundings, notes, .. } = inquiry;
+    let left = login.claims.expires_at().map(|end| end.seconds_since(surroundings.now()));
+    if left.is_none_or(|left| left < CODEX_NEEDS) {
+        notes.tell("codex is not asked either: it might renew the login and lose it");
+        return Err(Failed::with(refusal, login));
+    }
+    match call(inquiry, false) {
+        Ok(found) => match of_same_account(inquiry, found, &login) {
+            Ok(found) => Ok(found),
+            Err(error) => Err(Failed { account: login.account_id, ..Failed::from(error) }),
+        },
+        Err(error) => {
+            notes.tell(error);
+            Err(Failed::with(refusal, login))
+        }
+    }
+}
+
+fn of_same_account(inquiry: &Inquiry, found: Found, login: &Login) -> Result<Found, Error> {
+    let is_same = login.account_id.is_none() || found.account == login.account_id;
+    if is_same { Ok(found) } else { Err(Error::LoginChanged { path: inquiry.home.auth_json() }) }
+}
+
+/// `may_renew`: whether Codex may be told to renew the login if it is refused.
+fn call(inquiry: &Inquiry, may_renew: bool) -> Result<Found, Error> {
+    let Inquiry { settings, surroundings, home, notes, .. } = inquiry;
+    let named = settings.codex_bin.as_deref();
+    let codex = app_server::find(named, surroundings)
+        .ok_or_else(|| Error::CodexMissing { name: named.unwrap_or("codex".as_ref()).to_path_buf() })?;
+    notes.tell(format_args!("asking {} app-server", codex.display()));
+    let answer = app_server::ask(&codex, home, may_renew, &|| surroundings.now())?;
+    let found = Answer { fetched_at: surroundings.now(), source: Source::Codex, usage: answer.usage };
+    Ok(Found::of(found, answer.account_id))
+}
