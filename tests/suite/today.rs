@@ -235,6 +235,9 @@ fn the_service_has_no_part_in_it() {
     played(&signed_out.codex_home(), HOUR, 4);
     assert_eq!(signed_out.run(&only).stdout, "4 today\n");
     assert_eq!(line(&signed_out), "signed-out");
+    let page = signed_out.run(&["status"]).stdout;
+    assert!(page.starts_with("Codex          signed-out\nproblem        not signed in"), "{page}");
+    assert!(page.lines().last().unwrap().starts_with("today          1 session, 4 turns, "), "{page}");
     let object = signed_out.run(&["json"]).json();
     assert_eq!(
         (&object["activity"]["turns"], &object["error"]["code"]),
