@@ -17,8 +17,8 @@ const FILES: usize = 10_000;
 const FIRST_SCANS: usize = 5;
 const RESCANS: usize = 30;
 
-/// More days than any tree has.
-const DAYS: &str = "3660";
+/// More days than any tree spans.
+const DAYS: &str = "366";
 
 const HEAD: &str = "session files                            fastest ms     median        CPU ms   resident";
 
