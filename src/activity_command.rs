@@ -1,40 +1,96 @@
 //! `codexline activity`: sessions, turns and tokens by local day, from Codex's session files. No login, no network.
 
+use crate::accounts::Account;
 use crate::activity::report::{Counts, Day, Report};
 use crate::activity::scan::{Progress, scan};
 use crate::activity::store::Store;
 use crate::activity::tree::Tree;
 use crate::activity::{Refreshed, refresh};
-use crate::cache::Cache;
+use crate::cache::{Cache, Problem};
 use crate::cli::Activity;
 use crate::codex::home::Home;
 use crate::environment::Surroundings;
 use crate::error::Error;
+use crate::hosts::json::{ErrorReport, line};
 use crate::output::{self, Meter};
 use crate::text::short_count;
 use jiff::ToSpan;
 use jiff::civil::Date;
+use serde::{Serialize, Serializer};
 use std::ops::ControlFlow;
 use std::thread::available_parallelism;
 
 /// More threads than this wait for the disk, each with a buffer.
 const MOST_THREADS: usize = 16;
 
-/// What cannot be read or kept is told on stderr; the counts are printed all the same.
+/// Prints the table or the JSON, and gives the exit status: that of a signal which ended the scan, 1 where an account has no
+/// session files to look for. What cannot be read or kept is told on stderr; the counts are printed all the same.
 ///
 /// # Errors
-/// [`Error::NoHome`] and [`Error::HomeMissing`].
-pub fn run(wanted: &Activity, surroundings: &Surroundings) -> Result<(), Error> {
+/// [`Error::NoHome`] and [`Error::HomeMissing`] of the one login.
+pub fn run(wanted: &Activity, surroundings: &Surroundings) -> Result<u8, Error> {
+    for mistake in &wanted.settings.mistakes {
+        output::complain(mistake);
+    }
+    // The first scan can take minutes; what it has counted until then is kept.
+    crate::platform::note_requests_to_end();
+    let accounts = &wanted.settings.accounts;
+    if accounts.is_empty() {
+        let told = match tell(wanted, surroundings)? {
+            Told::Counted(report) => report,
+            Told::BrokenOff(status) => return Ok(status),
+        };
+        output::print(&if wanted.json { line(&told) } else { table(&told) });
+        return Ok(0);
+    }
+    let mut reports = Vec::with_capacity(accounts.len());
+    for Account { name, home } in accounts {
+        let report = match tell(wanted, &surroundings.of_account(home)) {
+            Ok(Told::Counted(report)) => Ok(report),
+            Ok(Told::BrokenOff(status)) => return Ok(status),
+            Err(error) => {
+                output::complain(format_args!("{name}: {error}; {}", error.hint()));
+                Err(Problem::from(&error))
+            }
+        };
+        reports.push(Part { account: name, report });
+    }
+    output::print(&if wanted.json { line(&reports) } else { tables(&reports) });
+    // One account's failure is no reason not to show the others.
+    Ok(u8::from(reports.iter().any(|part| part.report.is_err())))
+}
+
+/// What is told of one of several accounts.
+struct Part<'a> {
+    account: &'a str,
+    report: Result<Report, Problem>,
+}
+
+enum Told {
+    Counted(Report),
+    /// Somebody wants the program to end, with this status.
+    BrokenOff(u8),
+}
+
+/// The report of one login, with its session files read as far as they are new.
+fn tell(wanted: &Activity, surroundings: &Surroundings) -> Result<Told, Error> {
     let home = Home::locate(surroundings)?;
     home.check()?;
     let cache = Cache::locate(&home, None, surroundings)?;
     let Refreshed { store, outcome, unsaved } = read_new(&cache);
+    if let Some(status) = crate::platform::request_to_end() {
+        match unsaved {
+            None => output::complain(
+                "interrupted; what has been counted is kept, the next run goes on from there",
+            ),
+            Some(error) => output::complain(format_args!("interrupted; {error}; the next run begins anew")),
+        }
+        return Ok(Told::BrokenOff(status));
+    }
     // After the scan: the first one can last beyond midnight.
     let today = surroundings.now().date(&surroundings.zone());
     let first = today.saturating_sub(i64::from(wanted.days.saturating_sub(1)).days());
     let report = store.report(&surroundings.zone(), first..=today);
-    let report = with_idle_days(report, first, wanted.days);
-    output::print(&if wanted.json { json(&report) } else { table(&report) });
     if let [(path, error), others @ ..] = outcome.unreadable.as_slice() {
         let others = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
         let (path, reason) = (path.display(), Error::io_reason(error));
@@ -46,15 +102,18 @@ pub fn run(wanted: &Activity, surroundings: &Surroundings) -> Result<(), Error> 
     if let Some(error) = unsaved {
         output::complain(format_args!("{error}; the next time, everything is read again"));
     }
-    Ok(())
+    Ok(Told::Counted(with_idle_days(report, first, wanted.days)))
 }
 
-/// The store, brought up to date; why it could not be kept, in words.
+/// The store, brought up to date, or as far as that came; why it could not be kept, in words.
 fn read_new(cache: &Cache) -> Refreshed<Error> {
     let mut meter = Meter::new("sessions");
     let mut watch = |Progress { done, total }: Progress| {
         meter.tell(done, total);
-        ControlFlow::Continue(())
+        match crate::platform::request_to_end() {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
     };
     let threads = available_parallelism().map_or(1, |count| count.get().min(MOST_THREADS));
     let (home, place) = (cache.home().path(), cache.activity_path());
@@ -75,9 +134,19 @@ fn with_idle_days(report: Report, first: Date, days: u16) -> Report {
     Report { days, ..report }
 }
 
-fn json(report: &Report) -> String {
-    // Numbers and dates only: this does not fail.
-    serde_json::to_string(report).unwrap_or_default() + "\n"
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'a> {
+            account: &'a str,
+            #[serde(flatten)]
+            report: Option<&'a Report>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<ErrorReport<'a>>,
+        }
+        let (report, problem) = (self.report.as_ref().ok(), self.report.as_ref().err());
+        Flat { account: self.account, report, error: problem.map(ErrorReport::from) }.serialize(serializer)
+    }
 }
 
 type Column = (&'static str, fn(&Counts) -> u64);
@@ -92,6 +161,12 @@ const COLUMNS: [Column; 7] = [
     ("reasoning", |counts| counts.reasoning_output_tokens),
     ("total", |counts| counts.total_tokens),
 ];
+
+/// One below the other, each under its account's name.
+fn tables(parts: &[Part]) -> String {
+    let one = |part: &Part| Some(format!("{}\n{}", part.account, table(part.report.as_ref().ok()?)));
+    parts.iter().filter_map(one).collect::<Vec<_>>().join("\n")
+}
 
 fn table(report: &Report) -> String {
     let row = |name: &str, cell: &dyn Fn(&Column) -> String| {
@@ -148,8 +223,20 @@ Sun 2026-11-22         -      -      -       -       -          -      -
     }
 
     #[test]
+    fn accounts_stand_one_below_the_other() {
+        let problem = Problem::from(&Error::NoHome);
+        let parts = [("a", Ok(sample())), ("b", Err(problem)), ("c", Ok(sample()))]
+            .map(|(account, report)| Part { account, report });
+        assert_eq!(tables(&parts), format!("a\n{0}\nc\n{0}", table(&sample())));
+        let told: serde_json::Value = serde_json::from_str(&line(&parts)).unwrap();
+        assert_eq!((&told[0]["account"], &told[0]["total"]["sessions"]), (&"a".into(), &12_345.into()));
+        assert_eq!(told[1].as_object().map(serde_json::Map::len), Some(2), "{told}");
+        assert_eq!(told[1]["error"].as_object().map(serde_json::Map::len), Some(3), "{told}");
+    }
+
+    #[test]
     fn json_names_every_day() {
-        let report: serde_json::Value = serde_json::from_str(&json(&sample())).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&line(&sample())).unwrap();
         assert_eq!(report["days"][0]["date"], "2026-11-20");
         assert_eq!(report["days"][0]["sessions"], 0);
         assert_eq!(report["days"][1]["reasoning_output_tokens"], 61_728);

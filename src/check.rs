@@ -24,7 +24,7 @@ pub struct Wanted {
 /// Whether it is left, of every account; if not, or if that is not known, one line on stderr says why.
 pub fn run(wanted: &Wanted, settings: &Settings, surroundings: &Surroundings) -> bool {
     let notes = Notes::new(settings.verbose);
-    let views = line::views(settings, surroundings, settings.wait.unwrap_or(PATIENCE), &notes);
+    let views = line::views(settings, surroundings, settings.wait.unwrap_or(PATIENCE), false, &notes);
     for view in &views {
         if let Err(reason) = judge(wanted, view) {
             let account = view.account.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();

@@ -58,6 +58,8 @@ pub enum Invocation {
     },
     /// Show what was done by day.
     Activity(Activity),
+    /// Count what was done today, behind a prompt.
+    Count(Box<Settings>),
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
     /// Show what is in force, and where it comes from.
@@ -80,6 +82,7 @@ pub struct Refresh {
 
 /// `codexline activity`.
 pub struct Activity {
+    pub settings: Box<Settings>,
     /// How many, today included; at least one.
     pub days: u16,
     pub json: bool,
@@ -134,7 +137,12 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             let wanted = doctor::Wanted { json: matches.get_flag("json"), email: matches.get_flag("email") };
             Ok(Invocation::Doctor { settings, wanted })
         }
+        // As for the fetch: told everything.
+        Some(("activity", matches)) if matches.get_flag("worker") => {
+            Ok(Invocation::Count(Box::new(without_file(surroundings, matches)?)))
+        }
         Some(("activity", matches)) => Ok(Invocation::Activity(Activity {
+            settings: Box::new(with_file(surroundings, matches)?),
             days: matches.get_one("days").copied().unwrap_or(1),
             json: matches.get_flag("json"),
         })),
@@ -423,7 +431,7 @@ fn grammar(with_hidden: bool) -> Command {
     let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
-        .args([worker, force].into_iter().filter(|_| with_hidden))
+        .args([worker.clone(), force].into_iter().filter(|_| with_hidden))
         .args(args(
             &[
                 "account",
@@ -481,7 +489,10 @@ fn grammar(with_hidden: bool) -> Command {
     let activity = Command::new("activity")
         .about("Show sessions, turns and tokens by day, from the local session files")
         .arg(days)
-        .arg(switch("json", "as one object on one line: days[] and total"));
+        .arg(switch("json", "as one object on one line: days[] and total"))
+        .args([worker].into_iter().filter(|_| with_hidden))
+        .args(args(&["account"], false))
+        .args(args(&["max-age", "on-fetch", "source"], true).filter(|_| with_hidden));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));

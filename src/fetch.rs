@@ -8,6 +8,7 @@ use crate::cache::{Answer, Cache, Decision, Entry, Source, decide};
 use crate::change::{self, Change};
 use crate::codex::auth;
 use crate::codex::home::Home;
+use crate::count;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::files::{self, Lock};
@@ -16,10 +17,11 @@ use crate::push;
 use crate::settings::Settings;
 use crate::sources::{self, Failed, Found, Inquiry, sessions};
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long `codexline fetch` waits for another one that is at it: as long as that can take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a fetch is for.
@@ -42,14 +44,22 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, errand: Errand) -> 
     for mistake in &settings.mistakes {
         output::complain(mistake);
     }
-    // A worker is for one login, which is its CODEX_HOME.
-    if errand != Errand::ByHand || settings.accounts.is_empty() {
+    // A worker is for one login, which is its CODEX_HOME; what is counted, another one counts.
+    if errand != Errand::ByHand {
         return run_one(settings, surroundings, errand, &notes);
+    }
+    let by_hand = |surroundings: &Surroundings| {
+        let result = run_one(settings, surroundings, errand, &notes);
+        count::where_shown(settings, surroundings, &notes);
+        result
+    };
+    if settings.accounts.is_empty() {
+        return by_hand(surroundings);
     }
     let mut result = Ok(());
     for account in &settings.accounts {
         // One account's failure is no reason not to ask for the next.
-        if let Err(error) = run_one(settings, &surroundings.of_account(&account.home), errand, &notes) {
+        if let Err(error) = by_hand(&surroundings.of_account(&account.home)) {
             output::complain(format_args!("{}: {error}; {}", account.name, error.hint()));
             result = Err(Error::AccountFailed { name: account.name.clone() });
         }
@@ -88,7 +98,9 @@ fn run_one(
         }
         Fetch { settings, surroundings, home: &home, notes, errand }.store(&cache).map(Some)
     };
-    let outcome = under_lock(&cache, errand != Errand::ByHand, work)??;
+    let is_worker = errand != Errand::ByHand;
+    let patience = if is_worker { Duration::ZERO } else { PATIENCE };
+    let outcome = under_lock(&cache.lock_path(), is_worker, patience, work)??;
     let Some(Outcome { has_news, changes, result }) = outcome else { return Ok(()) };
     let wanted = settings.on_fetch.is_some() || settings.on_change.is_some();
     if has_news && wanted && push::is_within_one(surroundings) {
@@ -106,18 +118,22 @@ fn run_one(
     result
 }
 
-/// Does `work` under the lock of the cache entry, waiting for whoever holds it.
-fn under_lock<T>(cache: &Cache, is_worker: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
-    let path = cache.lock_path();
+/// Does `work` under a lock, waiting for whoever holds it; `is_handed`: a worker finds it, taken, as its standard input.
+pub(crate) fn under_lock<T>(
+    path: &Path,
+    is_handed: bool,
+    patience: Duration,
+    work: impl FnOnce() -> T,
+) -> Result<T, Error> {
+    let path = path.to_path_buf();
     let unwritable =
         |error: io::Error| Error::CacheUnwritable { path: path.clone(), reason: Error::io_reason(&error) };
-    // A worker finds the lock, taken, as its standard input; started by hand, it does not.
+    // One that was started by hand does not.
     let handed = || crate::platform::standard_input().ok().and_then(|file| Lock::inherited(file, &path));
-    let mut lock = match is_worker.then(handed).flatten() {
+    let mut lock = match is_handed.then(handed).flatten() {
         Some(lock) => lock,
         None => Lock::open(&path).map_err(unwritable)?,
     };
-    let patience = if is_worker { Duration::ZERO } else { PATIENCE };
     let work = || {
         // For whoever wants to know since when it is held; without that nothing is lost.
         let _ = files::touch_empty(&path);

@@ -158,6 +158,11 @@ impl Lock {
         }
     }
 
+    /// Whether nobody holds it at this moment.
+    pub fn is_free(&mut self) -> bool {
+        self.try_hold(|| ()).is_ok_and(|free| free.is_some())
+    }
+
     /// Does `work` under the lock, asking for it every `pace` for at most `patience`; `None` without doing it if
     /// somebody else holds it all that time.
     ///

@@ -1,8 +1,9 @@
 //! How much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.
 //!
-//! Two stories, each told in one file:
+//! Its stories, each told in one file:
 //! * [`line`], the warm path: cache → decide → render → print;
 //! * [`fetch`]: lock → re-read → ask → recover → store. [`worker`] starts it behind a prompt; [`sources`] are whom it asks.
+//! * [`count`]: lock → what is new in the session files → today's counts into the entry. Started likewise.
 //!
 //! Data flows one way, and what is absent holds the shape:
 //! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
@@ -25,6 +26,7 @@ pub mod check;
 pub mod cli;
 pub mod codex;
 pub mod config;
+pub mod count;
 pub mod demo;
 pub mod doctor;
 pub mod environment;

@@ -5,6 +5,8 @@
 //! from outside. What is fast about it is what it does not do.
 
 use crate::accounts::Account;
+use crate::activity::lock_path;
+use crate::activity::today::Today;
 use crate::block::{self, Block};
 use crate::cache::{Cache, Decision, Entry, Miss, Problem, Reason, decide};
 use crate::codex::auth;
@@ -23,6 +25,9 @@ use crate::worker::{self, Start, Urge};
 use std::time::{Duration, Instant};
 
 const BETWEEN_ACCOUNTS: &str = " | ";
+/// How long whoever waits for numbers, and has no counts yet, waits for these: they are there in a moment, unless today's files
+/// have gigabytes.
+const PATIENCE_FOR_COUNTS: Duration = Duration::from_secs(1);
 /// How often a waiting run looks whether the worker has stored something.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -39,36 +44,46 @@ pub fn run(settings: &Settings, surroundings: &Surroundings) -> u8 {
     let is_silent = settings.offline || push::is_within_one(surroundings);
     for sight in &mut sights {
         sight.urge = sight.urge(block.wants_fetch, surroundings).filter(|_| !is_silent);
+        sight.is_uncounted = settings.tells_today() && !is_silent && sight.is_uncounted(settings);
     }
     let wanted = || sights.iter().filter(|sight| sight.urge.is_some());
     let wait = wanted().map(|sight| sight.patience(settings)).max().unwrap_or_default();
-    if wait.is_zero() && wanted().all(|sight| sight.entry.is_ok()) {
+    let uncounted = || sights.iter().filter(|sight| sight.is_uncounted);
+    let wait_for_counts =
+        uncounted().map(|sight| sight.patience_for_counts(settings)).max().unwrap_or_default();
+    if wait.max(wait_for_counts).is_zero() && wanted().all(|sight| sight.entry.is_ok()) {
         // The host sees its line before a worker exists.
         let status = print(&sights);
-        if wanted().next().is_some() {
+        if wanted().next().or(uncounted().next()).is_some() {
             crate::platform::end_output();
         }
         for sight in &mut sights {
             sight.fetch(settings, &notes);
+            sight.count(settings, &notes);
         }
         return status;
     }
     for sight in &mut sights {
         sight.fetch(settings, &notes);
+        sight.count(settings, &notes);
     }
     let begun = Instant::now();
-    for sight in sights.iter_mut().filter(|sight| sight.is_under_way) {
+    for sight in &mut sights {
         sight.wait_for_news(begun, wait, &notes);
+    }
+    for sight in &mut sights {
+        sight.wait_for_counts(begun, wait_for_counts, &notes);
     }
     print(&sights)
 }
 
 /// What there is to show to whoever waits for it, a person at `status` or a script at `check`: as fresh as `--max-age` asks for,
-/// if that comes within `wait`.
+/// if that comes within `wait`. `today`: also what was done today, for which it waits a moment at most.
 pub(crate) fn views(
     settings: &Settings,
     surroundings: &Surroundings,
     wait: Duration,
+    today: bool,
     notes: &Notes,
 ) -> Vec<View> {
     let mut sights = sights(settings, surroundings, notes);
@@ -76,10 +91,15 @@ pub(crate) fn views(
     for sight in sights.iter_mut().filter(|_| !is_silent) {
         sight.urge = sight.urge(false, surroundings);
         sight.fetch(settings, notes);
+        sight.is_uncounted = today && sight.is_uncounted(settings);
+        sight.count(settings, notes);
     }
     let begun = Instant::now();
-    for sight in sights.iter_mut().filter(|sight| sight.is_under_way) {
+    for sight in &mut sights {
         sight.wait_for_news(begun, wait, notes);
+    }
+    for sight in &mut sights {
+        sight.wait_for_counts(begun, wait.min(settings.wait.unwrap_or(PATIENCE_FOR_COUNTS)), notes);
     }
     sights.iter().map(|sight| sight.view(settings)).collect()
 }
@@ -123,6 +143,10 @@ struct Sight {
     urge: Option<Urge>,
     /// A fetch has been started, by us or by others.
     is_under_way: bool,
+    /// A count of what was done today is wanted.
+    is_uncounted: bool,
+    /// One has been started, by us or by others.
+    is_being_counted: bool,
     /// What went wrong in this run.
     problem: Option<Problem>,
 }
@@ -137,6 +161,8 @@ impl Sight {
             decision: Decision::Stale(Reason::Missing(Miss::Absent)),
             urge: None,
             is_under_way: false,
+            is_uncounted: false,
+            is_being_counted: false,
             problem: None,
             surroundings,
         };
@@ -196,8 +222,8 @@ impl Sight {
     /// Starts a worker if one is wanted.
     fn fetch(&mut self, settings: &Settings, notes: &Notes) {
         let (Some(urge), Some(cache)) = (self.urge, &self.cache) else { return };
-        let is_done = || cache.read(self.surroundings.now()) != self.entry;
-        let started = worker::start(cache, settings, &self.surroundings, urge, is_done);
+        let is_done = || self.is_news(&cache.read(self.surroundings.now()));
+        let started = worker::start_fetch(cache, settings, &self.surroundings, urge, is_done);
         self.is_under_way = started.is_ok();
         match started {
             Ok(Start::Started) => notes.tell("a fetch has been started"),
@@ -210,17 +236,85 @@ impl Sight {
         }
     }
 
+    /// Whether an entry tells something of the plan that the one that was seen does not.
+    fn is_news(&self, entry: &Result<Entry, Miss>) -> bool {
+        match (&self.entry, entry) {
+            (Ok(seen), Ok(entry)) => !seen.is_same_news(entry),
+            (seen, entry) => seen != entry,
+        }
+    }
+
+    /// What was done today, as far as it was seen.
+    fn today(&self) -> Option<Today> {
+        self.entry.as_ref().ok().and_then(|entry| entry.today)
+    }
+
+    /// Whether what was done today is to be counted anew.
+    fn is_uncounted(&self, settings: &Settings) -> bool {
+        let max_age = settings.max_age.as_secs() as i64;
+        let is_stale = |today: Today| today.is_stale(max_age, self.surroundings.now());
+        self.cache.is_some() && self.today().is_none_or(is_stale)
+    }
+
+    /// How long this run may wait for it.
+    fn patience_for_counts(&self, settings: &Settings) -> Duration {
+        let is_known = self.today().is_some_and(|today| today.holds(self.surroundings.now()));
+        match (settings.wait, settings.host.wait) {
+            (Some(wait), _) => wait,
+            (None, Wait::WhenEmpty(wait)) if !is_known => wait.min(PATIENCE_FOR_COUNTS),
+            (None, _) => Duration::ZERO,
+        }
+    }
+
+    /// Starts a count if one is wanted. Where that is not possible, the fetch tells why.
+    fn count(&mut self, settings: &Settings, notes: &Notes) {
+        let Some(cache) = self.cache.as_ref().filter(|_| self.is_uncounted) else { return };
+        let is_done = || cache.read(self.surroundings.now()).is_ok_and(|entry| entry.today != self.today());
+        match worker::start_count(cache, settings, &self.surroundings, is_done) {
+            Ok(start) => {
+                self.is_being_counted = true;
+                notes.tell(match start {
+                    Start::Started => "a count of today's sessions has been started",
+                    Start::Busy => "another codexline is counting",
+                    Start::Done => "another codexline has just counted",
+                });
+            }
+            Err(error) => notes.tell(error),
+        }
+    }
+
+    /// Waits until the entry has other counts than those that were seen, the count has ended, or patience ends.
+    fn wait_for_counts(&mut self, begun: Instant, wait: Duration, notes: &Notes) {
+        let Some(cache) = self.cache.as_ref().filter(|_| self.is_being_counted && !wait.is_zero()) else {
+            return;
+        };
+        let mut lock = Lock::open(&lock_path(&cache.activity_path()));
+        loop {
+            let has_ended = lock.as_mut().is_ok_and(Lock::is_free);
+            let entry = cache.read(self.surroundings.now());
+            let counted = entry.as_ref().is_ok_and(|entry| entry.today != self.today());
+            if counted {
+                self.entry = entry;
+            }
+            if counted || has_ended || begun.elapsed() >= wait {
+                return notes.tell(format_args!("waited {} ms for the count", begun.elapsed().as_millis()));
+            }
+            std::thread::sleep(LOOK_AGAIN.min(wait));
+        }
+    }
+
     /// Waits until the entry is another than the one that was seen, the fetch has ended without leaving one, or patience
     /// ends.
     fn wait_for_news(&mut self, begun: Instant, wait: Duration, notes: &Notes) {
-        let Some(cache) = self.cache.as_ref().filter(|_| !wait.is_zero()) else { return };
+        let Some(cache) = self.cache.as_ref().filter(|_| self.is_under_way && !wait.is_zero()) else {
+            return;
+        };
         let mut lock = Lock::open(&cache.lock_path());
         loop {
             // Looked at before the entry: whoever held it has stored what there is to store.
-            let is_free = |lock: &mut Lock| lock.try_hold(|| ()).is_ok_and(|free| free.is_some());
-            let has_ended = lock.as_mut().is_ok_and(is_free);
+            let has_ended = lock.as_mut().is_ok_and(Lock::is_free);
             let entry = cache.read(self.surroundings.now());
-            if entry != self.entry {
+            if self.is_news(&entry) {
                 notes.tell(format_args!("an answer came after {} ms", begun.elapsed().as_millis()));
                 self.entry = entry;
                 // The worker may have renewed the login: then the news is of the new one.

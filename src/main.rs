@@ -10,7 +10,7 @@ use codexline::arena::Arena;
 use codexline::cli::{self, Invocation};
 use codexline::environment::Surroundings;
 use codexline::error::Error;
-use codexline::{activity_command, auth, check, config, demo, doctor, fetch, line, output, status};
+use codexline::{activity_command, auth, check, config, count, demo, doctor, fetch, line, output, status};
 use std::ffi::OsString;
 
 #[global_allocator]
@@ -65,7 +65,8 @@ fn run(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<u8, Erro
         Invocation::Doctor { settings, wanted } => {
             return Ok(u8::from(!doctor::run(wanted, &settings, surroundings)));
         }
-        Invocation::Activity(wanted) => activity_command::run(&wanted, surroundings)?,
+        Invocation::Activity(wanted) => return activity_command::run(&wanted, surroundings),
+        Invocation::Count(settings) => count::run(&settings, surroundings)?,
         Invocation::Demo(settings) => demo::run(&settings, surroundings),
         Invocation::Print(text) => output::print(&text),
     }

@@ -18,6 +18,7 @@
 //! **Samples.** One for every 24th of a window's length, on a grid that does not depend on resets: the last reading in a
 //! cell is kept, so whoever asks often keeps no more. They are of one account: the cache entry of another starts anew.
 
+use crate::activity::hash::hash;
 use crate::time::{Timestamp, countdown};
 use crate::usage::{Limit, Severity, Thresholds, Usage};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ use std::collections::BTreeMap;
 pub const MAX_SAMPLES: usize = 24;
 /// Most limits that samples are kept of: two windows and a budget are all that was ever seen.
 const MAX_TRACKS: usize = 4;
+/// The same of pools, of which only the present rate is told: what its part of a window holds, and one before that.
+const MAX_POOL_SAMPLES: usize = MAX_SAMPLES / LOOK_BACK as usize + 2;
+const MAX_POOL_TRACKS: usize = 8;
 /// For limits that do not say how long they are (budgets): a week, in seconds.
 const UNKNOWN_LENGTH: i64 = 7 * crate::time::DAY;
 /// The present is this part of a window.
@@ -70,8 +74,18 @@ impl History {
         for limit in usage.limits().take(MAX_TRACKS) {
             let track = old.remove(&limit.label).unwrap_or_default();
             let length = limit.seconds.map_or(UNKNOWN_LENGTH, i64::from);
-            let tenths = (limit.used.clamp(0.0, 100.0) * 10.0).round() as u16;
-            tracks.entry(limit.label).or_insert_with(|| with_sample(track, (at, tenths), length));
+            let sample = (at, tenths(limit.used));
+            tracks.entry(limit.label).or_insert_with(|| with_sample(track, sample, length, MAX_SAMPLES));
+        }
+        let windows =
+            usage.pools.iter().flat_map(|pool| pool.windows.iter().map(move |window| (pool, window)));
+        for (pool, window) in windows.take(MAX_POOL_TRACKS) {
+            let Limit { label, used, seconds, .. } = window.limit();
+            let name = pool_track(&pool.name, &label);
+            let track = old.remove(&name).unwrap_or_default();
+            let length = seconds.map_or(UNKNOWN_LENGTH, i64::from);
+            let sample = (at, tenths(used));
+            tracks.entry(name).or_insert_with(|| with_sample(track, sample, length, MAX_POOL_SAMPLES));
         }
         serde_json::value::to_raw_value(&tracks).ok().map(History)
     }
@@ -83,9 +97,23 @@ impl History {
         track.into_iter().map(sample).collect()
     }
 
+    /// The same of a pool's window.
+    pub fn of_pool(&self, pool: &str, label: &str) -> Vec<Sample> {
+        self.of(&pool_track(pool, label))
+    }
+
     fn tracks(&self) -> Tracks {
         serde_json::from_str(self.0.get()).unwrap_or_default()
     }
+}
+
+/// Names of pools can be long.
+fn pool_track(pool: &str, label: &str) -> String {
+    format!("{:x} {label}", hash(pool.as_bytes()))
+}
+
+fn tenths(used: f64) -> u16 {
+    (used.clamp(0.0, 100.0) * 10.0).round() as u16
 }
 
 /// Appends a sample: one a cell of the grid, none from the future (the clock was set back), none older than a length.
@@ -93,12 +121,13 @@ fn with_sample(
     mut track: Vec<(Timestamp, u16)>,
     next: (Timestamp, u16),
     length: i64,
+    most: usize,
 ) -> Vec<(Timestamp, u16)> {
     let cell = (length / MAX_SAMPLES as i64).max(1);
     let cell_of = |at: Timestamp| at.unix_seconds() / cell;
     track.retain(|(at, _)| cell_of(*at) < cell_of(next.0) && next.0.seconds_since(*at) <= length);
     track.push(next);
-    let surplus = track.len().saturating_sub(MAX_SAMPLES);
+    let surplus = track.len().saturating_sub(most);
     track.drain(..surplus);
     track
 }
@@ -215,7 +244,7 @@ pub fn points_text(pace: &Pace) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::Window;
+    use crate::usage::{Pool, Window};
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
@@ -350,6 +379,33 @@ mod tests {
         let back = History::after(Some(&history), &usage(5.0, None), NOW).unwrap();
         assert_eq!(back.of("7d").len(), 1);
         assert!(History::of(&back, "30d").is_empty());
+    }
+
+    #[test]
+    fn pools_keep_what_tells_their_present_rate() {
+        let at = |minute: i64| NOW.plus((minute - 3000) * 60);
+        let start = at(3000 - 120);
+        let (mut history, mut all) = (None, Vec::new());
+        for minute in 0..=3000 {
+            let used = if at(minute) < start { 50.0 } else { at(minute).seconds_since(start) as f64 / 300.0 };
+            let mut usage = usage(used, Some(start.plus(18_000)));
+            usage.pools = (0..9)
+                .map(|number| Pool { name: format!("pool {number}"), windows: usage.windows.clone() })
+                .collect();
+            history = History::after(history.as_ref(), &usage, at(minute));
+            all.push(Sample { at: at(minute), used });
+        }
+        let history = history.unwrap();
+        let samples = history.of_pool("pool 0", "5h");
+        assert_eq!(samples.len(), MAX_POOL_SAMPLES);
+        let limit = Limit { resets_at: Some(start.plus(18_000)), ..limit(24.0, 0) };
+        let rate = |samples: &[Sample]| pace(&limit, samples, NOW, NOW).runs_out;
+        assert_eq!(rate(&samples), rate(&history.of("5h")));
+        assert_eq!(rate(&samples), rate(&all));
+        // The first few, whatever their names.
+        assert_eq!(history.of_pool("pool 3", "7d").len(), MAX_POOL_SAMPLES);
+        assert!(history.of_pool("pool 4", "5h").is_empty() && history.of_pool("pool", "5h").is_empty());
+        assert!(history.0.get().len() < 3072, "{}", history.0.get().len());
     }
 
     #[test]

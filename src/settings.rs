@@ -169,7 +169,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "format",
         value: Some("TEMPLATE"),
-        help: "the line: {windows} {account} {plan} {credits} {budget} {age} {icon} {binding.used} {5h.left} … [part that may be missing]",
+        help: "the line: {windows} {account} {plan} {credits} {budget} {age} {icon} {tokens_today} {turns_today} {sessions_today} {binding.used} {5h.left} … [part that may be missing]",
         default: Some(FORMAT),
         apply: |settings, text| Template::parse(text, Kind::Line).map(|value| settings.format = value),
     },
@@ -364,6 +364,11 @@ pub const OPTIONS: &[Opt] = &[
 ];
 
 impl Settings {
+    /// Whether what the line shows, or the host around it, tells what was done today.
+    pub fn tells_today(&self) -> bool {
+        self.host.tells_today || !self.short && self.format.tells_today()
+    }
+
     /// The defaults, for a host.
     pub fn new(host: &'static Host) -> Settings {
         let builtin =

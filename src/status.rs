@@ -29,7 +29,7 @@ const CLEAR_ALL: &str = "\x1b[2J";
 pub fn run(settings: &Settings, surroundings: &Surroundings, is_watched: bool) {
     let notes = Notes::new(settings.verbose);
     let zone = TimeZone::system();
-    let views = line::views(settings, surroundings, settings.wait.unwrap_or(PATIENCE), &notes);
+    let views = line::views(settings, surroundings, settings.wait.unwrap_or(PATIENCE), true, &notes);
     let mut shown = draw(&views, settings, surroundings, &zone);
     if !is_watched {
         return output::print(&shown);
@@ -37,7 +37,7 @@ pub fn run(settings: &Settings, surroundings: &Surroundings, is_watched: bool) {
     let mut result = output::show(&on_screen(&shown, surroundings, CLEAR_ALL));
     while result.is_ok() {
         std::thread::sleep(TURN);
-        let views = line::views(settings, surroundings, Duration::ZERO, &Notes::new(false));
+        let views = line::views(settings, surroundings, Duration::ZERO, true, &Notes::new(false));
         let next = draw(&views, settings, surroundings, &zone);
         // To what is not a terminal only news are written. An age or a countdown changes once a minute at least, which
         // finds out that nobody reads any more.

@@ -13,6 +13,12 @@ pub struct Timestamp(i64);
 /// The last second of the year 9999.
 const LATEST: i64 = 253_402_300_799;
 
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(time: jiff::Timestamp) -> Timestamp {
+        Timestamp::from_unix_seconds(time.as_second())
+    }
+}
+
 impl Timestamp {
     /// From unix seconds; values past the year 9999 become its last second, negative ones zero.
     pub const fn from_unix_seconds(seconds: i64) -> Timestamp {
@@ -55,6 +61,17 @@ impl Timestamp {
     /// The local day it falls on.
     pub fn date(self, zone: &TimeZone) -> jiff::civil::Date {
         self.zoned(zone).date()
+    }
+
+    /// When its local day began.
+    pub fn start_of_day(self, zone: &TimeZone) -> Timestamp {
+        self.zoned(zone).start_of_day().map_or(self, |start| start.timestamp().into())
+    }
+
+    /// When its local day is over: 23 to 25 hours after it began where clocks are changed.
+    pub fn end_of_day(self, zone: &TimeZone) -> Timestamp {
+        let next = self.zoned(zone).tomorrow().and_then(|next| next.start_of_day());
+        next.map_or(self, |start| start.timestamp().into())
     }
 
     fn zoned(self, zone: &TimeZone) -> jiff::Zoned {

@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What Rust's own entry point does for a program, for one that does without it: a closed pipe is an error to
 /// handle and no signal, and descriptors 0, 1 and 2 are open, so that no file of ours can take their place and be
@@ -235,6 +236,36 @@ pub fn ignore_requests_to_end() {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
+}
+
+/// The signal that asked this process to end; 0 while none has.
+static REQUEST: AtomicI32 = AtomicI32::new(0);
+
+/// From now on the first HUP, INT or TERM is only noted, for [`request_to_end`]; the second ends the process as ever. One that
+/// is ignored, as by nohup, stays so.
+pub fn note_requests_to_end() {
+    extern "C" fn note(signal: libc::c_int) {
+        REQUEST.store(signal, Ordering::Relaxed);
+    }
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler only stores into an atomic; zeroed is a valid sigaction, of the default action.
+        unsafe {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            let known = libc::sigaction(signal, std::ptr::null(), &raw mut before) == 0;
+            if known && before.sa_sigaction != libc::SIG_IGN {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = note as *const () as usize;
+                action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
+                libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            }
+        }
+    }
+}
+
+/// Whether this process has been asked to end, and the exit status that says so, as shells have it: 130 after `^C`.
+pub fn request_to_end() -> Option<u8> {
+    let signal = REQUEST.load(Ordering::Relaxed);
+    u8::try_from(signal).ok().filter(|signal| *signal != 0).map(|signal| 128 + signal)
 }
 
 /// Standard input as a file of its own.

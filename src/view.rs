@@ -1,11 +1,14 @@
 //! What there is to show at a moment: the numbers as they read now, how old they are, what is wrong.
 //! Pure: made from a cache entry, handed to whichever host renders it.
 
+use crate::activity::report::Counts;
+use crate::activity::today::Today;
 use crate::cache::{Answer, Entry, Problem, Source};
 use crate::config::Mistake;
 use crate::pace::{self, History, Pace};
+use crate::text::short_count;
 use crate::time::{MINUTE, Timestamp, age};
-use crate::usage::{BUDGET_LABEL, Limit, Measure, Severity, Thresholds, Usage};
+use crate::usage::{BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage};
 
 /// Older numbers than this are marked.
 const OLD: i64 = 15 * MINUTE;
@@ -33,6 +36,8 @@ pub struct View {
     pub measure: Measure,
     /// What was used when.
     pub history: Option<History>,
+    /// What was done today, if that is known.
+    pub today: Option<Today>,
 }
 
 impl View {
@@ -45,6 +50,8 @@ impl View {
         now: Timestamp,
         thresholds: Thresholds,
     ) -> View {
+        // By the files on this machine, whoever is signed in.
+        let today = entry.and_then(|entry| entry.today).filter(|today| today.holds(now));
         let entry = entry.filter(|entry| entry.login == login);
         let stored = || entry.and_then(|entry| entry.failure.as_ref()).map(|failure| failure.problem.clone());
         let problem = problem.or_else(stored);
@@ -52,6 +59,7 @@ impl View {
             Some(answer) => View::of_answer(answer, now, thresholds),
             None => View::empty(now),
         };
+        view.today = today;
         view.history = entry.and_then(|entry| entry.history.clone());
         view.is_stale |= problem.is_some();
         view.problem = problem;
@@ -72,6 +80,7 @@ impl View {
             severity: Severity::Unknown,
             measure: Measure::Used,
             history: None,
+            today: None,
         }
     }
 
@@ -123,10 +132,29 @@ impl View {
         }
     }
 
-    /// Whether a limit of the plan (not of a pool: there are no samples of those) will last.
+    /// Whether a limit of the plan will last.
     pub fn pace(&self, limit: &Limit) -> Pace {
-        let samples = self.history.as_ref().map(|history| history.of(&limit.label)).unwrap_or_default();
-        pace::pace(limit, &samples, self.measured_at(), self.now)
+        let samples = self.history.as_ref().map(|history| history.of(&limit.label));
+        pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
+    }
+
+    /// Whether a limit of a pool will.
+    pub fn pool_pace(&self, pool: &Pool, limit: &Limit) -> Pace {
+        let samples = self.history.as_ref().map(|history| history.of_pool(&pool.name, &limit.label));
+        pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
+    }
+
+    /// What was done today, in words; `None` if that is nothing, or not known.
+    pub fn today(&self) -> Option<String> {
+        let Counts { sessions, turns, total_tokens, .. } = self.today?.counts;
+        if sessions == 0 {
+            return None;
+        }
+        let count = |count: u64, what: &str| {
+            format!("{} {what}{}", short_count(count), if count == 1 { "" } else { "s" })
+        };
+        let parts = [count(sessions, "session"), count(turns, "turn"), count(total_tokens, "token")];
+        Some(parts.join(", "))
     }
 
     /// Whether the numbers are too old to go by.

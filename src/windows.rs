@@ -10,6 +10,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, RawHandle};
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 // Of kernel32, which the standard library links anyway.
 unsafe extern "system" {
@@ -116,6 +117,24 @@ pub fn sync_directory_of(_path: &Path) -> io::Result<()> {
 pub fn ignore_requests_to_end() {
     // SAFETY: without a handler it only sets a flag of the process.
     unsafe { SetConsoleCtrlHandler(None, 1) };
+}
+
+static IS_REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on the first Ctrl-C is only noted, for [`request_to_end`]; the second ends the process as ever.
+pub fn note_requests_to_end() {
+    const CTRL_BREAK_EVENT: u32 = 1;
+    unsafe extern "system" fn note(event: u32) -> i32 {
+        // What is not handled goes to the next handler, which ends the process.
+        i32::from(event <= CTRL_BREAK_EVENT && !IS_REQUESTED.swap(true, Ordering::Relaxed))
+    }
+    // SAFETY: the handler, which runs on a thread of its own, only touches an atomic.
+    unsafe { SetConsoleCtrlHandler(Some(note), 1) };
+}
+
+/// Whether this process has been asked to end, and the exit status that says so, as on Unix.
+pub fn request_to_end() -> Option<u8> {
+    IS_REQUESTED.load(Ordering::Relaxed).then_some(130)
 }
 
 /// Standard input as a file of its own.

@@ -1,18 +1,20 @@
-//! Starting the fetch behind a prompt.
+//! Starting the fetch, or the count, behind a prompt.
 //!
 //! The lock is taken here, in the process that the host waits for, and handed to the worker as its
 //! standard input: an open file keeps its `flock` until the last process that has it closes it. So there is
 //! no moment between "nobody is fetching" and "the worker holds the lock", and of a hundred prompts
 //! at once one starts a worker and the others start nothing.
 
+use crate::activity::lock_path;
 use crate::cache::Cache;
 use crate::environment::{LOGIN_VARIABLES, Surroundings};
 use crate::error::Error;
 use crate::files::Lock;
 use crate::settings::{self, Settings};
 use crate::usage::Thresholds;
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// How starting one went.
@@ -32,49 +34,25 @@ pub enum Urge {
     Anyway,
 }
 
-/// Starts a worker unless one is running, or `is_done` says under the lock that there is nothing left to do.
+/// Starts a fetch unless one is running, or `is_done` says under the lock that there is nothing left to do.
 ///
 /// # Errors
 /// [`Error::CacheUnwritable`], [`Error::WorkerFailed`].
-pub fn start(
+pub fn start_fetch(
     cache: &Cache,
     settings: &Settings,
     surroundings: &Surroundings,
     urge: Urge,
     is_done: impl FnOnce() -> bool,
 ) -> Result<Start, Error> {
-    cache.ensure_writable()?;
-    let path = cache.lock_path();
-    let unwritable =
-        |error: io::Error| Error::CacheUnwritable { path: path.clone(), reason: Error::io_reason(&error) };
-    let Some(held) = Lock::open(&path).and_then(Lock::try_take).map_err(unwritable)? else {
-        return Ok(Start::Busy);
+    let held = match take(cache, &cache.lock_path(), is_done)? {
+        Ok(held) => held,
+        Err(nothing_to_do) => return Ok(nothing_to_do),
     };
-    if is_done() {
-        return Ok(Start::Done);
-    }
     // The worker has no voice: what would keep it from storing an answer is found out here.
     drop(cache.prepare()?);
-    let mut command = Command::new(own_path());
-    command
-        .args(["fetch", "--worker", "--recover", settings.recover.name()])
-        .args(["--source", settings::source_name(settings.source)])
-        .args(["--max-age", &format!("{}s", settings.max_age.as_secs())])
-        .stdin(crate::platform::hand_over(held))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // A worker must not keep a file system busy that the user wants to unmount.
-        .current_dir("/")
-        .env("CODEX_HOME", cache.home().path());
-    // It is for this one login, as this run sees it.
-    command.env_remove("CODEXLINE_ACCOUNT");
-    for name in LOGIN_VARIABLES {
-        if surroundings.variable(name).is_none() {
-            command.env_remove(name);
-        }
-    }
-    // Also the empty one: it stands for none, whatever the environment says.
-    command.arg("--on-fetch").arg(settings.on_fetch.as_deref().unwrap_or_default());
+    let mut command = worker("fetch", cache, settings, surroundings);
+    command.args(["--recover", settings.recover.name()]);
     command.arg("--on-change").arg(settings.on_change.as_deref().unwrap_or_default());
     if settings.on_change.is_some() {
         let Thresholds { warn, critical } = settings.thresholds;
@@ -89,6 +67,65 @@ pub fn start(
         let named = if is_path { std::path::absolute(codex).unwrap_or(codex.clone()) } else { codex.clone() };
         command.arg("--codex-bin").arg(named);
     }
+    spawn(command, held)
+}
+
+/// Starts a count of what was done today unless one is running, or `is_done` says under its lock that there is nothing left
+/// to do.
+///
+/// # Errors
+/// [`Error::CacheUnwritable`], [`Error::WorkerFailed`].
+pub fn start_count(
+    cache: &Cache,
+    settings: &Settings,
+    surroundings: &Surroundings,
+    is_done: impl FnOnce() -> bool,
+) -> Result<Start, Error> {
+    match take(cache, &lock_path(&cache.activity_path()), is_done)? {
+        Ok(held) => spawn(worker("activity", cache, settings, surroundings), held),
+        Err(nothing_to_do) => Ok(nothing_to_do),
+    }
+}
+
+/// Takes a lock to hand it over; why there is nothing to do, if there is not.
+fn take(cache: &Cache, path: &Path, is_done: impl FnOnce() -> bool) -> Result<Result<File, Start>, Error> {
+    cache.ensure_writable()?;
+    let unwritable = |error: io::Error| Error::CacheUnwritable {
+        path: path.to_path_buf(),
+        reason: Error::io_reason(&error),
+    };
+    Ok(match Lock::open(path).and_then(Lock::try_take).map_err(unwritable)? {
+        None => Err(Start::Busy),
+        Some(_) if is_done() => Err(Start::Done),
+        Some(held) => Ok(held),
+    })
+}
+
+/// The command of a worker: for this one login, as this run sees it.
+fn worker(errand: &str, cache: &Cache, settings: &Settings, surroundings: &Surroundings) -> Command {
+    let mut command = Command::new(own_path());
+    command
+        .args([errand, "--worker"])
+        .args(["--source", settings::source_name(settings.source)])
+        .args(["--max-age", &format!("{}s", settings.max_age.as_secs())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // A worker must not keep a file system busy that the user wants to unmount.
+        .current_dir("/")
+        .env("CODEX_HOME", cache.home().path())
+        .env_remove("CODEXLINE_ACCOUNT");
+    for name in LOGIN_VARIABLES {
+        if surroundings.variable(name).is_none() {
+            command.env_remove(name);
+        }
+    }
+    // Also the empty one: it stands for none, whatever the environment says.
+    command.arg("--on-fetch").arg(settings.on_fetch.as_deref().unwrap_or_default());
+    command
+}
+
+fn spawn(mut command: Command, held: File) -> Result<Start, Error> {
+    command.stdin(crate::platform::hand_over(held));
     crate::platform::detach(&mut command);
     command.spawn().map_err(|error| Error::WorkerFailed { reason: Error::io_reason(&error) })?;
     Ok(Start::Started)

@@ -2,6 +2,7 @@
 //! kept, however long it is.
 
 use super::sniff::{Kind, WINDOW, sniff};
+use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
@@ -10,6 +11,22 @@ pub const CHUNK: usize = 256 * 1024;
 
 /// Longer lines are not parsed: the longest that is counted, `session_meta`, has tens of kilobytes.
 pub const LONGEST_LINE: usize = 4 * 1024 * 1024;
+
+/// Told of bytes that have been read; whether to go on.
+pub type GoesOn<'a> = &'a dyn Fn(u64) -> bool;
+
+/// A file whose reading is watched, and ends early when the watcher says so.
+pub struct Watched<'a> {
+    pub file: io::Take<&'a File>,
+    pub advance: GoesOn<'a>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(into)?;
+        Ok(if (self.advance)(count as u64) { count } else { 0 })
+    }
+}
 
 /// What is reused from file to file.
 #[derive(Default)]

@@ -3,13 +3,14 @@
 //!
 //! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not counted, [`line`]
 //! parses the rest, [`tally`] adds it up and knows what is a repetition, [`store`] keeps that between runs,
-//! [`report`] puts days together. [`scan`] drives it for all files, reading only what is new. [`snapshot`] is the
-//! other use of the same files.
+//! [`report`] puts days together, [`today`] the present one for the line. [`scan`] drives it for all files, reading only what is new; what forks
+//! repeat it looks up in [`histories`]. [`snapshot`] is the other use of the same files.
 //!
-//! Of these, `scan`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
+//! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
 //! environment or a time zone but what is handed in.
 
 pub mod hash;
+pub mod histories;
 pub mod line;
 pub mod lines;
 pub mod report;
@@ -18,15 +19,17 @@ pub mod snapshot;
 pub mod sniff;
 pub mod store;
 pub mod tally;
+pub mod today;
 pub mod tree;
 
-use self::scan::{Outcome, Progress, scan};
+use self::scan::{Outcome, Progress, scan, scan_since};
 use self::store::Store;
 use self::tree::Tree;
 use crate::files::{self, Lock};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The state after [`refresh`].
 #[derive(Debug)]
@@ -47,7 +50,7 @@ pub fn refresh(
     threads: usize,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Refreshed {
-    let mut update = |keep: bool| {
+    let mut read = |keep: bool| {
         let mut store = Store::load(place);
         let outcome = scan(Tree::list(home), &mut store, threads, watch);
         let saved = if keep && outcome.changed { store.save(place) } else { Ok(()) };
@@ -56,10 +59,28 @@ pub fn refresh(
     let lock = place
         .parent()
         .map_or(Ok(()), files::create_private_directory)
-        .and_then(|()| Lock::open(&place.with_extension("lock")));
-    match lock.and_then(|mut lock| lock.try_hold(|| update(true))) {
+        .and_then(|()| Lock::open(&lock_path(place)));
+    match lock.and_then(|mut lock| lock.try_hold(|| read(true))) {
         Ok(Some(refreshed)) => refreshed,
-        Ok(None) => update(false),
-        Err(error) => Refreshed { unsaved: Some(error), ..update(false) },
+        Ok(None) => read(false),
+        Err(error) => Refreshed { unsaved: Some(error), ..read(false) },
     }
+}
+
+/// The lock of the store at `place`: its holder may replace it.
+pub fn lock_path(place: &Path) -> PathBuf {
+    place.with_extension("lock")
+}
+
+/// As [`refresh`], but of files not known yet only those that have been written to since a time. For the holder of the
+/// lock, on this thread.
+pub fn refresh_since(home: &Path, place: &Path, since: SystemTime) -> Store {
+    let mut store = Store::load(place);
+    let mut watch = |_: Progress| ControlFlow::Continue(());
+    let outcome = scan_since(Tree::list(home), &mut store, Some(since), 1, &mut watch);
+    if outcome.changed {
+        // What cannot be kept is read again the next time.
+        let _ = store.save(place);
+    }
+    store
 }

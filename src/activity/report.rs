@@ -7,10 +7,10 @@ use super::tally::{SLOT_SECONDS, Slot};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::ops::{Range, RangeInclusive};
 
-/// What was done on some days: the `activity` of `json`.
+/// What was done on some days: what `activity --json` prints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     /// The days on which something was done, oldest first.
@@ -27,7 +27,8 @@ pub struct Day {
     pub counts: Counts,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Sessions with a turn or a response; a subagent's work is that of its session.
     pub sessions: u64,

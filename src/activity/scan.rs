@@ -11,20 +11,21 @@
 //! when they were read.
 
 use super::hash::{ByHash, Hashes, extend, hash};
-use super::line::{self, Record};
-use super::lines::{Buffer, read_lines};
+use super::histories::{Asking, Histories, lock};
+use super::line;
+use super::lines::{Buffer, GoesOn, Watched, read_lines};
 use super::sniff::Kind;
 use super::store::{Entry, Store};
-use super::tally::{Ancestors, Known, Thread};
-use super::tree::{Found, State, Tree};
-use std::collections::HashMap;
+use super::tally::Thread;
+use super::tree::{Found, State, Tree, nanoseconds};
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 /// A file that was missing in so many scans in a row is forgotten. Not at once: while Codex moves a file, a
 /// listing can miss it, and reading it again may take minutes.
@@ -69,6 +70,19 @@ pub fn scan(
     threads: usize,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Outcome {
+    scan_since(tree, store, None, threads, watch)
+}
+
+/// The same without the files that are not in the store and have not been written to since a time. A scan without that
+/// bound reads them later.
+pub fn scan_since(
+    tree: Tree,
+    store: &mut Store,
+    since: Option<SystemTime>,
+    threads: usize,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Outcome {
+    let since = since.map_or(i64::MIN, |since| nanoseconds(Ok(since)));
     let Tree { files, unreadable } = tree;
     let mut outcome = Outcome { files: files.len(), unreadable, ..Outcome::default() };
     let mut jobs = Vec::new();
@@ -82,7 +96,8 @@ pub fn scan(
                     jobs.push(place);
                 }
             }
-            None => jobs.push(place),
+            None if found.state.modified >= since => jobs.push(place),
+            None => {}
         }
     }
     // Of a directory that cannot be read now, nothing is known to be gone.
@@ -166,44 +181,45 @@ impl Run<'_> {
         self.total.fetch_add(jobs.iter().map(|place| left(*place)).sum(), Ordering::Relaxed);
         let next = AtomicUsize::new(0);
         let results = Mutex::new(Vec::with_capacity(jobs.len()));
-        let work = |advance: &mut dyn FnMut(u64)| {
+        let work = |tell: &dyn Fn()| {
             let mut buffer = Buffer::default();
+            let goes_on = |bytes| {
+                self.done.fetch_add(bytes, Ordering::Relaxed);
+                tell();
+                !self.stopped.load(Ordering::Relaxed)
+            };
             while let Some(place) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if self.stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                let mut asking = Asking::new(&histories, *place, last);
-                let mut tell = |bytes| {
-                    self.done.fetch_add(bytes, Ordering::Relaxed);
-                    advance(bytes);
-                    !self.stopped.load(Ordering::Relaxed)
-                };
+                let mut asking = Asking::new(&histories, *place, last, &goes_on);
                 let found = &self.files[*place];
-                let result = read(found, before(*place), start, &mut asking, &mut buffer, &mut tell);
+                let result = read(found, before(*place), start, &mut asking, &mut buffer, &goes_on);
                 lock(&results).push((*place, result));
             }
         };
-        let mut tell = || {
+        let watch = RefCell::new(watch);
+        let tell = || {
             let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
-            if watch(Progress { done, total: total.max(done) }).is_break() {
+            if (watch.borrow_mut())(Progress { done, total: total.max(done) }).is_break() {
                 self.stopped.store(true, Ordering::Relaxed);
             }
         };
         let helpers = self.threads.min(jobs.len()).saturating_sub(1);
         if helpers == 0 {
-            work(&mut |_| tell());
+            work(&tell);
         } else {
             let main = std::thread::current();
             let working = AtomicUsize::new(helpers);
             std::thread::scope(|scope| {
                 for _ in 0..helpers {
                     scope.spawn(|| {
-                        work(&mut |_| {});
+                        work(&|| {});
                         working.fetch_sub(1, Ordering::Release);
                         main.unpark();
                     });
                 }
-                work(&mut |_| tell());
+                work(&tell);
                 while working.load(Ordering::Acquire) > 0 {
                     std::thread::park_timeout(TELL_EVERY);
                     tell();
@@ -293,14 +309,14 @@ enum Reading {
     Stopped,
 }
 
-/// Reads what is new in one file. `advance` is told of bytes read and says whether to go on.
+/// Reads what is new in one file.
 fn read(
     found: &Found,
     before: Option<&Entry>,
     start: Start,
     asking: &mut Asking<'_>,
     buffer: &mut Buffer,
-    advance: &mut dyn FnMut(u64) -> bool,
+    advance: GoesOn,
 ) -> io::Result<Reading> {
     let mut file = crate::platform::open_without_waiting(&found.path())?;
     let state = State::of(&file.metadata()?);
@@ -321,15 +337,14 @@ fn read(
     } else if before.is_some() {
         file.rewind()?;
     }
-    let mut stopped = false;
-    let mut source = Watched {
-        // What is added meanwhile is read next time: the state is that of now.
-        file: (&file).take(state.size.saturating_sub(entry.offset)),
-        advance: &mut |bytes| {
-            stopped |= !advance(bytes);
-            !stopped
-        },
+    let stopped = Cell::new(false);
+    let watched = |bytes| {
+        stopped.set(stopped.get() || !advance(bytes));
+        !stopped.get()
     };
+    // What is added meanwhile is read next time: the state is that of now.
+    let new = (&file).take(state.size.saturating_sub(entry.offset));
+    let mut source = Watched { file: new, advance: &watched };
     let Entry { thread, slots, .. } = &mut entry;
     let mut take = |kind: Kind, text: &[u8]| {
         if thread.wants(kind)
@@ -344,7 +359,7 @@ fn read(
         // A damaged file counts as far as it can be read: it gets no better.
         let (done, _) = read_lines(&mut source, buffer, &mut take);
         entry.offset = done;
-        if stopped {
+        if stopped.get() {
             return Ok(Reading::Stopped);
         }
     } else {
@@ -352,7 +367,7 @@ fn read(
         result?;
         entry.offset += done;
         entry.check = check(&mut file, entry.offset)?;
-        if stopped {
+        if stopped.get() {
             // Not what it will be found as: the next scan goes on.
             entry.state.size = entry.offset;
         }
@@ -386,156 +401,4 @@ fn check(file: &mut File, offset: u64) -> io::Result<u64> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(!sum),
         Err(error) => Err(error),
     }
-}
-
-/// A file whose reading is watched, and ends early when the watcher says so.
-struct Watched<'a> {
-    file: io::Take<&'a File>,
-    advance: &'a mut dyn FnMut(u64) -> bool,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(into)?;
-        Ok(if (self.advance)(count as u64) { count } else { 0 })
-    }
-}
-
-/// What files hold that others may repeat, read when it is asked for.
-struct Histories<'a> {
-    files: &'a [Found],
-    places: ByHash<usize>,
-    read: Mutex<HashMap<usize, Arc<Mutex<History>>>>,
-}
-
-/// One file's part of it.
-#[derive(Default)]
-struct History {
-    offset: u64,
-    /// When each key ([`Record::key`]) came first, in unix milliseconds.
-    keys: ByHash<i64>,
-    parents: Vec<u64>,
-}
-
-impl<'a> Histories<'a> {
-    fn new(files: &'a [Found], store: &Store) -> Histories<'a> {
-        let mut places = ByHash::default();
-        places.reserve(files.len());
-        for (place, found) in files.iter().enumerate() {
-            places.entry(found.thread).or_insert(place);
-            if let Some(entry) = store.entries.get(&found.name)
-                && entry.thread.identity != found.thread
-            {
-                places.insert(entry.thread.identity, place);
-            }
-        }
-        Histories { files, places, read: Mutex::default() }
-    }
-
-    /// The history in a thread's file, read if it is not yet; `None` if there is no readable one.
-    fn of(&self, place: usize) -> Option<Arc<Mutex<History>>> {
-        if let Some(history) = lock(&self.read).get(&place) {
-            return Some(Arc::clone(history));
-        }
-        let mut history = History::default();
-        history.extend(&self.files[place]).ok()?;
-        Some(Arc::clone(lock(&self.read).entry(place).or_insert_with(|| Arc::new(Mutex::new(history)))))
-    }
-}
-
-impl History {
-    /// Reads what has been added to the file.
-    fn extend(&mut self, found: &Found) -> io::Result<()> {
-        let mut file = crate::platform::open_without_waiting(&found.path())?;
-        let mut take = |kind: Kind, text: &[u8]| {
-            if kind != Kind::TurnContext
-                && let Some(line) = line::parse(text)
-            {
-                if let Record::Meta(meta) = &line.record {
-                    self.parents.extend(&meta.parents);
-                }
-                if let Some(key) = line.record.key() {
-                    self.keys.entry(key).or_insert(line.time.unwrap_or(i64::MIN));
-                }
-            }
-            ControlFlow::Continue(())
-        };
-        if found.compressed {
-            if self.offset == 0 {
-                let mut source = zstd::stream::read::Decoder::new(&file)?;
-                (self.offset, _) = read_lines(&mut source, &mut Buffer::default(), &mut take);
-            }
-            return Ok(());
-        }
-        file.seek(SeekFrom::Start(self.offset))?;
-        let (done, result) = read_lines(&mut file, &mut Buffer::default(), &mut take);
-        self.offset += done;
-        result
-    }
-
-    fn has(&self, key: u64, until: i64) -> bool {
-        self.keys.get(&key).is_some_and(|time| *time <= until)
-    }
-}
-
-/// One file's questions to the histories of others.
-struct Asking<'a> {
-    histories: &'a Histories<'a>,
-    own: usize,
-    /// Whether to answer that a file is not there, instead of putting the question off.
-    last: bool,
-    relied: bool,
-    deferred: bool,
-}
-
-impl<'a> Asking<'a> {
-    fn new(histories: &'a Histories<'a>, own: usize, last: bool) -> Asking<'a> {
-        Asking { histories, own, last, relied: false, deferred: false }
-    }
-}
-
-impl Ancestors for Asking<'_> {
-    fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known {
-        self.relied = true;
-        let mut open: Vec<u64> = threads.to_vec();
-        let mut all_there = true;
-        let mut asked: Vec<(usize, Arc<Mutex<History>>)> = Vec::new();
-        while let Some(thread) = open.pop() {
-            let place = self.histories.places.get(&thread).copied();
-            if place.is_some_and(|place| place == self.own || asked.iter().any(|(known, _)| *known == place))
-            {
-                continue;
-            }
-            let Some((place, history)) = place.and_then(|place| Some((place, self.histories.of(place)?)))
-            else {
-                all_there = false;
-                continue;
-            };
-            {
-                let history = lock(&history);
-                if history.has(key, until) {
-                    return Known::Yes;
-                }
-                open.extend(&history.parents);
-            }
-            asked.push((place, history));
-        }
-        // A file may have grown since it was read; what was copied from it is in it by now.
-        for (place, history) in asked {
-            let mut history = lock(&history);
-            if history.extend(&self.histories.files[place]).is_ok() && history.has(key, until) {
-                return Known::Yes;
-            }
-        }
-        if all_there {
-            return Known::No;
-        }
-        self.deferred = !self.last;
-        Known::NoFile
-    }
-}
-
-/// A panic in another thread ends the scan anyway: what it held is not worse for it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

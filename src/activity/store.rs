@@ -190,7 +190,27 @@ impl Reader<'_> {
         Some(u64::from_le_bytes(*word))
     }
 
+    /// Byte by byte, a fifth of all instructions of a scan with nothing new went here; so eight are looked at together where there are
+    /// as many.
     fn number(&mut self) -> Option<u64> {
+        const LAST: u64 = 0x8080_8080_8080_8080;
+        if let Some(bytes) = self.0.first_chunk::<8>() {
+            let word = u64::from_le_bytes(*bytes);
+            let ends = !word & LAST;
+            if ends != 0 {
+                let bits = ends.trailing_zeros() + 1;
+                self.0 = self.0.get(bits as usize / 8..)?;
+                // What is behind its last byte is another number's; the seven bits of each byte move together.
+                let word = word & !LAST & (u64::MAX >> (64 - bits));
+                let word = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+                let word = (word & 0x0000_3fff_0000_3fff) | ((word & 0x3fff_0000_3fff_0000) >> 2);
+                return Some((word & 0x0fff_ffff) | ((word & 0x0fff_ffff_0000_0000) >> 4));
+            }
+        }
+        self.number_by_bytes()
+    }
+
+    fn number_by_bytes(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.0.split_first()?;
@@ -296,5 +316,35 @@ impl Reader<'_> {
         })?;
         let (slots, compressed) = (Slots(slots), is_set(0));
         Some(Entry { state, compressed, offset, check, generation, missing, ancestry, thread, slots })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_read_as_they_were_written(
+            numbers in proptest::collection::vec((any::<u64>(), 0_u32..64), 0..40),
+            behind in proptest::collection::vec(any::<u8>(), 0..10),
+        ) {
+            let numbers: Vec<u64> = numbers.into_iter().map(|(number, shift)| number >> shift).collect();
+            let mut writer = Writer(Vec::new());
+            numbers.iter().for_each(|number| writer.number(*number));
+            writer.0.extend(&behind);
+            let mut reader = Reader(&writer.0);
+            for number in numbers {
+                prop_assert_eq!(reader.number(), Some(number));
+            }
+            prop_assert_eq!(reader.0, &behind[..]);
+        }
+
+        #[test]
+        fn whatever_the_bytes_both_ways_of_reading_agree(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let (mut one, mut other) = (Reader(&bytes), Reader(&bytes));
+            prop_assert_eq!(one.number(), other.number_by_bytes());
+        }
     }
 }

@@ -73,7 +73,7 @@ fn numbers(metadata: &Metadata) -> (u64, u64) {
 }
 
 /// Nanoseconds since 1970; 0 for what is unknown or before.
-fn nanoseconds(time: io::Result<SystemTime>) -> i64 {
+pub fn nanoseconds(time: io::Result<SystemTime>) -> i64 {
     let since = time.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     since.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
 }

@@ -2,6 +2,7 @@
 
 use super::SCHEMA;
 use super::stays::Stays;
+use crate::activity::today::Today;
 use crate::backoff;
 use crate::codex::home::Home;
 use crate::error::Error;
@@ -29,6 +30,9 @@ pub struct Entry {
     /// What was used when, for the pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+    /// What was done today, by the session files of this home, whosever the login is; only if it is shown somewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<Today>,
     /// When numbers that are not fetched, but found, were last looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<Timestamp>,
@@ -140,6 +144,7 @@ impl Entry {
             account: None,
             answer: None,
             history: None,
+            today: None,
             checked_at: None,
             stays: Stays::default(),
             failure: None,
@@ -152,8 +157,9 @@ impl Entry {
     }
 
     /// The same with the samples of the one before it, if that is surely of the same account, and one more; and with
-    /// its numbers, if those are newer, as they can be if these are found and not fetched.
+    /// its numbers, if those are newer, as they can be if these are found and not fetched. Its counts are no account's.
     pub fn following(mut self, previous: Option<&Entry>, now: Timestamp) -> Entry {
+        self.today = previous.and_then(|previous| previous.today);
         self.stays = Stays::after(previous.map(|entry| &entry.stays), self.account.as_deref(), now);
         let previous = previous.filter(|previous| self.is_of_same_account(previous));
         let history = previous.and_then(|previous| previous.history.as_ref());
@@ -222,6 +228,7 @@ impl Entry {
         entry.stays = Stays::after(previous.as_ref().map(|entry| &entry.stays), account, now);
         let mut count = 1;
         if let Some(previous) = previous {
+            entry.today = previous.today;
             let same_login = previous.login == entry.login;
             if same_login || (account.is_some() && previous.account.as_deref() == account) {
                 count += previous.failure.as_ref().map_or(0, |failure| failure.count);
@@ -234,6 +241,15 @@ impl Entry {
         let retry_at = now.plus(backoff::seconds(error, count));
         entry.failure = Some(Failure { at: now, retry_at, count, problem: Problem::from(error) });
         entry
+    }
+
+    /// Whether both tell the same of the plan, whatever was done today.
+    pub fn is_same_news(&self, other: &Entry) -> bool {
+        let Entry { schema, home, login, account, answer, history, checked_at, stays, failure, today: _ } =
+            self;
+        (schema, home, login, account) == (&other.schema, &other.home, &other.login, &other.account)
+            && (answer, history, failure) == (&other.answer, &other.history, &other.failure)
+            && (checked_at, stays) == (&other.checked_at, &other.stays)
     }
 
     /// When the latest attempt ended, however it did.

@@ -1,8 +1,9 @@
 //! The stable form for programs. Keys are only ever added; the README lists them and a test compares.
 
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
+use crate::activity::report::Counts;
 use crate::cache::{Problem, Source};
-use crate::pace::{Pace, pace};
+use crate::pace::Pace;
 use crate::time::Timestamp;
 use crate::usage::{Budget, Credits, Limit, Usage, Window};
 use crate::view::View;
@@ -15,6 +16,7 @@ pub const HOST: Host = Host {
     wait: Wait::WhenEmpty(Duration::from_secs(5)),
     markup: PLAIN_MARKUP,
     colour: AutoColour::Never,
+    tells_today: true,
     envelope,
     ..PROMPT
 };
@@ -31,6 +33,7 @@ struct Report<'a> {
     pools: Vec<PoolReport<'a>>,
     credits: Option<CreditsReport>,
     banked_resets: Option<u32>,
+    activity: Option<ActivityReport>,
     source: Option<&'a str>,
     age_seconds: Option<i64>,
     stale: bool,
@@ -66,6 +69,14 @@ struct BudgetReport {
     resets_at: Option<Timestamp>,
 }
 
+/// Of today.
+#[derive(Serialize)]
+struct ActivityReport {
+    #[serde(flatten)]
+    counts: Counts,
+    age_seconds: i64,
+}
+
 #[derive(Serialize)]
 struct PoolReport<'a> {
     name: &'a str,
@@ -80,8 +91,9 @@ struct CreditsReport {
     balance: Option<f64>,
 }
 
+/// What is said of a failure.
 #[derive(Serialize)]
-struct ErrorReport<'a> {
+pub(crate) struct ErrorReport<'a> {
     code: &'a str,
     message: &'a str,
     hint: &'a str,
@@ -112,15 +124,18 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
             .iter()
             .map(|pool| PoolReport {
                 name: &pool.name,
-                windows: windows(&pool.windows, view, |limit| pace(limit, &[], view.measured_at(), view.now)),
+                windows: windows(&pool.windows, view, |limit| view.pool_pace(pool, limit)),
             })
             .collect(),
         credits: usage.credits.as_ref().map(credits),
         banked_resets: usage.banked_resets,
+        activity: view
+            .today
+            .map(|today| ActivityReport { counts: today.counts, age_seconds: today.age(view.now) }),
         source: view.source.map(Source::name),
         age_seconds: view.age_seconds,
         stale: view.is_stale,
-        error: view.problem.as_ref().map(error),
+        error: view.problem.as_ref().map(ErrorReport::from),
     }
 }
 
@@ -154,8 +169,10 @@ fn credits(credits: &Credits) -> CreditsReport {
     CreditsReport { available: credits.available, unlimited: credits.unlimited, balance: credits.balance }
 }
 
-fn error(problem: &Problem) -> ErrorReport<'_> {
-    ErrorReport { code: &problem.code, message: &problem.message, hint: &problem.hint }
+impl<'a> From<&'a Problem> for ErrorReport<'a> {
+    fn from(problem: &'a Problem) -> ErrorReport<'a> {
+        ErrorReport { code: &problem.code, message: &problem.message, hint: &problem.hint }
+    }
 }
 
 /// A whole number without a fraction: 42, not 42.0.
@@ -175,7 +192,7 @@ fn optional_number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<
 }
 
 /// One line of JSON. Line separators inside of strings are escaped by JSON itself.
-pub(super) fn line(value: &impl Serialize) -> String {
+pub(crate) fn line(value: &impl Serialize) -> String {
     // Serializing to a string fails only for maps with keys that are not strings: there is none here.
     let mut line = serde_json::to_string(value).unwrap_or_default();
     line.push('\n');

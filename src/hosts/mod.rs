@@ -4,7 +4,7 @@ mod claude_code;
 mod fish;
 mod i3blocks;
 mod i3status_rust;
-mod json;
+pub(crate) mod json;
 mod plain;
 mod polybar;
 mod powerlevel10k;
@@ -38,6 +38,8 @@ pub struct Host {
     pub colour: AutoColour,
     /// The envelope tells local time: finding the zone out costs a file or two.
     pub needs_zone: bool,
+    /// The envelope tells what was done today, which has to be counted.
+    pub tells_today: bool,
     /// It speaks i3blocks' protocol: clicks and the window by environment, urgency by exit status.
     pub is_block: bool,
     /// Puts the line into the form that the host reads; ends with a line feed.
@@ -120,6 +122,7 @@ const PROMPT: Host = Host {
     inks: TERMINAL,
     colour: AutoColour::Always,
     needs_zone: false,
+    tells_today: false,
     is_block: false,
     envelope: bare,
 };

@@ -8,6 +8,7 @@ pub const HOST: Host = Host {
     about: "a plugin of SwiftBar or xbar: the line and a menu",
     markup: PLAIN_MARKUP,
     needs_zone: true,
+    tells_today: true,
     envelope,
     ..BAR
 };

@@ -11,6 +11,7 @@ pub const HOST: Host = Host {
     about: "a custom module of waybar (JSON)",
     colour: AutoColour::Never,
     needs_zone: true,
+    tells_today: true,
     envelope,
     ..BAR
 };

@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::colour::{Ink, Inks};
 use super::glyphs::{ASCII, Glyphs};
 use super::template::whole_percent;
-use crate::pace::{Pace, Sample, pace, words};
+use crate::pace::{Pace, Sample, words};
 use crate::text::{self, width};
 use crate::time::{DAY, Timestamp, age, countdown};
 use crate::usage::{Limit, Severity, Thresholds, Window};
@@ -51,6 +51,7 @@ pub fn page(view: &View, paper: &Paper) -> String {
     let Some(usage) = &view.usage else {
         sheet.painted("Codex", view.severity, view.word());
         sheet.problem(view);
+        sheet.today(view);
         return sheet.text;
     };
     if let Some(plan) = &usage.plan {
@@ -69,7 +70,7 @@ pub fn page(view: &View, paper: &Paper) -> String {
     for pool in &usage.pools {
         for window in &pool.windows {
             let limit = window.limit();
-            let pace = pace(&limit, &[], view.measured_at(), view.now);
+            let pace = view.pool_pace(pool, &limit);
             sheet.limit(&format!("{} {}", pool.name, limit.label), &limit, window.started, &pace, view);
         }
     }
@@ -84,6 +85,7 @@ pub fn page(view: &View, paper: &Paper) -> String {
     if let Some(count) = usage.banked_resets {
         sheet.fact("banked resets", &count.to_string());
     }
+    sheet.today(view);
     if let (Some(source), Some(seconds)) = (view.source, view.age_seconds) {
         sheet.fact("source", &format!("{}, {} ago", source.name(), age(seconds)));
     }
@@ -141,6 +143,12 @@ impl Sheet<'_> {
         self.text.push('\n');
         for line in lines {
             self.indented(&line);
+        }
+    }
+
+    fn today(&mut self, view: &View) {
+        if let Some(today) = view.today() {
+            self.fact("today", &today);
         }
     }
 

@@ -27,6 +27,7 @@ pub fn panel(view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>) -> Vec<Strin
         Some(usage) => numbers(usage, view, glyphs, zone, &mut lines),
         None => lines.push(Line::Text(format!("Codex: {}", view.word()))),
     }
+    lines.extend(view.today().map(|today| Line::Text(format!("today {today}"))));
     let mut lines = align(lines);
     let columns = lines.iter().map(|line| width(line)).max().unwrap_or_default().max(NARROWEST);
     for limit in view.usage.iter().flat_map(Usage::limits) {

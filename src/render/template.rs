@@ -8,7 +8,7 @@ use super::colour::{Ink, Inks};
 use super::glyphs::Glyphs;
 use super::style::Markup;
 use crate::pace::points_text;
-use crate::text::nearest;
+use crate::text::{nearest, short_count};
 use crate::time::{age, countdown};
 use crate::usage::{Limit, Severity, Thresholds};
 use crate::view::View;
@@ -37,7 +37,16 @@ enum Value {
     Budget,
     Age,
     Icon,
+    Today(Count),
     Of(Which, Field),
+}
+
+/// What was done today.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Count {
+    Sessions,
+    Turns,
+    Tokens,
 }
 
 /// Which limit a value is of.
@@ -61,7 +70,18 @@ enum Field {
     RunsOut,
 }
 
-const LINE_NAMES: [&str; 7] = ["windows", "account", "plan", "credits", "budget", "age", "icon"];
+const LINE_NAMES: [&str; 10] = [
+    "windows",
+    "account",
+    "plan",
+    "credits",
+    "budget",
+    "age",
+    "icon",
+    "sessions_today",
+    "turns_today",
+    "tokens_today",
+];
 const FIELD_NAMES: [&str; 8] = ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
@@ -127,6 +147,17 @@ impl Template {
         any(&self.pieces, &|value| matches!(value, Value::Of(_, Field::ResetAt)))
     }
 
+    /// Whether it tells what was done today, which has to be counted.
+    pub fn tells_today(&self) -> bool {
+        any(&self.pieces, &|value| matches!(value, Value::Today(_)))
+    }
+
+    /// Whether it tells nothing else: then the plan's numbers are not missed.
+    fn tells_only_today(&self) -> bool {
+        let is_other = |value: &Value| !matches!(value, Value::Today(_) | Value::Account | Value::Icon);
+        self.tells_today() && !any(&self.pieces, &is_other)
+    }
+
     /// Whether it says where the icon stands.
     pub fn places_icon(&self) -> bool {
         any(&self.pieces, &|value| *value == Value::Icon)
@@ -175,6 +206,9 @@ impl Value {
             (Kind::Line, "budget", _) => Ok(Value::Budget),
             (Kind::Line, "age", _) => Ok(Value::Age),
             (Kind::Line, "icon", _) => Ok(Value::Icon),
+            (Kind::Line, "sessions_today", _) => Ok(Value::Today(Count::Sessions)),
+            (Kind::Line, "turns_today", _) => Ok(Value::Today(Count::Turns)),
+            (Kind::Line, "tokens_today", _) => Ok(Value::Today(Count::Tokens)),
             (Kind::Line, _, Some((which, field))) => {
                 let which = match which {
                     "binding" => Which::Binding,
@@ -275,12 +309,14 @@ impl Style<'_> {
 
 /// The line: in the host's markup, without its end.
 pub fn render(view: &View, style: &Style) -> String {
-    let mut out = style.start(view, view.usage.is_none());
-    if view.usage.is_none() {
+    let is_of_today = view.today.is_some() && style.line.tells_only_today();
+    let is_only_a_word = view.usage.is_none() && !is_of_today;
+    let mut out = style.start(view, is_only_a_word);
+    if is_only_a_word {
         style.write(view.severity, view.word(), &mut out);
     } else {
         write(&style.line.pieces, None, view, style, &mut out);
-        if let Some(age) = view.stale_age() {
+        if let Some(age) = view.stale_age().filter(|_| !is_of_today) {
             let [before, behind] = style.glyphs.stale;
             out.push_str(before);
             out.push_str(&age);
@@ -352,6 +388,13 @@ fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, 
             out.push_str(style.icon);
             return true;
         }
+        Value::Today(count) => view.today.map(|today| {
+            short_count(match count {
+                Count::Sessions => today.counts.sessions,
+                Count::Turns => today.counts.turns,
+                Count::Tokens => today.counts.total_tokens,
+            })
+        }),
         Value::Of(which, field) => {
             let found = match which {
                 Which::This => this.cloned(),
@@ -425,6 +468,8 @@ pub fn whole_percent(used: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::report::Counts;
+    use crate::activity::today::Today;
     use crate::cache::{Answer, Source};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{ASCII, NERD, UNICODE};
@@ -466,6 +511,12 @@ mod tests {
         assert_eq!(render(view, &style), expected, "{line} {window}");
     }
 
+    fn with_today(mut view: View, sessions: u64, turns: u64, total_tokens: u64) -> View {
+        let counts = Counts { sessions, turns, total_tokens, ..Counts::default() };
+        view.today = Some(Today { counted_at: NOW, ends_at: NOW.plus(60), counts });
+        view
+    }
+
     const WINDOW: &str = "{label} {used} {reset}";
 
     #[test]
@@ -484,6 +535,30 @@ mod tests {
         check("{binding.pace} {5h.runs_out} {windows}", "{runs_out}", &faster, "+30 19m 19m");
         check("{30d.used}[ credits {credits}]{plan}", WINDOW, &both, "plus");
         check("a[ {plan}][ {30d.used}] {{x}} [[y]]", WINDOW, &both, "a plus {x} [y]");
+    }
+
+    #[test]
+    fn what_was_done_today() {
+        const COUNTS: &str = "[{sessions_today} sessions, ]{turns_today} turns, {tokens_today}";
+        let both = || view(&[(18_000, 42.4, Some(3780))]);
+        check(
+            &format!("{{5h.used}} {COUNTS}"),
+            WINDOW,
+            &with_today(both(), 3, 41, 1_400_000),
+            "42% 3 sessions, 41 turns, 1.4M",
+        );
+        check("{5h.used}[ {tokens_today}]", WINDOW, &with_today(both(), 0, 0, 0), "42% 0");
+        check("{5h.used}[ {tokens_today}]", WINDOW, &both(), "42%");
+        // Numbers of the plan are missed where there are to be some.
+        let nothing = || View { usage: None, ..both() };
+        check(COUNTS, WINDOW, &with_today(nothing(), 1, 2, 3), "1 sessions, 2 turns, 3");
+        check("{icon} {turns_today}", WINDOW, &with_today(nothing(), 1, 2, 3), "⌬ 2");
+        check("{turns_today} {windows}", WINDOW, &with_today(nothing(), 1, 2, 3), "pending");
+        check("{turns_today}", WINDOW, &nothing(), "pending");
+        // Nor does their age matter beside counts alone.
+        let old = || View { is_stale: true, age_seconds: Some(1380), ..both() };
+        check("{turns_today}", WINDOW, &with_today(old(), 1, 2, 3), "2");
+        check("{turns_today} {5h.used}", WINDOW, &with_today(old(), 1, 2, 3), "2 42% (23m ago)");
     }
 
     #[test]

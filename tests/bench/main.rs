@@ -9,8 +9,10 @@
 //! 2. [`stale`]: when the line is there, when the pipe ends, when the process ends, with a fetch started behind it.
 //! 3. [`cold`]: what a fetch over TLS costs.
 //! 4. [`herd`]: 200 at once.
+//! 5. [`activity`]: session files, gigabytes of them and thousands; `cargo bench -- activity` measures nothing else.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
+mod activity;
 mod process;
 mod programs;
 #[path = "../suite/support/mod.rs"]
@@ -33,13 +35,16 @@ const HERD: usize = 200;
 const CROWD: usize = 5000;
 
 fn main() {
-    let (rounds, program, further) = arguments();
+    let Arguments { rounds, program, further, only_activity } = Arguments::read();
     process::adopt_orphans();
+    println!("{}", machine());
+    if only_activity {
+        return activity::run(&program);
+    }
     // The answer is as young as the request: countdowns do not depend on how long the benchmark takes.
     let server = Server::start(|_| Answer::json(200, &usage()));
     let home = Home::new(&server);
     let fixed = programs::codexline_static().map_err(|reason| println!("{reason}")).ok();
-    println!("{}", machine());
     let medians = warm(&server, &home, &program, fixed.as_deref(), &further, rounds);
     stale(&server, &home, &program, rounds / 3);
     cold(&program, "", rounds / 10);
@@ -47,24 +52,36 @@ fn main() {
         cold(program, " (static)", rounds / 10);
     }
     herd(&server, &home, &program, rounds / 10);
+    activity::run(&program);
     goals(&medians);
 }
 
-/// How many rounds, which build, and further ones that get a row.
-fn arguments() -> (usize, PathBuf, Vec<PathBuf>) {
-    let (mut rounds, mut programs) = (ROUNDS, Vec::new());
-    // cargo adds --bench.
-    for argument in std::env::args().skip(1).filter(|argument| argument != "--bench") {
-        match argument.parse() {
-            Ok(number) => rounds = std::cmp::max(number, 10),
-            Err(_) => {
-                programs.push(std::fs::canonicalize(&argument).expect("a number of rounds, or a program"));
+struct Arguments {
+    rounds: usize,
+    program: PathBuf,
+    /// Further builds, which get a row each.
+    further: Vec<PathBuf>,
+    only_activity: bool,
+}
+
+impl Arguments {
+    fn read() -> Arguments {
+        let (mut rounds, mut programs, mut only_activity) = (ROUNDS, Vec::new(), false);
+        // cargo adds --bench.
+        for argument in std::env::args().skip(1).filter(|argument| argument != "--bench") {
+            match argument.parse() {
+                Ok(number) => rounds = std::cmp::max(number, 10),
+                Err(_) if argument == "activity" => only_activity = true,
+                Err(_) => {
+                    let program = std::fs::canonicalize(&argument);
+                    programs.push(program.expect("a number of rounds, activity, or a program"));
+                }
             }
         }
+        let further = programs.split_off(programs.len().min(1));
+        let program = programs.pop().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_codexline")));
+        Arguments { rounds, program, further, only_activity }
     }
-    let further = programs.split_off(programs.len().min(1));
-    let program = programs.pop().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_codexline")));
-    (rounds, program, further)
 }
 
 /// One line about where the figures come from.
@@ -162,6 +179,8 @@ fn warm(
     for home in [home, &crowded, &configured] {
         home.fill();
     }
+    // The first that tell what was done today have it counted.
+    wait_for_all();
     let before = server.total();
     for round in 0..rounds + WARM_UP {
         let count = rows.len();

@@ -1,12 +1,14 @@
 //! `codexline activity`, on made-up sessions of the last days with known totals.
 
-use crate::support::home::{Home, Output};
-use crate::support::now;
-use crate::support::sessions::{Counts, Disk, Work, Writer, archive, by_day, compress};
+use crate::support::home::{Home, Output, TempDir, collect};
+use crate::support::sessions::{Counts, Disk, Version, Work, Writer, archive, by_day, compress};
+use crate::support::{eventually, now};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
 
 /// Local days differ from those of UTC, also in the half hour.
 const ZONE: &str = "XXX3:30";
@@ -24,7 +26,11 @@ fn zone() -> TimeZone {
 
 /// Nine days of work that end before now.
 fn played(home: &Home) -> Writer<Disk> {
-    let mut codex = Writer::new(3, Disk::new(&home.codex_home()));
+    played_in(&home.codex_home(), 3)
+}
+
+fn played_in(home: &Path, seed: u64) -> Writer<Disk> {
+    let mut codex = Writer::new(seed, Disk::new(home));
     codex.clock = now() * 1000 - 9 * DAY;
     while codex.clock < now() * 1000 - DAY {
         codex.step();
@@ -49,7 +55,11 @@ fn counts(value: &Value) -> Counts {
 #[track_caller]
 fn assert_told(output: &Output, days: usize, work: &[Work]) {
     assert_eq!(output.stderr, "", "{output:?}");
-    let report = output.json();
+    assert_report(&output.json(), days, work);
+}
+
+#[track_caller]
+fn assert_report(report: &Value, days: usize, work: &[Work]) {
     let told: BTreeMap<String, Counts> = report["days"]
         .as_array()
         .unwrap()
@@ -182,6 +192,107 @@ fn what_cannot_be_read_or_kept_costs_no_numbers() {
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), expected.as_str()));
     let told = format!("codexline: cannot write {}", file.display());
     assert!(output.stderr.starts_with(&told) && output.stderr.lines().count() == 1, "{}", output.stderr);
+}
+
+#[test]
+fn accounts_are_told_each_for_itself() {
+    let (mut home, other) = (home(), TempDir::new());
+    let (codex, others) = (played(&home), played_in(other.path(), 4));
+    let option = format!("--account=private={},work={}", home.codex_home().display(), other.path().display());
+    let output = home.run(&["activity", "--json", "--days=30", &option]);
+    assert_eq!(output.stderr, "");
+    let told = output.json();
+    assert_eq!((told[0]["account"].as_str(), told[1]["account"].as_str()), (Some("private"), Some("work")));
+    assert_report(&told[0], 30, &codex.work);
+    assert_report(&told[1], 30, &others.work);
+    assert_eq!(told.as_array().unwrap().len(), 2);
+    assert_eq!(stores(&home).len(), 2);
+    // As for the one login, under each one's name.
+    let output = home.run(&["activity", &option]);
+    let own = home.run(&["activity"]).stdout;
+    assert!(output.stdout.starts_with(&format!("private\n{own}\nwork\nday  ")), "{}", output.stdout);
+
+    // Those of the config file, and one picked of them; one that is not there hides nobody's numbers.
+    let config = home.path().join("config/codexline");
+    std::fs::create_dir(&config).unwrap();
+    let accounts = format!("account = 'work={}, gone=/nowhere/at/all'", other.path().display());
+    std::fs::write(config.join("config.toml"), accounts).unwrap();
+    let output = home.run(&["activity", "--json", "--days=30", "--account=work"]);
+    let told = output.json();
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+    assert_report(&told[0], 30, &others.work);
+    let output = home.run(&["activity", "--json", "--days=30"]);
+    let expected = "codexline: gone: CODEX_HOME /nowhere/at/all is not a directory; create the directory or correct CODEX_HOME\n";
+    assert_eq!((output.code, output.stderr.as_str()), (Some(1), expected));
+    let told: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_report(&told[0], 30, &others.work);
+    assert_eq!((&told[1]["account"], &told[1]["error"]["code"]), (&"gone".into(), &"home_missing".into()));
+    assert!(told[1].get("days").is_none(), "{told}");
+    let output = home.run(&["activity"]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stdout.starts_with("work\nday  ") && !output.stdout.contains("gone"), "{}", output.stdout);
+    home.set("CODEXLINE_ACCOUNT", "wrok");
+    assert_eq!(home.run(&["activity"]).code, Some(2));
+}
+
+/// Where in a file a process is that has it open.
+fn position(process: u32, file: &Path) -> Option<u64> {
+    let descriptors = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+    let open = descriptors
+        .flatten()
+        .find(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link == file))?;
+    let number = open.file_name().into_string().ok()?;
+    let info = std::fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
+}
+
+/// Overwrites what is before the last few bytes of a file with blanks, without making it another one.
+fn spoil(path: &Path) {
+    let modified = path.metadata().unwrap().modified().unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    let length = path.metadata().unwrap().len() as usize - 256;
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![b' '; length], 0).unwrap();
+    file.set_modified(modified).unwrap();
+}
+
+/// The last file ends with a line so long that nobody reads it within a test's time: there the scan is when the signal comes.
+#[test]
+fn a_scan_that_is_interrupted_keeps_what_it_has_counted() {
+    const HOLE: u64 = 1 << 40;
+    for (signal, status) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
+        let home = home();
+        let mut codex = Writer::new(5, Disk::new(&home.codex_home()));
+        codex.clock = now() * 1000 - DAY;
+        codex.pace = 1000;
+        let sessions =
+            [Version::Legacy, Version::Middle, Version::Paginated].map(|version| codex.begin(version));
+        for session in sessions {
+            (0..5).for_each(|_| codex.turn(session));
+        }
+        let files: Vec<PathBuf> = codex.files().iter().map(|file| home.codex_home().join(file)).collect();
+        let (last, others) = files.split_last().unwrap();
+        let length = last.metadata().unwrap().len();
+        std::fs::OpenOptions::new().write(true).open(last).unwrap().set_len(HOLE).unwrap();
+        let mut command = home.command(&["activity", "--json"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let process = child.id();
+        eventually("only the endless file is read", || {
+            position(process, last).is_some_and(|position| position > length + (1 << 20))
+                && others.iter().all(|file| position(process, file).is_none())
+        });
+        // SAFETY: no memory is involved; the child has not been waited for.
+        unsafe { libc::kill(process as i32, signal) };
+        let output = collect(child, Instant::now());
+        assert_eq!((output.code, output.stdout.as_str()), (Some(status), ""), "{output:?}");
+        let told = "codexline: interrupted; what has been counted is kept, the next run goes on from there\n";
+        assert_eq!(output.stderr, told);
+
+        // What is before that is not read again, and what comes now is added.
+        std::fs::OpenOptions::new().write(true).open(last).unwrap().set_len(length).unwrap();
+        files.iter().for_each(|file| spoil(file));
+        sessions.into_iter().for_each(|session| codex.turn(session));
+        assert_told(&home.run(&["activity", "--json"]), 7, &codex.work);
+    }
 }
 
 #[test]

@@ -98,6 +98,9 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     let home = Home::new(&server);
     home.fill();
     for host in HOSTS {
+        // The first that tells what was done today has it counted.
+        home.run(&[host]);
+        home.settle();
         let calls = check_calls(&home, &[host]);
         let opened = like(&calls, &["open", "openat"]);
         let count = |part: &str| opened.iter().filter(|call| call.contains(part)).count();
@@ -445,6 +448,7 @@ fn check_keys(json: &Value) {
             "budget",
             "pools",
             "credits",
+            "activity",
             "banked_resets",
             "source",
             "age_seconds",
@@ -466,6 +470,11 @@ fn check_keys(json: &Value) {
     }
     if !json["credits"].is_null() {
         check_object(&json["credits"], &["available", "unlimited", "balance"]);
+    }
+    if !json["activity"].is_null() {
+        let counts = ["sessions", "turns", "total_tokens", "age_seconds"];
+        let tokens = ["input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens"];
+        check_object(&json["activity"], &[&counts[..], &tokens].concat());
     }
     if !json["error"].is_null() {
         check_object(&json["error"], &["code", "message", "hint"]);

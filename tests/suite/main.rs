@@ -26,3 +26,4 @@ mod speed;
 mod status;
 mod support;
 mod support_itself;
+mod today;

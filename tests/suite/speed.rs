@@ -109,7 +109,17 @@ fn a_warm_line_asks_the_system_for_a_short_list_of_things() {
     let server = Server::usage(usage());
     let home = Home::new(&server);
     home.fill();
-    for arguments in [&[][..], &["starship"], &["tmux"], &["json"], &["--format", "{5h.left}", "--warn=50"]] {
+    for arguments in [
+        &[][..],
+        &["starship"],
+        &["tmux"],
+        &["json"],
+        &["--format", "{5h.left}", "--warn=50"],
+        &["--format", "{5h.left} {tokens_today}"],
+    ] {
+        // The first that tells what was done today has it counted.
+        home.run(arguments);
+        home.settle();
         check_warm(&home, env!("CARGO_BIN_EXE_codexline"), arguments);
     }
 }
@@ -123,6 +133,8 @@ fn the_time_zone_is_read_only_for_a_template_that_asks() {
     let home = Home::new(&server);
     home.fill();
     let zone = |arguments: &[&str]| {
+        home.run(arguments);
+        home.settle();
         let calls = calls(&home, env!("CARGO_BIN_EXE_codexline"), arguments);
         assert!(calls.iter().all(|(name, _)| !name.starts_with("getdents")), "no directory is scanned");
         calls.iter().filter(|(_, rest)| rest.contains("zoneinfo") || rest.contains("localtime")).count()

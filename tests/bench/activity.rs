@@ -1,0 +1,170 @@
+//! The scanner of session files: a first scan of a large tree, from the page cache; a scan with nothing new of many files;
+//! the same trees by ccusage's Codex report (npm), where it is installed. Equal totals are checked, times are told.
+
+use crate::process::{Ended, Program, find, median, milliseconds, wait};
+use crate::support::home::{Home, finish};
+use crate::support::now;
+use crate::support::sessions::{Disk, Tokens, Work, Writer, by_day, compress};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::path::Path;
+use std::time::Instant;
+
+/// Bytes of the tree of the first scan, and files of that of the second.
+const SIZE: u64 = 1_000_000_000;
+const FILES: usize = 10_000;
+/// The first is not the one that fills the page cache: the tree has just been written.
+const FIRST_SCANS: usize = 5;
+const RESCANS: usize = 30;
+
+/// More days than any tree spans.
+const DAYS: &str = "366";
+
+const HEAD: &str = "session files                            fastest ms     median        CPU ms   resident";
+
+pub fn run(program: &Path) {
+    println!("{HEAD}");
+    let (per_core, first) = first_scan(program);
+    let rescan = many(program);
+    println!("first scan: {per_core:.2} GB/s a core (goal: 1), {first:.2} GB/s in all");
+    println!("nothing new in {FILES} files: {rescan:.1} ms (goal: under 50)\n");
+}
+
+/// Writes until `is_enough`, ending about now.
+fn written(
+    home: &Home,
+    is_enough: impl Fn(&Writer<Disk>) -> bool,
+    shape: impl Fn(&mut Writer<Disk>),
+) -> Writer<Disk> {
+    let mut codex = Writer::new(1, Disk::new(&home.codex_home()));
+    // No running total has them, and ccusage counts by that.
+    codex.compactions = false;
+    codex.clock = (now() - 300 * 86_400) * 1000;
+    // Some 30 files a day.
+    codex.pace = 20 * 60 * 1000;
+    shape(&mut codex);
+    while !is_enough(&codex) {
+        codex.step();
+    }
+    assert!(codex.clock < now() * 1000, "nothing is done in the future");
+    codex
+}
+
+/// GB/s a core, and of the whole program.
+fn first_scan(program: &Path) -> (f64, f64) {
+    let home = home();
+    // As they are in the wild: most of the bytes are tool output, in lines of kilobytes.
+    let codex = written(
+        &home,
+        |codex| codex.sink.bytes >= SIZE,
+        |codex| {
+            (codex.talk, codex.chatter, codex.instructions) = (200..8000, 6, 20_000);
+        },
+    );
+    let (files, bytes) = (codex.files(), codex.sink.bytes);
+    let command = activity(&home, program, &codex.work);
+    let runs: Vec<Run> = (0..FIRST_SCANS).map(|_| Run::of(&command, || forget(&home))).collect();
+    forget(&home);
+    tell(
+        &format!("first scan, {:.1} GB in {} files", bytes as f64 / 1e9, files.len()),
+        &runs,
+        Some(&command),
+    );
+    let fastest = |value: fn(&Run) -> f64| runs.iter().map(value).fold(f64::INFINITY, f64::min);
+    let speeds = [fastest(|run| run.cpu), fastest(|run| run.wall)].map(|time| bytes as f64 / time / 1e6);
+    ccusage(&home, &codex.work, 2);
+    files.iter().for_each(|file| drop(compress(&home.codex_home(), file)));
+    let command = activity(&home, program, &codex.work);
+    let runs = [Run::of(&command, || forget(&home))];
+    tell("the same, compressed", &runs, Some(&command));
+    (speeds[0], speeds[1])
+}
+
+/// Milliseconds.
+fn many(program: &Path) -> f64 {
+    let home = home();
+    let codex = written(
+        &home,
+        |codex| codex.files().len() >= FILES,
+        |codex| {
+            (codex.talk, codex.pace) = (0..10, 10 * 60 * 1000);
+        },
+    );
+    let command = activity(&home, program, &codex.work);
+    let runs: Vec<Run> = (0..RESCANS).map(|_| Run::of(&command, || ())).collect();
+    tell(&format!("nothing new in {} files", codex.files().len()), &runs, Some(&command));
+    ccusage(&home, &codex.work, 2);
+    median(&runs.iter().map(|run| run.wall).collect::<Vec<_>>())
+}
+
+fn home() -> Home {
+    let mut home = Home::signed_out();
+    home.set("TZ", "UTC0");
+    home
+}
+
+/// The next scan is a first one.
+fn forget(home: &Home) {
+    std::fs::remove_dir_all(home.cache_directory()).expect("the store was made");
+}
+
+/// The command, after a look at its totals.
+fn activity(home: &Home, program: &Path, work: &[Work]) -> Program {
+    let mut command =
+        home.wrapped(&[program.to_str().expect("a path in text"), "activity", "--json", "--days", DAYS]);
+    let output = finish(&mut command);
+    assert_eq!(output.stderr, "");
+    let (_, (sessions, turns, tokens)) = by_day(work, &TimeZone::UTC);
+    let total = &output.json()["total"];
+    assert_eq!((&total["sessions"], &total["turns"]), (&sessions.into(), &turns.into()));
+    assert_eq!(counted(total, "reasoning_output_tokens", "cached_input_tokens"), tokens);
+    Program::new("codexline activity", &command)
+}
+
+fn counted(total: &Value, reasoning: &str, cached: &str) -> Tokens {
+    ["input_tokens", cached, "output_tokens", reasoning, "total_tokens"]
+        .map(|key| total[key].as_u64().unwrap_or_else(|| panic!("no {key} in {total}")))
+}
+
+/// The same by ccusage, whose keys are its own.
+fn ccusage(home: &Home, work: &[Work], runs: usize) {
+    let Some(path) = find("ccusage") else { return println!("no row of ccusage: npm install -g ccusage") };
+    let mut command = home.wrapped(&[path.to_str().expect("a path in text")]);
+    command.args(["codex", "daily", "--json", "--offline", "--no-cost", "--timezone", "UTC"]);
+    let totals = &finish(&mut command).json()["totals"];
+    let number = |key: &str| totals[key].as_u64().unwrap_or_else(|| panic!("no {key} in {totals}"));
+    let cached = number("cacheReadTokens");
+    let output = [number("outputTokens"), number("reasoningOutputTokens"), number("totalTokens")];
+    let (_, (_, _, tokens)) = by_day(work, &TimeZone::UTC);
+    // Its input is without what was cached.
+    assert_eq!([number("inputTokens") + cached, cached, output[0], output[1], output[2]], tokens);
+    let command = Program::new("ccusage", &command);
+    let runs: Vec<Run> = (0..runs).map(|_| Run::of(&command, || ())).collect();
+    tell("the same by ccusage", &runs, None);
+}
+
+/// Milliseconds.
+struct Run {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Run {
+    fn of(command: &Program, prepare: impl FnOnce()) -> Run {
+        prepare();
+        let begun = Instant::now();
+        let Ended { at, cpu, status, .. } = wait(command.start(None));
+        assert_eq!(status, 0, "{} failed", command.name);
+        Run { wall: milliseconds(at - begun), cpu: milliseconds(cpu) }
+    }
+}
+
+/// A row; `resident`: of this command, which starts no other.
+fn tell(what: &str, runs: &[Run], resident: Option<&Program>) {
+    let column = |value: fn(&Run) -> f64| runs.iter().map(value).collect::<Vec<f64>>();
+    let (walls, cpus) = (column(|run| run.wall), column(|run| run.cpu));
+    let resident = resident.and_then(Program::resident);
+    let resident = resident.map_or("-".into(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6));
+    let fastest = walls.iter().copied().fold(f64::INFINITY, f64::min);
+    println!("{what:<40} {fastest:>10.1} {:>10.1} {:>13.1} {resident:>10}", median(&walls), median(&cpus));
+}
