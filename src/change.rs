@@ -6,9 +6,8 @@
 
 use crate::cache::Answer;
 use crate::pace::History;
-use crate::render::template::whole_percent;
 use crate::time::{MINUTE, Timestamp};
-use crate::usage::{Limit, Severity, Thresholds};
+use crate::usage::{Limit, Severity, Thresholds, whole_percent};
 
 /// A limit that has changed.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,10 +3,9 @@
 use crate::environment::Surroundings;
 use crate::line;
 use crate::output::{self, Notes};
-use crate::render::template::whole_percent;
 use crate::settings::Settings;
 use crate::time::countdown;
-use crate::usage::Limit;
+use crate::usage::{Limit, whole_percent};
 use crate::view::View;
 use std::time::Duration;
 

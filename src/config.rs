@@ -4,7 +4,7 @@
 //! line from being printed: it becomes a [`Mistake`], and [`crate::settings`] goes on with the next layer.
 
 use crate::environment::Surroundings;
-use crate::error::Error;
+use crate::error::{Error, Mistake};
 use crate::files;
 use crate::hosts::{self, HOSTS, Host};
 use crate::output;
@@ -40,38 +40,6 @@ pub struct Entry {
     pub text: String,
     /// From 1.
     pub line: usize,
-}
-
-/// Something wrong in the file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Mistake {
-    pub path: PathBuf,
-    /// From 1; `None`: the file as a whole.
-    pub line: Option<usize>,
-    pub text: String,
-}
-
-impl Mistake {
-    /// What stands behind a line that is printed in spite of it.
-    pub fn mark(&self) -> String {
-        match self.line {
-            Some(line) => format!("config:{line}"),
-            None => "config".into(),
-        }
-    }
-
-    pub fn error(&self) -> Error {
-        Error::ConfigMistake(self.clone())
-    }
-}
-
-impl std::fmt::Display for Mistake {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            Some(line) => write!(out, "{}:{line}: {}", self.path.display(), self.text),
-            None => write!(out, "{}: {}", self.path.display(), self.text),
-        }
-    }
 }
 
 /// Where the file is looked for, and whether somebody said so.

@@ -11,10 +11,10 @@ use crate::cache::Cache;
 use crate::codex::home::Home;
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::fetch::{PATIENCE, under_lock};
 use crate::output::Notes;
 use crate::push;
 use crate::settings::Settings;
+use crate::worker::{LONGEST_FETCH, under_lock};
 use std::time::Duration;
 
 /// Counts if what is known is still old when its turn comes, and stores it.
@@ -79,5 +79,5 @@ fn keep(cache: &Cache, today: Today, surroundings: &Surroundings) -> Result<bool
         cache.prepare()?.store(&entry)?;
         Ok(before.is_none_or(|before| (before.counts, before.ends_at) != (today.counts, today.ends_at)))
     };
-    under_lock(&cache.lock_path(), false, PATIENCE, work)?
+    under_lock(&cache.lock_path(), false, LONGEST_FETCH, work)?
 }

@@ -31,7 +31,7 @@ pub enum Error {
     /// Codex's config.toml cannot be used.
     ConfigInvalid { path: PathBuf, reason: String },
     /// Something in codexline's own config file: the line is printed with the next best value.
-    ConfigMistake(crate::config::Mistake),
+    ConfigMistake(Mistake),
     /// An endpoint that a token may not be sent to.
     AddressRefused { url: String, reason: &'static str },
     /// A certificate file that the user named cannot be used.
@@ -386,6 +386,38 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Something wrong in codexline's config file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mistake {
+    pub path: PathBuf,
+    /// From 1; `None`: the file as a whole.
+    pub line: Option<usize>,
+    pub text: String,
+}
+
+impl Mistake {
+    /// What stands behind a line that is printed in spite of it.
+    pub fn mark(&self) -> String {
+        match self.line {
+            Some(line) => format!("config:{line}"),
+            None => "config".into(),
+        }
+    }
+
+    pub fn error(&self) -> Error {
+        Error::ConfigMistake(self.clone())
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(out, "{}:{line}: {}", self.path.display(), self.text),
+            None => write!(out, "{}: {}", self.path.display(), self.text),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,18 +11,12 @@ use crate::codex::home::Home;
 use crate::count;
 use crate::environment::Surroundings;
 use crate::error::Error;
-use crate::files::{self, Lock};
 use crate::output::{self, Notes};
 use crate::push;
 use crate::settings::Settings;
 use crate::sources::{self, Failed, Found, Inquiry, sessions};
-use std::io;
-use std::path::Path;
+use crate::worker::{LONGEST_FETCH, under_lock};
 use std::time::Duration;
-
-/// How long `codexline fetch` waits for another one that is at it: as long as that can take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a fetch is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +93,7 @@ fn run_one(
         Fetch { settings, surroundings, home: &home, notes, errand }.store(&cache).map(Some)
     };
     let is_worker = errand != Errand::ByHand;
-    let patience = if is_worker { Duration::ZERO } else { PATIENCE };
+    let patience = if is_worker { Duration::ZERO } else { LONGEST_FETCH };
     let outcome = under_lock(&cache.lock_path(), is_worker, patience, work)??;
     let Some(Outcome { has_news, changes, result }) = outcome else { return Ok(()) };
     let wanted = settings.on_fetch.is_some() || settings.on_change.is_some();
@@ -116,33 +110,6 @@ fn run_one(
         }
     }
     result
-}
-
-/// Does `work` under a lock, waiting for whoever holds it; `is_handed`: a worker finds it, taken, as its standard input.
-pub(crate) fn under_lock<T>(
-    path: &Path,
-    is_handed: bool,
-    patience: Duration,
-    work: impl FnOnce() -> T,
-) -> Result<T, Error> {
-    let path = path.to_path_buf();
-    let unwritable =
-        |error: io::Error| Error::CacheUnwritable { path: path.clone(), reason: Error::io_reason(&error) };
-    // One that was started by hand does not.
-    let handed = || crate::platform::standard_input().ok().and_then(|file| Lock::inherited(file, &path));
-    let mut lock = match is_handed.then(handed).flatten() {
-        Some(lock) => lock,
-        None => Lock::open(&path).map_err(unwritable)?,
-    };
-    let work = || {
-        // For whoever wants to know since when it is held; without that nothing is lost.
-        let _ = files::touch_empty(&path);
-        work()
-    };
-    match lock.hold_within(patience, LOOK_AGAIN, work).map_err(unwritable)? {
-        Some(result) => Ok(result),
-        None => Err(Error::Busy { path }),
-    }
 }
 
 /// One fetch: what it works with, beside the cache.

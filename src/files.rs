@@ -1,7 +1,7 @@
 //! Files as codexline needs them: bounded reads, replacement in one step, locks.
 
 use fd_lock::RwLock;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -118,7 +118,7 @@ impl Drop for Replacement {
 /// As `open` and `truncate`.
 pub fn touch_empty(path: &Path) -> io::Result<()> {
     // Linux and the BSDs set the time even if the length stays what it was.
-    read_write().open(path)?.set_len(0)
+    File::options().read(true).write(true).open(path)?.set_len(0)
 }
 
 /// An advisory lock (`flock`) on a file that is made for it and never deleted: deleting would let two
@@ -213,11 +213,4 @@ pub fn read_once<'a>(path: &Path, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> 
         return Err(io::Error::from(io::ErrorKind::FileTooLarge));
     }
     Ok(&buffer[..length])
-}
-
-/// Options that both lock and staged files start from.
-pub(crate) fn read_write() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    options
 }

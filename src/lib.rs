@@ -33,6 +33,7 @@ pub mod environment;
 pub mod error;
 pub mod fetch;
 pub mod files;
+pub mod hash;
 pub mod hosts;
 pub mod http;
 pub mod integrations;

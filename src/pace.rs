@@ -18,7 +18,7 @@
 //! **Samples.** One for every 24th of a window's length, on a grid that does not depend on resets: the last reading in a
 //! cell is kept, so whoever asks often keeps no more. They are of one account: the cache entry of another starts anew.
 
-use crate::activity::hash::hash;
+use crate::hash::hash;
 use crate::time::{Timestamp, countdown};
 use crate::usage::{Limit, Severity, Thresholds, Usage};
 use serde::{Deserialize, Serialize};

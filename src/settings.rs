@@ -6,9 +6,9 @@
 use crate::accounts::{self, Account};
 use crate::cache::Source;
 use crate::change;
-use crate::config::{ConfigFile, Mistake};
+use crate::config::ConfigFile;
 use crate::environment::Surroundings;
-use crate::error::Error;
+use crate::error::{Error, Mistake};
 use crate::hosts::Host;
 use crate::render::colour::{self, Ink};
 use crate::render::glyphs::{self, Glyphs};

@@ -1,6 +1,5 @@
 //! Everything that only Unix has, in one place: modes, sessions, descriptors.
 
-use crate::files::read_write;
 use crate::time::Timestamp;
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
@@ -75,6 +74,13 @@ pub fn end_output() {
 /// Opens for reading; a FIFO without a writer does not block.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// Options that both lock and staged files start from.
+fn read_write() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
 }
 
 /// Creates a new file that only its owner may read, whatever the umask.
@@ -192,11 +198,8 @@ pub fn links(metadata: &Metadata) -> u64 {
 }
 
 /// Whether something is mounted at this very path, as containers do with single files: such a name cannot be
-/// replaced. Always false where there is no `/proc`.
-pub fn is_mount_point(path: &Path) -> bool {
-    let Ok(table) = crate::files::read_bounded(Path::new("/proc/self/mountinfo"), 16 * 1024 * 1024) else {
-        return false;
-    };
+/// replaced. `table` is Linux's `mountinfo`.
+pub fn is_mount_point(path: &Path, table: &[u8]) -> bool {
     table.split(|byte| *byte == b'\n').any(|line| {
         // proc(5): the fifth field, with blanks and the like as octal escapes.
         let field = line.split(|byte| *byte == b' ').nth(4).unwrap_or_default();

@@ -107,7 +107,7 @@ impl Severity {
 pub enum Measure {
     /// How full it is.
     Used,
-    /// Whether it lasts until its reset: [`crate::pace::severity`].
+    /// Whether it lasts until its reset: the module `pace` says.
     Pace,
 }
 
@@ -255,6 +255,17 @@ impl Usage {
             return Severity::Exhausted;
         }
         self.binding().map_or(Severity::Ok, |limit| thresholds.severity(limit.used))
+    }
+}
+
+/// To whole percent, but never to an end of the scale that is not reached: 99.6 is not 100.
+pub fn whole_percent(used: f64) -> i64 {
+    if used <= 0.0 {
+        0
+    } else if used >= 100.0 {
+        100
+    } else {
+        (used.round() as i64).clamp(1, 99)
     }
 }
 

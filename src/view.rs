@@ -4,11 +4,11 @@
 use crate::activity::report::Counts;
 use crate::activity::today::Today;
 use crate::cache::{Answer, Entry, Problem, Source};
-use crate::config::Mistake;
+use crate::error::Mistake;
 use crate::pace::{self, History, Pace};
 use crate::text::short_count;
 use crate::time::{MINUTE, Timestamp, age};
-use crate::usage::{BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage};
+use crate::usage::{BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage, whole_percent};
 
 /// Older numbers than this are marked.
 const OLD: i64 = 15 * MINUTE;
@@ -229,7 +229,7 @@ impl View {
         let budget = self.usage.as_ref()?.budget.as_ref()?;
         Some(match (budget.used, budget.limit) {
             (Some(used), Some(limit)) => format!("{}/{}", amount(used), amount(limit)),
-            _ => format!("{}%", crate::render::template::whole_percent(budget.used_percent)),
+            _ => format!("{}%", whole_percent(budget.used_percent)),
         })
     }
 }

@@ -1,7 +1,6 @@
 //! What stands on Windows for what [`crate::platform`] is on Unix. There, modes and owners are lists of access rights, which
 //! a user's own directories already set as they should be; so what asks for them is content.
 
-use crate::files::read_write;
 use crate::time::Timestamp;
 use std::fs::{File, Metadata};
 use std::io;
@@ -34,6 +33,13 @@ pub fn end_output() {}
 /// Opens for reading.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     File::open(path)
+}
+
+/// Options that both lock and staged files start from.
+fn read_write() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
 }
 
 /// Creates a new file; who may read it is what its directory says.
@@ -104,7 +110,7 @@ pub fn links(_metadata: &Metadata) -> u64 {
     1
 }
 
-pub fn is_mount_point(_path: &Path) -> bool {
+pub fn is_mount_point(_path: &Path, _table: &[u8]) -> bool {
     false
 }
 

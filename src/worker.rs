@@ -1,4 +1,4 @@
-//! Starting the fetch, or the count, behind a prompt.
+//! Starting the fetch, or the count, behind a prompt; and what it finds there: the lock that it was started with.
 //!
 //! The lock is taken here, in the process that the host waits for, and handed to the worker as its
 //! standard input: an open file keeps its `flock` until the last process that has it closes it. So there is
@@ -9,13 +9,18 @@ use crate::activity::lock_path;
 use crate::cache::Cache;
 use crate::environment::{LOGIN_VARIABLES, Surroundings};
 use crate::error::Error;
-use crate::files::Lock;
+use crate::files::{self, Lock};
 use crate::settings::{self, Settings};
 use crate::usage::Thresholds;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long to wait for a fetch that is under way: as long as one can take.
+pub(crate) const LONGEST_FETCH: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How starting one went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,5 +141,32 @@ fn own_path() -> PathBuf {
     match std::env::current_exe() {
         Ok(path) if path.exists() => path,
         _ => PathBuf::from("/proc/self/exe"),
+    }
+}
+
+/// Does `work` under a lock, waiting for whoever holds it; `is_handed`: a worker finds it, taken, as its standard input.
+pub(crate) fn under_lock<T>(
+    path: &Path,
+    is_handed: bool,
+    patience: Duration,
+    work: impl FnOnce() -> T,
+) -> Result<T, Error> {
+    let path = path.to_path_buf();
+    let unwritable =
+        |error: io::Error| Error::CacheUnwritable { path: path.clone(), reason: Error::io_reason(&error) };
+    // One that was started by hand does not.
+    let handed = || crate::platform::standard_input().ok().and_then(|file| Lock::inherited(file, &path));
+    let mut lock = match is_handed.then(handed).flatten() {
+        Some(lock) => lock,
+        None => Lock::open(&path).map_err(unwritable)?,
+    };
+    let work = || {
+        // For whoever wants to know since when it is held; without that nothing is lost.
+        let _ = files::touch_empty(&path);
+        work()
+    };
+    match lock.hold_within(patience, LOOK_AGAIN, work).map_err(unwritable)? {
+        Some(result) => Ok(result),
+        None => Err(Error::Busy { path }),
     }
 }

@@ -3,8 +3,8 @@
 //! The formats are those of Codex 0.36 to 0.169, checked by running 0.64, 0.120 and 0.169. A field of an
 //! unexpected type counts as absent; a line that is not JSON, or not an object with a `type`, is no line.
 
-use super::hash::{extend, hash, tagged};
 use super::sniff::{Kind, kind_of};
+use crate::hash::{extend, hash, tagged};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;

@@ -9,7 +9,6 @@
 //! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
 //! environment or a time zone but what is handed in.
 
-pub mod hash;
 pub mod histories;
 pub mod line;
 pub mod lines;

@@ -1,9 +1,9 @@
 //! The counts of a [`Store`] by local day. Pure.
 
-use super::hash::ByHash;
 use super::line::Tokens;
 use super::store::{Entry, Store};
 use super::tally::{SLOT_SECONDS, Slot};
+use crate::hash::ByHash;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;

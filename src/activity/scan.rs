@@ -10,7 +10,6 @@
 //! comes, goes or is rewritten later, the fork is read again: what is counted depends on the files alone, not on
 //! when they were read.
 
-use super::hash::{ByHash, Hashes, extend, hash};
 use super::histories::{Asking, Histories, lock};
 use super::line;
 use super::lines::{Buffer, GoesOn, Watched, read_lines};
@@ -18,6 +17,7 @@ use super::sniff::Kind;
 use super::store::{Entry, Store};
 use super::tally::Thread;
 use super::tree::{Found, State, Tree, nanoseconds};
+use crate::hash::{ByHash, Hashes, extend, hash};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

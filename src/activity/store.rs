@@ -4,11 +4,11 @@
 //! entries, a checksum. Numbers are LEB128, so an entry takes some 200 bytes: with 10,000 session files it is
 //! read in a few milliseconds. A store that cannot be read, for whatever reason, is an empty one: the next scan makes it anew.
 
-use super::hash::{ByHash, checksum};
 use super::line::Tokens;
 use super::tally::{Flags, Last, Slot, Slots, Thread};
 use super::tree::State;
 use crate::files::{self, Replacement};
+use crate::hash::{ByHash, checksum};
 use std::io;
 use std::path::Path;
 

@@ -387,8 +387,8 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activity::hash::hash;
     use crate::activity::line::parse;
+    use crate::hash::hash;
     use proptest::prelude::*;
 
     /// The parent's file as a list of lines; `None` if there is none.

@@ -1,7 +1,7 @@
 //! The session files of a Codex home: `sessions/YYYY/MM/DD/rollout-*.jsonl` and, flat, `archived_sessions/`,
 //! each plain or compressed (`.zst`).
 
-use super::hash::{ByHash, hash};
+use crate::hash::{ByHash, hash};
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;

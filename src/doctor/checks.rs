@@ -34,7 +34,7 @@ pub fn binary(_: &Examination) -> Vec<Finding> {
 }
 
 pub fn settings(examination: &Examination) -> Vec<Finding> {
-    let broken = |mistake: &crate::config::Mistake| {
+    let broken = |mistake: &crate::error::Mistake| {
         Finding::new("settings", State::Broken, mistake.to_string()).with("correct it in that file")
     };
     examination.settings.mistakes.iter().map(broken).collect()

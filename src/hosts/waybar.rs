@@ -3,7 +3,7 @@
 
 use super::{AutoColour, BAR, Host, Output};
 use crate::render::style::escape_pango;
-use crate::render::template::whole_percent;
+use crate::usage::whole_percent;
 use serde::Serialize;
 
 pub const HOST: Host = Host {

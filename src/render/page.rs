@@ -3,11 +3,10 @@
 use super::chart::Chart;
 use super::colour::{Ink, Inks};
 use super::glyphs::{ASCII, Glyphs};
-use super::template::whole_percent;
 use crate::pace::{Pace, Sample, words};
 use crate::text::{self, width};
 use crate::time::{DAY, Timestamp, age, countdown};
-use crate::usage::{Limit, Severity, Thresholds, Window};
+use crate::usage::{Limit, Severity, Thresholds, Window, whole_percent};
 use crate::view::View;
 use jiff::tz::TimeZone;
 

@@ -1,11 +1,10 @@
 //! All there is to know, as a small table of plain text: for tooltips and menus in a font of one width. Pure.
 
 use super::glyphs::Glyphs;
-use super::template::whole_percent;
 use crate::pace;
 use crate::text::{width, wrap};
 use crate::time::{Timestamp, words};
-use crate::usage::{BUDGET_LABEL, Budget, Usage, Window};
+use crate::usage::{BUDGET_LABEL, Budget, Usage, Window, whole_percent};
 use crate::view::View;
 use jiff::tz::TimeZone;
 

@@ -10,7 +10,7 @@ use super::style::Markup;
 use crate::pace::points_text;
 use crate::text::{nearest, short_count};
 use crate::time::{age, countdown};
-use crate::usage::{Limit, Severity, Thresholds};
+use crate::usage::{Limit, Severity, Thresholds, whole_percent};
 use crate::view::View;
 use jiff::tz::TimeZone;
 
@@ -451,17 +451,6 @@ fn field_text(field: &Field, limit: &Limit, view: &View, style: &Style) -> Optio
         Field::ResetAt => Some(limit.resets_at?.clock(now, style.zone?)),
         Field::Pace => points_text(&view.pace(limit)),
         Field::RunsOut => view.pace(limit).runs_out.map(countdown),
-    }
-}
-
-/// To whole percent, but never to an end of the scale that is not reached: 99.6 is not 100.
-pub fn whole_percent(used: f64) -> i64 {
-    if used <= 0.0 {
-        0
-    } else if used >= 100.0 {
-        100
-    } else {
-        (used.round() as i64).clamp(1, 99)
     }
 }
 
