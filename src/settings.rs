@@ -104,6 +104,8 @@ pub struct Opt {
     pub name: &'static str,
     /// What its value is called; `None` for a switch.
     pub value: Option<&'static str>,
+    /// All that its value can be, for completions; empty if it is not one of a few words.
+    pub choices: &'static [&'static str],
     pub help: &'static str,
     /// As one would type it, in '…' where it begins or ends with a blank; in (…) what happens without a value.
     pub default: Option<&'static str>,
@@ -121,6 +123,43 @@ const LONGEST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A host that waits longer has given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
+/// Words that a value can be, each with its meaning.
+type Choices<T, const N: usize> = [(&'static str, T); N];
+
+const GLYPHS: Choices<&Glyphs, 3> = {
+    let [unicode, nerd, ascii] = glyphs::SETS;
+    [(unicode.name, unicode), (nerd.name, nerd), (ascii.name, ascii)]
+};
+const MEASURES: Choices<Measure, 2> = [("used", Measure::Used), ("pace", Measure::Pace)];
+const COLORS: Choices<Color, 3> = [("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)];
+const RECOVERIES: Choices<Recover, 3> = [
+    (Recover::Full.name(), Recover::Full),
+    (Recover::Reload.name(), Recover::Reload),
+    (Recover::Off.name(), Recover::Off),
+];
+
+/// The words alone.
+const fn words<T: Copy, const N: usize>(choices: &Choices<T, N>) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut index = 0;
+    while index < N {
+        words[index] = choices[index].0;
+        index += 1;
+    }
+    words
+}
+
+/// The meaning of a word.
+fn one_of<T: Copy, const N: usize>(choices: &Choices<T, N>, text: &str) -> Result<T, String> {
+    let found = choices.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words = words(choices);
+        let near = nearest(text, words);
+        let (last, others) = words.split_last().unwrap_or((&"", &[]));
+        format!("is not {} or {last}; did you mean {near}?", others.join(", "))
+    })
+}
+
 /// The option that every layer may add to.
 const ACCOUNT: &str = "account";
 
@@ -128,6 +167,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "max-age",
         value: Some("DURATION"),
+        choices: &[],
         help: "fetch anew what is older than this",
         default: Some("2m"),
         apply: |settings, text| duration(text, LONGEST_AGE).map(|value| settings.max_age = value),
@@ -135,6 +175,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "wait",
         value: Some("DURATION"),
+        choices: &[],
         help: "wait so long for fresh numbers when there are none or only stale ones",
         default: Some("(what the host bears)"),
         apply: |settings, text| duration(text, LONGEST_WAIT).map(|value| settings.wait = Some(value)),
@@ -142,6 +183,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "offline",
         value: None,
+        choices: &[],
         help: "never start a fetch",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.offline = value),
@@ -149,6 +191,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: ACCOUNT,
         value: Some("NAME=CODEX_HOME"),
+        choices: &[],
         help: "show this account too, or, with NAME alone, only this one of those that are defined; repeatable",
         default: Some("(the login in CODEX_HOME)"),
         // The words are put together from all layers in the end.
@@ -157,6 +200,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "format",
         value: Some("TEMPLATE"),
+        choices: &[],
         help: "the line: {windows} {account} {plan} {credits} {budget} {age} {icon} {binding.used} {5h.left} … [part that may be missing]",
         default: Some(FORMAT),
         apply: |settings, text| Template::parse(text, Kind::Line).map(|value| settings.format = value),
@@ -164,6 +208,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "window",
         value: Some("TEMPLATE"),
+        choices: &[],
         help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at} {pace} {runs_out}",
         default: Some(WINDOW),
         apply: |settings, text| Template::parse(text, Kind::Window).map(|value| settings.window = value),
@@ -171,6 +216,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "separator",
         value: Some("TEXT"),
+        choices: &[],
         help: "what stands between windows",
         default: Some("' · '"),
         apply: |settings, text| {
@@ -181,6 +227,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "short",
         value: None,
+        choices: &[],
         help: "only the binding limit, for narrow bars",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.short = value),
@@ -188,6 +235,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "icon",
         value: Some("TEXT"),
+        choices: &[],
         help: "in front of the line, or where {icon} stands; auto is that of the glyphs",
         default: Some("none"),
         apply: |settings, text| {
@@ -202,20 +250,15 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "glyphs",
         value: Some("SET"),
+        choices: &words(&GLYPHS),
         help: "unicode, nerd or ascii: icon, bars, separator, marks",
         default: Some("unicode"),
-        apply: |settings, text| {
-            let found = glyphs::SETS.into_iter().find(|set| set.name == text);
-            settings.glyphs = found.ok_or_else(|| {
-                let near = nearest(text, glyphs::SETS.map(|set| set.name));
-                format!("is not unicode, nerd or ascii; did you mean {near}?")
-            })?;
-            Ok(())
-        },
+        apply: |settings, text| one_of(&GLYPHS, text).map(|value| settings.glyphs = value),
     },
     Opt {
         name: "ascii",
         value: None,
+        choices: &[],
         help: "only ASCII, whatever --glyphs says",
         default: None,
         apply: |settings, text| {
@@ -228,6 +271,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "warn",
         value: Some("PERCENT"),
+        choices: &[],
         help: "a limit this full is a warning",
         default: Some("70"),
         apply: |settings, text| percent(text).map(|value| settings.thresholds.warn = value),
@@ -235,6 +279,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "critical",
         value: Some("PERCENT"),
+        choices: &[],
         help: "a limit this full is critical",
         default: Some("90"),
         apply: |settings, text| percent(text).map(|value| settings.thresholds.critical = value),
@@ -242,35 +287,23 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "severity",
         value: Some("BY"),
+        choices: &words(&MEASURES),
         help: "what makes a limit bad: how full it is (used), or that it will not last until its reset (pace)",
         default: Some("used"),
-        apply: |settings, text| {
-            settings.severity = match text {
-                "used" => Measure::Used,
-                "pace" => Measure::Pace,
-                _ => return Err("is not used or pace".into()),
-            };
-            Ok(())
-        },
+        apply: |settings, text| one_of(&MEASURES, text).map(|value| settings.severity = value),
     },
     Opt {
         name: "color",
         value: Some("WHEN"),
+        choices: &words(&COLORS),
         help: "auto, always or never; auto honours NO_COLOR",
         default: Some("auto"),
-        apply: |settings, text| {
-            settings.color = match text {
-                "auto" => Color::Auto,
-                "always" => Color::Always,
-                "never" => Color::Never,
-                _ => return Err("is not auto, always or never".into()),
-            };
-            Ok(())
-        },
+        apply: |settings, text| one_of(&COLORS, text).map(|value| settings.color = value),
     },
     Opt {
         name: "colors",
         value: Some("LIST"),
+        choices: &[],
         help: "colours by severity, as in ok=green,warning=208,critical=#ff8700,exhausted=bright-red,unknown=none",
         default: Some("(the host's)"),
         apply: |settings, text| colour::parse(text).map(|changes| settings.colors.extend(changes)),
@@ -278,6 +311,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "urgent-exit",
         value: None,
+        choices: &[],
         help: "i3blocks: exit status 33, which it shows as urgent, when a limit is exhausted",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.urgent_exit = value),
@@ -285,18 +319,15 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "recover",
         value: Some("HOW"),
+        choices: &words(&RECOVERIES),
         help: "if the login is refused: reload auth.json, then renew it (full), only reload, or off",
         default: Some("full"),
-        apply: |settings, text| {
-            let known = [Recover::Full, Recover::Reload, Recover::Off];
-            let found = known.into_iter().find(|recover| recover.name() == text);
-            settings.recover = found.ok_or("is not full, reload or off")?;
-            Ok(())
-        },
+        apply: |settings, text| one_of(&RECOVERIES, text).map(|value| settings.recover = value),
     },
     Opt {
         name: "codex-bin",
         value: Some("PATH"),
+        choices: &[],
         help: "the codex to ask where auth.json may not be used",
         default: Some("(the one on PATH)"),
         apply: |settings, text| {
@@ -307,6 +338,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "on-fetch",
         value: Some("COMMAND"),
+        choices: &[],
         help: "run this by sh once new numbers are stored, such as pkill -RTMIN+8 waybar; '' for nothing",
         default: None,
         apply: |settings, text| {
@@ -317,6 +349,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "on-change",
         value: Some("COMMAND"),
+        choices: &[],
         help: "run this by sh when a fetch finds that a limit has crossed warn, critical or 100 %, or has been reset",
         default: None,
         apply: |settings, text| {
@@ -327,6 +360,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "verbose",
         value: None,
+        choices: &[],
         help: "tell on stderr what was decided and why",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.verbose = value),
@@ -658,7 +692,11 @@ mod tests {
         let check = |variables: &[(&str, &str)], typed: &[(&str, &str)], expected: &str| {
             assert_eq!(resolve(variables, typed).err().unwrap(), expected);
         };
-        check(&[("CODEXLINE_COLOR", "red")], &[], "CODEXLINE_COLOR='red': is not auto, always or never");
+        check(
+            &[("CODEXLINE_COLOR", "red")],
+            &[],
+            "CODEXLINE_COLOR='red': is not auto, always or never; did you mean never?",
+        );
         check(&[], &[("max-age", "5M")], "--max-age '5M': is more than 1day; M are months, m are minutes");
         check(&[], &[("wait", "soon")], "--wait 'soon': is not a duration like 90s, 2m or 1h 30m");
         check(&[], &[("warn", "170")], "--warn '170': is not a percentage from 0 to 100");
