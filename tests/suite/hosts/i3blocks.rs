@@ -119,6 +119,33 @@ fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
     assert!(i3blocks.alive());
 }
 
+/// Only a signal can repaint this block within the time of a test.
+#[test]
+fn a_fetch_pushes_the_number_into_the_block() {
+    if !installed(&["i3blocks", "pkill"]) {
+        return;
+    }
+    for version in versions() {
+        let scene = Scene::warm(Stage::new(), usage());
+        let config = SNIPPET.replace("interval=15", "interval=86400");
+        assert_ne!(config, SNIPPET, "the snippet has another form");
+        let mut i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        i3blocks.wait_for_text("codexline", LINE);
+        let answer = usage_of(100, 17);
+        scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
+        let painted = i3blocks.repaints();
+        scene.prompt_that_pushes(&name_of(i3blocks.id()), 10, i3blocks.id());
+        i3blocks.wait_for_text("codexline", "5h 100%");
+        assert!(i3blocks.repaints() > painted && i3blocks.alive());
+    }
+}
+
+/// What the process is called: of 1.5, the loader that runs it.
+fn name_of(id: u32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{id}/comm")).expect("it runs");
+    name.trim().to_owned()
+}
+
 /// Clicks until the block shows `wanted`. Once is enough, but i3blocks drops a click that comes while it thinks that the
 /// block's last command still runs; what is dropped changes nothing, so another one does no harm.
 fn click(i3blocks: &mut I3blocks, button: u8, wanted: &str) {

@@ -81,6 +81,11 @@ impl I3blocks {
         self.process.realtime_signal(number);
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn alive(&mut self) -> bool {
         self.process.alive()
     }
