@@ -4,9 +4,11 @@
 //! Each test skips by name where its host is not installed; with `CODEXLINE_REQUIRE=hosts` it fails there instead.
 //! `.ci/hosts` installs them all.
 
+mod claude_code;
 mod gallery;
 mod i3bar;
 mod i3blocks;
+mod i3status_rust;
 mod polybar;
 mod shells;
 mod snippets;
