@@ -61,8 +61,10 @@ enum Field {
     RunsOut,
 }
 
-const LINE_NAMES: [&str; 7] = ["windows", "account", "plan", "credits", "budget", "age", "icon"];
-const FIELD_NAMES: [&str; 8] = ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
+/// What a line's template can name without a prefix.
+pub const LINE_NAMES: [&str; 7] = ["windows", "account", "plan", "credits", "budget", "age", "icon"];
+/// What can be said of a limit.
+pub const FIELD_NAMES: [&str; 8] = ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
 
