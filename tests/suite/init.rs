@@ -208,9 +208,9 @@ fn zsh_completes_what_is_typed() {
     ] {
         terminal.keys(&format!("codexline {typed}\t"));
         terminal.wait_for(&format!("ready> codexline {completed}"));
-        // Away with the line: it is not to be run.
-        terminal.keys("\u{3}");
-        terminal.wait_until("a new prompt", |text| text.trim_end().ends_with("ready>"));
+        // Away with the line: it is not to be run. By a key that waits its turn; Ctrl-C can get lost in a completion.
+        terminal.keys("\u{15}");
+        terminal.wait_until("an empty line", |text| text.trim_end().ends_with("ready>"));
     }
 }
 

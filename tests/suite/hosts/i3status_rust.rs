@@ -5,6 +5,7 @@ use crate::support::hosts::status_command::StatusCommand;
 use crate::support::hosts::{Stage, installed, quoted, until};
 use crate::support::server::Answer;
 use crate::support::{usage, usage_of};
+use std::time::{Duration, Instant};
 
 const SNIPPET: &str = include_str!("../../../integrations/i3status-rust/config.toml");
 
@@ -12,9 +13,10 @@ const SNIPPET: &str = include_str!("../../../integrations/i3status-rust/config.t
 const THEME: &str = "idle_fg = \"#00ff00\"\nwarning_fg = \"#ffff00\"\n\
                      critical_fg = \"#ff0000\"\n";
 
-/// Blocks are called by their number.
-const FIRST: &str = "0";
-const SECOND: &str = "1";
+/// The blocks in the order of the file.
+const FIRST: &str = "0:";
+const SECOND: &str = "1:";
+const THIRD: &str = "2:";
 
 /// The snippet with other words in it.
 fn changed(changes: &[(&str, &str)]) -> String {
@@ -38,14 +40,14 @@ fn the_number_is_in_the_block_and_the_state_colours_it() {
     config += &changed(&[("\"codexline", &home)]);
     let mut bar = StatusCommand::i3status_rust(&scene.stage, &config);
     for (name, text, colour) in
-        [(FIRST, LINE, "#00FF00FF"), (SECOND, LINE, "#FFFF00FF"), ("2", "5h 100%", "#FF0000FF")]
+        [(FIRST, LINE, "#00FF00FF"), (SECOND, LINE, "#FFFF00FF"), (THIRD, "5h 100%", "#FF0000FF")]
     {
         let block = bar.wait_for_text(name, text);
         assert_eq!((&block["color"], &block["markup"]), (&colour.into(), &"pango".into()), "{block}");
         let blocks = bar.blocks();
-        let short = if name == "2" { " 5h 100% " } else { " 5h 42% " };
+        let short = if name == THIRD { " 5h 100% " } else { " 5h 42% " };
         assert!(
-            blocks.iter().any(|block| block["name"] == name && block["short_text"] == short),
+            blocks.iter().any(|block| block["instance"] == name && block["short_text"] == short),
             "{blocks:?}"
         );
     }
@@ -107,21 +109,46 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
 
 #[test]
 fn a_click_fetches_and_a_signal_repaints() {
+    if !installed(&["i3status-rs"]) {
+        return;
+    }
+    let mut scene = Scene::warm(Stage::new(), usage());
+    // The real one would also repaint the bars of tests that run beside this one.
+    scene.stage.set("PKILLED", scene.stage.path("pkilled"));
+    scene.stage.install("pkill", &scene.stage.script("pkill", "echo \"$@\" >> \"$PKILLED\""));
+    let mut bar =
+        StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 86400")]));
+    bar.wait_for_text(FIRST, LINE);
+    let answer = usage_of(70, 17);
+    scene.server.script(move |_| Answer::json(200, &answer));
+    let mut clicked = None::<Instant>;
+    until("the click to fetch", || {
+        // What came this very second is not fetched again.
+        if clicked.is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
+            bar.click(FIRST, 1);
+            clicked = Some(Instant::now());
+        }
+        (scene.requests() > 1).then_some(())
+    });
+    until("the click's command to be done", || {
+        let asked = std::fs::read_to_string(scene.stage.path("pkilled")).unwrap_or_default();
+        asked.contains("-RTMIN+8 i3status-rs").then_some(())
+    });
+    bar.signal(8);
+    bar.wait_for_text(FIRST, "5h 70%");
+    assert!(bar.alive());
+}
+
+/// Only a signal can repaint this block within the time of a test.
+#[test]
+fn a_fetch_pushes_the_number_into_the_block() {
     if !installed(&["i3status-rs", "pkill"]) {
         return;
     }
     let scene = Scene::warm(Stage::new(), usage());
-    let config = changed(&[("interval = 15", "interval = 86400")]);
-    let mut bar = StatusCommand::i3status_rust(&scene.stage, &config);
+    let mut bar =
+        StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 86400")]));
     bar.wait_for_text(FIRST, LINE);
-    let answer = usage_of(70, 17);
-    scene.server.script(move |_| Answer::json(200, &answer));
-    until("the click to fetch", || {
-        // What came this very second is not fetched again.
-        bar.click(FIRST, 1);
-        (scene.requests() > 1).then_some(())
-    });
-    bar.wait_for_text(FIRST, "5h 70%");
     let answer = usage_of(100, 17);
     scene.server.script(move |_| Answer::json(200, &answer));
     scene.prompt_that_pushes("i3status-rs", 8, bar.id());

@@ -56,9 +56,10 @@ impl StatusCommand {
         shown.last().cloned().unwrap_or_default()
     }
 
-    /// What the block called `name` last showed.
+    /// What the block called `name` last showed. i3status-rust calls its blocks by their place among those that show
+    /// something; what stays is their `instance`, which is as good here.
     pub fn block(&self, name: &str) -> Option<Value> {
-        self.blocks().into_iter().find(|block| block["name"] == name)
+        self.blocks().into_iter().find(|block| block["instance"] == name || block["name"] == name)
     }
 
     /// Waits until the block called `name` is as `condition` wants it.
