@@ -195,10 +195,40 @@ fn completions(shell: &str) -> Result<String, Error> {
     let mut out = Vec::new();
     complete(&mut with_values(), &mut out);
     let mut text = String::from_utf8_lossy(&out).into_owned();
-    if shell == "fish" {
-        text.push_str(&fish_words());
+    match shell {
+        "fish" => text = fish_options(&text) + &fish_words(),
+        "zsh" => text = zsh_hosts(&text).unwrap_or(text),
+        _ => {}
     }
     Ok(text)
+}
+
+/// The generator for zsh takes the first word for a host and looks for the command behind it. Here hosts stand among the
+/// commands, with the options of the line behind them. `None` if the text is not of the form that is known.
+fn zsh_hosts(text: &str) -> Option<String> {
+    let (before, rest) = text.split_once("'::host -- ")?;
+    let (_, rest) = rest.split_once('\n')?;
+    let (_, options) = before.split_once("_arguments ")?;
+    let names: Vec<&str> = HOSTS.iter().map(|host| host.name).collect();
+    let case = "case $line[1] in\n";
+    let line = format!("{case}({})\n_arguments {options}&& ret=0\n;;\n", names.join("|"));
+    let rest = rest.replace("$line[2]", "$line[1]").replacen(case, &line, 1);
+    let (before_words, words) = rest.split_once("commands=(\n")?;
+    let escaped = |text: &str| text.replace('\'', "'\\''").replace(':', "\\:");
+    let hosts: String =
+        HOSTS.iter().map(|host| format!("'{}:{}' \\\n", host.name, escaped(host.about))).collect();
+    Some(format!("{before}{before_words}commands=(\n{hosts}{words}"))
+}
+
+/// The generator for fish forgets the line's options behind a host, and where the value of one is what is to be completed.
+fn fish_options(text: &str) -> String {
+    let commands: Vec<_> =
+        grammar(false).get_subcommands().map(|command| command.get_name().to_string()).collect();
+    let no_command = format!("not __fish_seen_subcommand_from {}", commands.join(" "));
+    let generated = format!("__fish_{NAME}_needs_command");
+    ["-l", "-s"].iter().fold(text.to_string(), |text, kind| {
+        text.replace(&format!("-n \"{generated}\" {kind} "), &format!("-n \"{no_command}\" {kind} "))
+    })
 }
 
 /// What can stand first, or behind `init`: the generator for fish leaves out all that is not an option.
@@ -218,17 +248,22 @@ fn fish_words() -> String {
 
 /// The grammar with what can stand in a place, which clap would check a second time.
 fn with_values() -> Command {
-    let values = |names: Vec<&'static str>| {
-        move |arg: Arg| arg.value_parser(PossibleValuesParser::new(names)).hide_possible_values(true)
+    let values = |arg: Arg| {
+        let names: Vec<&'static str> = match arg.get_id().as_str() {
+            "host" => HOSTS.iter().map(|host| host.name).collect(),
+            "integration" => integrations::INTEGRATIONS.iter().map(|integration| integration.name).collect(),
+            "shell" => SHELLS.iter().map(|(name, _)| *name).collect(),
+            name => {
+                let option = OPTIONS.iter().find(|option| option.name == name);
+                option.map_or(&[][..], |option| option.choices).to_vec()
+            }
+        };
+        match names.is_empty() {
+            true => arg,
+            false => arg.value_parser(PossibleValuesParser::new(names)).hide_possible_values(true),
+        }
     };
-    let names = || HOSTS.iter().map(|host| host.name).collect();
-    let integrations = integrations::INTEGRATIONS.iter().map(|integration| integration.name).collect();
-    let shells = SHELLS.iter().map(|(name, _)| *name).collect();
-    grammar(false)
-        .mut_arg("host", values(names()))
-        .mut_subcommand("config", |config| config.mut_arg("host", values(names())))
-        .mut_subcommand("init", |init| init.mut_arg("integration", values(integrations)))
-        .mut_subcommand("completions", |completions| completions.mut_arg("shell", values(shells)))
+    grammar(false).mut_args(values).mut_subcommands(|command| command.mut_args(values))
 }
 
 /// The man page: of the program, and a section for each of its commands, which are too small for pages of their own.

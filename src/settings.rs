@@ -13,7 +13,6 @@ use crate::hosts::Host;
 use crate::render::colour::{self, Ink};
 use crate::render::glyphs::{self, Glyphs};
 use crate::render::template::{Kind, Template};
-use crate::sources::SOURCES;
 use crate::text::nearest;
 use crate::usage::{Measure, Severity, Thresholds};
 use std::fmt;
@@ -108,6 +107,8 @@ pub struct Opt {
     pub name: &'static str,
     /// What its value is called; `None` for a switch.
     pub value: Option<&'static str>,
+    /// All that its value can be, for completions; empty if it is not one of a few words.
+    pub choices: &'static [&'static str],
     pub help: &'static str,
     /// As one would type it, in '…' where it begins or ends with a blank; in (…) what happens without a value.
     pub default: Option<&'static str>,
@@ -133,6 +134,50 @@ pub fn source_name(source: Option<Source>) -> &'static str {
     source.map_or(AUTO, Source::name)
 }
 
+/// Words that a value can be, each with its meaning.
+type Choices<T, const N: usize> = [(&'static str, T); N];
+
+const GLYPHS: Choices<&Glyphs, 3> = {
+    let [unicode, nerd, ascii] = glyphs::SETS;
+    [(unicode.name, unicode), (nerd.name, nerd), (ascii.name, ascii)]
+};
+const MEASURES: Choices<Measure, 2> = [("used", Measure::Used), ("pace", Measure::Pace)];
+const COLORS: Choices<Color, 3> = [("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)];
+/// In the order in which `auto` asks them.
+const SOURCES: Choices<Option<Source>, 4> = [
+    (AUTO, None),
+    (Source::Api.name(), Some(Source::Api)),
+    (Source::Codex.name(), Some(Source::Codex)),
+    (Source::Sessions.name(), Some(Source::Sessions)),
+];
+const RECOVERIES: Choices<Recover, 3> = [
+    (Recover::Full.name(), Recover::Full),
+    (Recover::Reload.name(), Recover::Reload),
+    (Recover::Off.name(), Recover::Off),
+];
+
+/// The words alone.
+const fn words<T: Copy, const N: usize>(choices: &Choices<T, N>) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut index = 0;
+    while index < N {
+        words[index] = choices[index].0;
+        index += 1;
+    }
+    words
+}
+
+/// The meaning of a word.
+fn one_of<T: Copy, const N: usize>(choices: &Choices<T, N>, text: &str) -> Result<T, String> {
+    let found = choices.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words = words(choices);
+        let near = nearest(text, words);
+        let (last, others) = words.split_last().unwrap_or((&"", &[]));
+        format!("is not {} or {last}; did you mean {near}?", others.join(", "))
+    })
+}
+
 /// The option that every layer may add to.
 const ACCOUNT: &str = "account";
 
@@ -140,6 +185,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "max-age",
         value: Some("DURATION"),
+        choices: &[],
         help: "fetch anew what is older than this",
         default: Some("2m"),
         apply: |settings, text| duration(text, LONGEST_AGE).map(|value| settings.max_age = value),
@@ -147,6 +193,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "wait",
         value: Some("DURATION"),
+        choices: &[],
         help: "wait so long for fresh numbers when there are none or only stale ones",
         default: Some("(what the host bears)"),
         apply: |settings, text| duration(text, LONGEST_WAIT).map(|value| settings.wait = Some(value)),
@@ -154,6 +201,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "offline",
         value: None,
+        choices: &[],
         help: "never start a fetch",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.offline = value),
@@ -161,6 +209,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: ACCOUNT,
         value: Some("NAME=CODEX_HOME"),
+        choices: &[],
         help: "show this account too, or, with NAME alone, only this one of those that are defined; repeatable",
         default: Some("(the login in CODEX_HOME)"),
         // The words are put together from all layers in the end.
@@ -169,6 +218,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "format",
         value: Some("TEMPLATE"),
+        choices: &[],
         help: "the line: {windows} {account} {plan} {credits} {budget} {age} {icon} {tokens_today} {turns_today} {sessions_today} {binding.used} {5h.left} … [part that may be missing]",
         default: Some(FORMAT),
         apply: |settings, text| Template::parse(text, Kind::Line).map(|value| settings.format = value),
@@ -176,6 +226,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "window",
         value: Some("TEMPLATE"),
+        choices: &[],
         help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at} {pace} {runs_out}",
         default: Some(WINDOW),
         apply: |settings, text| Template::parse(text, Kind::Window).map(|value| settings.window = value),
@@ -183,6 +234,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "separator",
         value: Some("TEXT"),
+        choices: &[],
         help: "what stands between windows",
         default: Some("' · '"),
         apply: |settings, text| {
@@ -193,6 +245,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "short",
         value: None,
+        choices: &[],
         help: "only the binding limit, for narrow bars",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.short = value),
@@ -200,6 +253,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "icon",
         value: Some("TEXT"),
+        choices: &[],
         help: "in front of the line, or where {icon} stands; auto is that of the glyphs",
         default: Some("none"),
         apply: |settings, text| {
@@ -214,20 +268,15 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "glyphs",
         value: Some("SET"),
+        choices: &words(&GLYPHS),
         help: "unicode, nerd or ascii: icon, bars, separator, marks",
         default: Some("unicode"),
-        apply: |settings, text| {
-            let found = glyphs::SETS.into_iter().find(|set| set.name == text);
-            settings.glyphs = found.ok_or_else(|| {
-                let near = nearest(text, glyphs::SETS.map(|set| set.name));
-                format!("is not unicode, nerd or ascii; did you mean {near}?")
-            })?;
-            Ok(())
-        },
+        apply: |settings, text| one_of(&GLYPHS, text).map(|value| settings.glyphs = value),
     },
     Opt {
         name: "ascii",
         value: None,
+        choices: &[],
         help: "only ASCII, whatever --glyphs says",
         default: None,
         apply: |settings, text| {
@@ -240,6 +289,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "warn",
         value: Some("PERCENT"),
+        choices: &[],
         help: "a limit this full is a warning",
         default: Some("70"),
         apply: |settings, text| percent(text).map(|value| settings.thresholds.warn = value),
@@ -247,6 +297,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "critical",
         value: Some("PERCENT"),
+        choices: &[],
         help: "a limit this full is critical",
         default: Some("90"),
         apply: |settings, text| percent(text).map(|value| settings.thresholds.critical = value),
@@ -254,35 +305,23 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "severity",
         value: Some("BY"),
+        choices: &words(&MEASURES),
         help: "what makes a limit bad: how full it is (used), or that it will not last until its reset (pace)",
         default: Some("used"),
-        apply: |settings, text| {
-            settings.severity = match text {
-                "used" => Measure::Used,
-                "pace" => Measure::Pace,
-                _ => return Err("is not used or pace".into()),
-            };
-            Ok(())
-        },
+        apply: |settings, text| one_of(&MEASURES, text).map(|value| settings.severity = value),
     },
     Opt {
         name: "color",
         value: Some("WHEN"),
+        choices: &words(&COLORS),
         help: "auto, always or never; auto honours NO_COLOR",
         default: Some("auto"),
-        apply: |settings, text| {
-            settings.color = match text {
-                "auto" => Color::Auto,
-                "always" => Color::Always,
-                "never" => Color::Never,
-                _ => return Err("is not auto, always or never".into()),
-            };
-            Ok(())
-        },
+        apply: |settings, text| one_of(&COLORS, text).map(|value| settings.color = value),
     },
     Opt {
         name: "colors",
         value: Some("LIST"),
+        choices: &[],
         help: "colours by severity, as in ok=green,warning=208,critical=#ff8700,exhausted=bright-red,unknown=none",
         default: Some("(the host's)"),
         apply: |settings, text| colour::parse(text).map(|changes| settings.colors.extend(changes)),
@@ -290,6 +329,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "urgent-exit",
         value: None,
+        choices: &[],
         help: "i3blocks: exit status 33, which it shows as urgent, when a limit is exhausted",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.urgent_exit = value),
@@ -297,36 +337,23 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "source",
         value: Some("SOURCE"),
+        choices: &words(&SOURCES),
         help: "where numbers come from: the usage endpoint (api), codex app-server (codex), the local session files (sessions), or the first of them that has some (auto)",
         default: Some(AUTO),
-        apply: |settings, text| {
-            settings.source = match SOURCES.iter().find(|provider| provider.source.name() == text) {
-                Some(provider) => Some(provider.source),
-                None if text == AUTO => None,
-                None => {
-                    let near =
-                        nearest(text, SOURCES.iter().map(|provider| provider.source.name()).chain([AUTO]));
-                    return Err(format!("is not auto, api, codex or sessions; did you mean {near}?"));
-                }
-            };
-            Ok(())
-        },
+        apply: |settings, text| one_of(&SOURCES, text).map(|value| settings.source = value),
     },
     Opt {
         name: "recover",
         value: Some("HOW"),
+        choices: &words(&RECOVERIES),
         help: "if the login is refused: reload auth.json, then renew it (full), only reload, or off",
         default: Some("full"),
-        apply: |settings, text| {
-            let known = [Recover::Full, Recover::Reload, Recover::Off];
-            let found = known.into_iter().find(|recover| recover.name() == text);
-            settings.recover = found.ok_or("is not full, reload or off")?;
-            Ok(())
-        },
+        apply: |settings, text| one_of(&RECOVERIES, text).map(|value| settings.recover = value),
     },
     Opt {
         name: "codex-bin",
         value: Some("PATH"),
+        choices: &[],
         help: "the codex to ask where the endpoint cannot be asked, or by --source codex",
         default: Some("(the one on PATH)"),
         apply: |settings, text| {
@@ -337,6 +364,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "on-fetch",
         value: Some("COMMAND"),
+        choices: &[],
         help: "run this by sh once new numbers are stored, such as pkill -RTMIN+8 waybar; '' for nothing",
         default: None,
         apply: |settings, text| {
@@ -347,6 +375,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "on-change",
         value: Some("COMMAND"),
+        choices: &[],
         help: "run this by sh when a fetch finds that a limit has crossed warn, critical or 100 %, or has been reset",
         default: None,
         apply: |settings, text| {
@@ -357,6 +386,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "verbose",
         value: None,
+        choices: &[],
         help: "tell on stderr what was decided and why",
         default: None,
         apply: |settings, text| switch(text).map(|value| settings.verbose = value),
@@ -702,7 +732,11 @@ mod tests {
         let check = |variables: &[(&str, &str)], typed: &[(&str, &str)], expected: &str| {
             assert_eq!(resolve(variables, typed).err().unwrap(), expected);
         };
-        check(&[("CODEXLINE_COLOR", "red")], &[], "CODEXLINE_COLOR='red': is not auto, always or never");
+        check(
+            &[("CODEXLINE_COLOR", "red")],
+            &[],
+            "CODEXLINE_COLOR='red': is not auto, always or never; did you mean never?",
+        );
         check(&[], &[("max-age", "5M")], "--max-age '5M': is more than 1day; M are months, m are minutes");
         check(&[], &[("wait", "soon")], "--wait 'soon': is not a duration like 90s, 2m or 1h 30m");
         check(&[], &[("warn", "170")], "--warn '170': is not a percentage from 0 to 100");

@@ -1,4 +1,4 @@
-//! Claude Code's `statusLine`: shows the first line, takes ANSI. It sends JSON on stdin, which is left unread: to wait
+//! Claude Code's `statusLine`: shows every line it is given, takes ANSI. It sends JSON on stdin, which is left unread: to wait
 //! for it would be to wait for its end.
 
 use super::{Host, PROMPT};

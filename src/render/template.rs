@@ -70,7 +70,8 @@ enum Field {
     RunsOut,
 }
 
-const LINE_NAMES: [&str; 10] = [
+/// What a line's template can name without a prefix.
+pub const LINE_NAMES: [&str; 10] = [
     "windows",
     "account",
     "plan",
@@ -82,7 +83,8 @@ const LINE_NAMES: [&str; 10] = [
     "turns_today",
     "tokens_today",
 ];
-const FIELD_NAMES: [&str; 8] = ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
+/// What can be said of a limit.
+pub const FIELD_NAMES: [&str; 8] = ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
 

@@ -137,14 +137,22 @@ fn completions_know_hosts_commands_and_options() {
     if installed("bash", "") {
         let script = "source <(codexline completions bash); words() { COMP_WORDS=(codexline \"$@\"); COMP_CWORD=$#; COMPREPLY=(); \
                       _codexline codexline \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; echo \"${COMPREPLY[*]}\"; }; \
-                      words tm; words --max; words init way; words completions nu; words fe";
+                      words tm; words --max; words init way; words completions nu; words fe; \
+                      words --color \"\"; words tmux --glyphs \"\"; words status --severity \"\"; words fetch --recover re";
         let found = in_shell(&["bash", "-c", script]);
-        assert_eq!(found, "tmux\n--max-age\nwaybar\nnushell\nfetch\n");
+        assert_eq!(
+            found,
+            "tmux\n--max-age\nwaybar\nnushell\nfetch\nauto always never\nunicode nerd ascii\nused pace\nreload\n"
+        );
     }
     if installed("fish", "hosts") {
-        let script = "codexline completions fish | source; for line in 'codexline tm' 'codexline --max' 'codexline init way' 'codexline fe'; \
-                      complete -C $line | string split -f1 \\t; end";
-        assert_eq!(in_shell(&["fish", "-N", "-c", script]), "tmux\n--max-age\nwaybar\nfetch\n");
+        let script = "codexline completions fish | source; for line in 'codexline tm' 'codexline --max' 'codexline init way' 'codexline fe' \
+                      'codexline --color ' 'codexline tmux --glyphs ' 'codexline status --severity ' 'codexline fetch --recover re' \
+                      'codexline tmux --max'; echo (complete -C $line | string split -f1 \\t); end";
+        assert_eq!(
+            in_shell(&["fish", "-N", "-c", script]),
+            "tmux\n--max-age\nwaybar\nfetch\nalways auto never\nascii nerd unicode\npace used\nreload\n--max-age\n"
+        );
     }
     if installed("zsh", "hosts") {
         let script = "autoload -U compinit; compinit -u -d $HOME/dump; source <(codexline completions zsh); print ${_comps[codexline]}";
@@ -169,6 +177,41 @@ fn completions_know_hosts_commands_and_options() {
     let wrong = home.run(&["completions", "fsh"]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("did you mean fish?"), "{wrong:?}");
+}
+
+/// zsh completes at a terminal only.
+#[cfg(target_os = "linux")]
+#[test]
+fn zsh_completes_what_is_typed() {
+    use crate::support::hosts::terminal::{Terminal, shell};
+    use crate::support::hosts::{Stage, installed};
+    if !installed(&["zsh", "tmux"]) {
+        return;
+    }
+    let stage = Stage::new();
+    stage.install("codexline", Path::new(env!("CARGO_BIN_EXE_codexline")));
+    let setup = "PROMPT='ready> '\nautoload -U compinit\ncompinit -u -d $HOME/dump\nsource <(codexline completions zsh)\n";
+    let terminal = Terminal::open(&stage, "zsh", 100, 30, &shell(&stage, "zsh", setup));
+    terminal.wait_for("ready>");
+    for (typed, completed) in [
+        ("tm", "tmux"),
+        ("fe", "fetch"),
+        ("--color al", "--color always"),
+        ("tmux --glyphs n", "tmux --glyphs nerd"),
+        ("status --severity p", "status --severity pace"),
+        ("fetch --recover rel", "fetch --recover reload"),
+        ("init way", "init waybar"),
+        ("completions nu", "completions nushell"),
+        ("auth ref", "auth refresh"),
+        ("check --of", "check --offline"),
+        ("--offline tmux --win", "--offline tmux --window"),
+    ] {
+        terminal.keys(&format!("codexline {typed}\t"));
+        terminal.wait_for(&format!("ready> codexline {completed}"));
+        // Away with the line: it is not to be run. By a key that waits its turn; Ctrl-C can get lost in a completion.
+        terminal.keys("\u{15}");
+        terminal.wait_until("an empty line", |text| text.trim_end().ends_with("ready>"));
+    }
 }
 
 #[test]

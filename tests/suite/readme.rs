@@ -1,8 +1,25 @@
-//! The README says what the program says.
+//! What the READMEs show is what the program does: snippets, commands, options, tables.
 
+use crate::support::home::{Home, finish};
+use crate::support::server::{Answer, Server};
+use crate::support::{TOKEN, usage_of};
+use codexline::integrations::INTEGRATIONS;
+use codexline::render::template::{FIELD_NAMES, LINE_NAMES};
+use codexline::settings::OPTIONS;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const README: &str = include_str!("../../README.md");
+
+/// The README and those of the hosts: each with its path.
+fn readmes() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let hosts = INTEGRATIONS.iter().map(|host| root.join("integrations").join(host.name).join("README.md"));
+    let paths = std::iter::once(root.join("README.md")).chain(hosts);
+    paths.map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+}
 
 /// What stands between `<!-- name -->` and `<!-- /name -->`.
 fn part(name: &str) -> &'static str {
@@ -11,9 +28,101 @@ fn part(name: &str) -> &'static str {
     part.unwrap_or_else(|| panic!("the README has no part {name:?}")).0
 }
 
+/// The rows of the table whose heading begins so, each with its cells.
+fn table(heading: &str) -> Vec<Vec<&'static str>> {
+    let (_, rest) =
+        README.split_once(heading).unwrap_or_else(|| panic!("the README has no table {heading:?}"));
+    // The rest of the heading, the line below it.
+    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<_>> =
+        rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect();
+    assert!(!rows.is_empty(), "{heading:?}: no rows");
+    rows
+}
+
+/// The parts in backticks.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Blocks in fences with their language, and what is outside of them.
+fn fences(text: &str) -> (Vec<(&str, &str)>, String) {
+    let (mut blocks, mut outside) = (Vec::new(), String::new());
+    for (index, part) in text.split("```").enumerate() {
+        match index % 2 {
+            0 => outside.push_str(part),
+            _ => blocks.push(part.split_once('\n').unwrap()),
+        }
+    }
+    (blocks, outside)
+}
+
 fn output(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_codexline")).args(arguments).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A home with numbers, and `codexline` and a `make` on its PATH.
+fn home() -> (Home, Server) {
+    let server = Server::start(|request| match (request.line().as_str(), request.bearer()) {
+        (TOKEN, _) => Answer::json(200, &json!({ "access_token": crate::support::home::jwt(&json!({})) })),
+        (_, Some(_)) => Answer::json(200, &usage_of(42, 17)),
+        (_, None) => Answer::json(401, &json!({ "error": { "code": "unauthorized" } })),
+    });
+    let mut home = Home::new(&server);
+    let bin = home.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for (name, program) in [("codexline", env!("CARGO_BIN_EXE_codexline")), ("make", "/bin/true")] {
+        std::os::unix::fs::symlink(program, bin.join(name)).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    home.set("PATH", format!("{}:{path}", bin.display()));
+    home.set("SHELL", "/bin/sh");
+    home.fill();
+    (home, server)
+}
+
+/// A command line from what a person reads: from `codexline` on, to where the quotes or brackets around it end.
+fn command_in(text: &str) -> Option<String> {
+    let start = text.match_indices("codexline ").map(|(at, _)| at).find(|at| {
+        // Not the end of a path or another word.
+        !text[..*at].ends_with(|before: char| before.is_alphanumeric() || "-_/.@#{".contains(before))
+    })?;
+    let mut command = text[start..].trim_end();
+    let is_open = |text: &str| {
+        let odd = |quote| text.matches(quote).count() % 2 == 1;
+        odd('"') || odd('\'') || text.matches('(').count() < text.matches(')').count()
+    };
+    while is_open(command) {
+        command = command[..command.len() - 1].trim_end();
+    }
+    Some(command.to_owned())
+}
+
+/// Every command line that a README shows, with the words put in that stand for others.
+fn commands(text: &str) -> Vec<String> {
+    let (blocks, outside) = fences(text);
+    let mut found: Vec<String> =
+        code(&outside).filter_map(|span| command_in(&span.replace('\n', " "))).collect();
+    for (language, block) in blocks {
+        let lines = block.lines().filter_map(|line| match language {
+            "sh" => Some(line),
+            "console" => line.strip_prefix("$ "),
+            _ => None,
+        });
+        // Cargo's own are not for here.
+        found.extend(lines.filter(|line| !line.starts_with("cargo")).filter_map(command_in));
+    }
+    let each = |command: String| -> Vec<String> {
+        let command = command.replace("[HOST]", "waybar").replace("HOST", "waybar");
+        match command.rsplit_once(' ') {
+            Some((start, choice)) if choice.contains('|') && !choice.contains(['\'', '"']) => {
+                choice.split('|').map(|word| format!("{start} {word}")).collect()
+            }
+            _ => vec![command],
+        }
+    };
+    found.into_iter().flat_map(each).collect()
 }
 
 #[test]
@@ -23,17 +132,248 @@ fn the_help_is_the_programs() {
 }
 
 #[test]
-fn every_key_of_json_is_described() {
-    let demo = output(&["demo"]);
-    let line = demo.lines().find(|line| line.contains("\"windows\"")).unwrap();
-    let object: serde_json::Value = serde_json::from_str(line).unwrap();
-    let described = part("json keys");
-    for key in object.as_object().unwrap().keys() {
-        assert!(described.contains(&format!("| `{key}")), "{key} is not described");
-    }
-    for window in object["windows"].as_array().unwrap() {
-        for key in window.as_object().unwrap().keys() {
-            assert!(described.contains(&format!("`{key}`")), "{key} is not described");
+fn every_snippet_is_what_init_prints() {
+    let (home, _server) = home();
+    let mut seen = 0;
+    for integration in INTEGRATIONS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations").join(integration.name);
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name == "README.md" || name == "picture.png" {
+                continue;
+            }
+            let printed = home.run(&["init", integration.name, &name]);
+            let file = std::fs::read_to_string(folder.join(&name)).unwrap();
+            assert_eq!(printed.stdout, file, "{}/{name}: {}", integration.name, printed.stderr);
+            let all = home.run(&["init", integration.name]).stdout;
+            // What is run from a file of its own is printed only if it is named.
+            assert!(all.contains(&file) || name.ends_with(".tmux"), "{}/{name}", integration.name);
+            seen += 1;
         }
+    }
+    assert!(seen > INTEGRATIONS.len());
+}
+
+#[test]
+fn every_command_that_is_shown_runs() {
+    let (home, _server) = home();
+    for directory in ["home/.config/i3blocks", "home/.tmux"] {
+        std::fs::create_dir_all(home.path().join(directory)).unwrap();
+    }
+    let mut count = 0;
+    for (path, text) in readmes() {
+        for command in commands(&text) {
+            let output = finish(&mut home.wrapped(&["sh", "-c", &command]));
+            let may_say_no = command.contains(" check ") || command.contains(" doctor");
+            let fine = output.code == Some(0) || may_say_no && output.code == Some(1);
+            assert!(fine, "{}: {command}: {output:?}", path.display());
+            // There are no sessions to count.
+            let may_speak = may_say_no || command.contains("--verbose") || command.ends_with(" activity");
+            let is_quiet = may_speak || output.stderr.is_empty();
+            assert!(is_quiet, "{}: {command}: {output:?}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 40, "only {count} commands were found");
+}
+
+#[test]
+fn every_option_that_is_shown_exists() {
+    let manual = output(&["man"]).replace("\\-", "-").replace("\\fB", " ");
+    let known: BTreeSet<&str> = manual
+        .split(|character: char| !(character.is_ascii_alphanumeric() || character == '-'))
+        .filter(|word| word.starts_with("--"))
+        .collect();
+    for (path, text) in readmes() {
+        let (_, outside) = fences(&text);
+        for span in code(&outside).filter(|span| span.starts_with("--")) {
+            let name = span.split([' ', '=']).next().unwrap();
+            // `--NAME` stands for any.
+            assert!(known.contains(name) || name == "--NAME", "{}: {name}", path.display());
+        }
+        for name in text.match_indices("@codexline_").map(|(at, word)| &text[at + word.len()..]) {
+            let name =
+                name.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').next().unwrap();
+            let known = OPTIONS.iter().any(|option| option.name.replace('-', "_") == name);
+            // `@codexline_NAME` stands for any.
+            assert!(known || name.is_empty(), "{}: @codexline_{name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_config_file_that_is_shown_is_sound() {
+    let (home, _server) = home();
+    let directory = home.path().join("config/codexline");
+    std::fs::create_dir_all(&directory).unwrap();
+    let (blocks, _) = fences(README);
+    let files: Vec<_> = blocks.iter().filter(|(language, _)| *language == "toml").collect();
+    assert!(files.len() >= 2);
+    for (_, file) in files {
+        std::fs::write(directory.join("config.toml"), file).unwrap();
+        for host in ["plain", "tmux"] {
+            let report = home.run(&["config", host]);
+            assert_eq!(report.code, Some(0), "{file}: {report:?}");
+            assert!(report.stdout.contains("config.toml") && !report.stdout.contains("wrong"), "{report:?}");
+        }
+        assert!(!home.run(&["--offline"]).stdout.contains("config:"), "{file}");
+    }
+}
+
+#[test]
+fn the_tables_of_templates_have_every_name_and_no_other() {
+    let fields: Vec<&str> = table("| field (").iter().flat_map(|row| code(row[0])).collect();
+    let names: Vec<&str> = fields.iter().copied().filter(|field| !field.contains(':')).collect();
+    assert_eq!(names, FIELD_NAMES);
+    for field in fields {
+        assert_eq!(
+            Command::new(env!("CARGO_BIN_EXE_codexline"))
+                .args(["demo", "--window", &format!("{{{field}}}")])
+                .output()
+                .unwrap()
+                .status
+                .code(),
+            Some(0),
+            "{field}"
+        );
+    }
+    let lines: BTreeSet<&str> = table("| in `--format` |")
+        .iter()
+        .flat_map(|row| code(row[0]))
+        .filter_map(|name| name.strip_prefix('{')?.strip_suffix('}'))
+        .filter(|name| name.chars().all(|letter| letter.is_alphabetic() || letter == '_'))
+        .collect();
+    assert_eq!(lines, LINE_NAMES.into());
+}
+
+/// Every key below these objects.
+fn keys<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                found.insert(key);
+                keys(value, found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_table_of_json_has_every_key_and_no_other() {
+    let (home, server) = home();
+    let mut full = usage_of(42, 17);
+    full["plan_type"] = "business".into();
+    full["additional_rate_limits"] = json!([{ "limit_name": "other", "rate_limit": full["rate_limit"] }]);
+    full["credits"] = json!({ "has_credits": true, "unlimited": false, "balance": "12.5" });
+    full["spend_control"] = json!({ "reached": false, "individual_limit": { "limit": "40", "used": "1", "remaining": "39", "used_percent": 2.5, "reset_at": 2_000_000_000 } });
+    server.script(move |_| Answer::json(200, &full));
+    home.run(&["fetch"]);
+    let with_all = home.run(&["json", "--max-age", "1h"]).stdout;
+    let one = format!("one={}", home.codex_home().display());
+    // Nobody is signed in at the other.
+    let other = Home::signed_out();
+    let two = format!("two={}", other.codex_home().display());
+    let with_two = home.run(&["json", "--wait", "9s", "--account", &one, "--account", &two]).stdout;
+    let objects = [with_all, with_two].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    let mut found = BTreeSet::new();
+    objects.iter().for_each(|value| keys(value, &mut found));
+    let rows = part("json keys").lines().filter(|line| line.starts_with("| `"));
+    let mut described = BTreeSet::new();
+    for row in rows {
+        let (key, value) = row[2..].split_once(" | ").unwrap();
+        described.extend(code(key).map(|key| key.trim_end_matches("[]")));
+        // Behind a colon stand values, not keys.
+        let is_object = key.contains("[]") || value.starts_with("null, or ");
+        described.extend(code(value).filter(|_| is_object).map(|key| key.trim_end_matches("[]")));
+    }
+    assert_eq!(found, described);
+}
+
+/// The program's sources, whole.
+fn sources(directory: &Path) -> String {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => std::fs::read_to_string(&path).unwrap(),
+        })
+        .collect()
+}
+
+#[test]
+fn the_table_of_words_has_every_word_and_no_other() {
+    let source = include_str!("../../src/error.rs");
+    // `kind("code", "word", "hint")`, over several lines where it is long.
+    let calls = source.split("kind(").skip(1).map(|call| call.split('"').skip(1).step_by(2).take(2));
+    let words: BTreeSet<&str> = calls.filter_map(|mut strings| strings.nth(1)).collect();
+    let shown: BTreeSet<&str> = table("| shown | meaning |").iter().flat_map(|row| code(row[0])).collect();
+    let all = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    for word in &shown {
+        // Two rows show a line.
+        let is_line = word.contains(' ');
+        assert!(is_line || all.contains(&format!("\"{word}\"")), "{word} is no word of the program's");
+    }
+    let missing: Vec<_> = words.iter().filter(|word| !shown.contains(*word) && **word != "usage").collect();
+    assert!(words.len() > 10 && missing.is_empty(), "not in the table: {missing:?}");
+}
+
+#[test]
+fn every_variable_that_is_shown_is_read() {
+    let source = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let is_name = |text: &str| {
+        text.len() > 4
+            && text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+            && text.contains('_')
+    };
+    // Those are the business of the library that connects.
+    let proxies = ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+    let mut count = 0;
+    let (_, outside) = fences(README);
+    for span in code(&outside) {
+        let name = span.trim_start_matches('$').split(['=', '/']).next().unwrap();
+        if is_name(name) {
+            let is_option = || OPTIONS.iter().any(|option| option.variable() == name);
+            assert!(
+                source.contains(&format!("\"{name}\"")) || is_option() || proxies.contains(&name),
+                "nothing reads {name}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 15, "{count}");
+}
+
+#[test]
+fn the_table_of_on_change_has_every_variable_and_no_other() {
+    let (home, server) = home();
+    server.script(|_| Answer::json(200, &usage_of(75, 17)));
+    let told = home.path().join("told");
+    let command = format!("env > '{0}.new' && mv '{0}.new' '{0}'", told.display());
+    home.run(&["fetch", "--on-change", &command]);
+    crate::support::eventually("the command to be run", || told.exists());
+    let environment = std::fs::read_to_string(told).unwrap();
+    let names = environment.lines().filter_map(|line| line.split_once('=').map(|(name, _)| name));
+    // What keeps a codexline in the command from fetching is its own business.
+    let told: BTreeSet<&str> =
+        names.filter(|name| name.starts_with("CODEXLINE_") && *name != "CODEXLINE_PUSHED_AT").collect();
+    let shown: BTreeSet<&str> = table("| variable | value |").iter().flat_map(|row| code(row[0])).collect();
+    assert_eq!(told, shown);
+}
+
+#[test]
+fn every_readme_of_a_host_says_what_one_must_know() {
+    // Those could not be run, so there is nothing to show.
+    let without_picture = ["powerlevel10k", "swiftbar", "zjstatus"];
+    for (path, text) in readmes().into_iter().skip(1) {
+        let host = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        for part in ["**Options**", "**What it costs.**", "**Pitfall"] {
+            assert!(text.contains(part), "{host}: no {part}");
+        }
+        assert_eq!(text.contains("](picture.png)"), !without_picture.contains(&host), "{host}");
+        // In the README's table of what to paste, and in its gallery if there is something to see.
+        let links = README.matches(&format!("](integrations/{host}/README.md)")).count();
+        assert_eq!(links, if without_picture.contains(&host) { 1 } else { 2 }, "{host}");
     }
 }

@@ -2,6 +2,7 @@
 //! `integrations/HOST/picture.png`. Without the variable nothing is done.
 
 use super::Scene;
+use crate::support::hosts::claude_code;
 use crate::support::hosts::picture::{Colour, Picture};
 use crate::support::hosts::terminal::shell;
 use crate::support::hosts::tmux::Tmux;
@@ -19,11 +20,18 @@ const FISH: &str = include_str!("../../../integrations/fish/codexline.fish");
 const WAYBAR: &str = include_str!("../../../integrations/waybar/config.jsonc");
 const WAYBAR_STYLE: &str = include_str!("../../../integrations/waybar/style.css");
 const I3BLOCKS: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
+const I3STATUS: &str = include_str!("../../../integrations/i3status-rust/config.toml");
+const CLAUDE: &str = include_str!("../../../integrations/claude-code/settings.json");
 const POLYBAR: &str = include_str!("../../../integrations/polybar/config.ini");
 
 /// Small enough for a README on a telephone.
 const WIDTH: usize = 620;
 const MOST_BYTES: u64 = 60_000;
+
+/// xterm's yellow: the warning's.
+const YELLOW: Colour = [0xcd, 0xcd, 0];
+/// What the terminal leaves free around its text.
+const BORDER: usize = 6;
 
 /// A warning and an easy week: two colours where the host has them.
 fn scene(stage: Stage) -> Scene {
@@ -63,6 +71,7 @@ fn in_terminal(stage: &Stage, columns: usize, rows: usize, command: &str) -> Pic
     let screen = Xvfb::start(stage, 1200, 500);
     let _terminal = screen.terminal(columns, rows, command);
     let (width, height) = screen.terminal_size();
+    screen.wait_for("the line", |picture| picture.count(YELLOW) > 8);
     at_rest(|| screen.picture().part(0, 0, width, height))
 }
 
@@ -190,6 +199,53 @@ fn i3bar_and_swaybar() {
     let second = scene(Stage::unprivileged());
     let sway = Sway::start(&second.stage, WIDTH, 60, &bar(&second.stage));
     keep(&directory, "swaybar", &bar_alone(&at_rest(|| sway.picture()), 24));
+}
+
+#[test]
+fn i3status_rust() {
+    let Some(directory) = wanted(&["i3", "i3bar", "i3status-rs", "Xvfb", "import"]) else {
+        return;
+    };
+    let scene = scene(Stage::new());
+    // Its own theme `plain`, which is installed only with a package of it.
+    let colours = [
+        ("idle", "93a1a1"),
+        ("info", "93a1a1"),
+        ("good", "859900"),
+        ("warning", "b58900"),
+        ("critical", "dc322f"),
+    ];
+    let theme: String = colours
+        .iter()
+        .map(|(state, colour)| format!("{state}_bg = \"#000000\"\n{state}_fg = \"#{colour}\"\n"))
+        .collect();
+    let theme = scene.stage.write("theme.toml", &format!("{theme}separator = \"|\"\n"));
+    let clock = "[[block]]\nblock = \"custom\"\ncommand = \"echo 14:53\"\ninterval = 60\n";
+    let config = scene.stage.write("i3status.toml", &format!("theme.theme = {theme:?}\n{I3STATUS}{clock}"));
+    let screen = Xvfb::start(&scene.stage, WIDTH, 60);
+    let config = format!(
+        "# i3 config file (v4)\nbar {{\n position top\n font pango:DejaVu Sans Mono 10\n status_command i3status-rs {}\n}}\n",
+        quoted(config)
+    );
+    let config = scene.stage.write("i3.conf", &config);
+    let _i3 = scene.stage.start("i3", screen.command("i3").arg("-c").arg(config));
+    keep(&directory, "i3status-rust", &bar_alone(&at_rest(|| screen.picture()), 24));
+}
+
+#[test]
+fn claude_code() {
+    let Some(directory) = wanted(&["xterm", "Xvfb", "import", "xdotool", "claude"]) else {
+        return;
+    };
+    let scene = scene(Stage::new());
+    let start = claude_code::command(&scene.stage, CLAUDE);
+    let rows = 16;
+    let whole = in_terminal(&scene.stage, 66, rows, &start);
+    // From the field in which one types to the line below it; what it says on top is of the day and of this place.
+    let row = (whole.height - 2 * BORDER) / rows;
+    let line = whole.part(0, whole.height - BORDER - 5 * row, whole.width, 4 * row);
+    assert!(line.count(YELLOW) > 8, "the line stands somewhere else");
+    keep(&directory, "claude-code", &line);
 }
 
 #[test]

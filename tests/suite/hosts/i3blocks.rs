@@ -1,7 +1,7 @@
 //! i3blocks' own protocol, without a bar: 1.4 as Debian has it, and 1.5 where `.ci/hosts` could get it.
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
-use crate::support::hosts::i3blocks::I3blocks;
+use crate::support::hosts::status_command::StatusCommand;
 use crate::support::hosts::{Stage, installed, program, quoted, until};
 use crate::support::{usage, usage_of};
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ fn the_number_is_in_the_block() {
     config += "\n[urgent]\nmarkup=pango\ninterval=15\n";
     config += &format!("command=CODEX_HOME={} exec codexline i3blocks\n", quoted(exhausted.codex_home()));
     for version in versions() {
-        let mut i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        let mut i3blocks = StatusCommand::i3blocks(&scene.stage, version, &config);
         let block = i3blocks.wait_for_text("codexline", LINE);
         assert_eq!((&block["short_text"], &block["markup"]), (&"5h 42%".into(), &"pango".into()));
         let block = i3blocks.wait_for_text("urgent", "100%");
@@ -56,7 +56,7 @@ fn hostile_names_are_text() {
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     for version in versions() {
         let config = with_arguments("--format \"{plan} {windows}\"");
-        let i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        let i3blocks = StatusCommand::i3blocks(&scene.stage, version, &config);
         let block = i3blocks.wait_for_text("codexline", LINE);
         let shown = block["full_text"].as_str().expect("text");
         assert!(!shown.contains('<') && shown.contains("&lt;b&gt;&amp;amp;"), "{shown}");
@@ -70,7 +70,7 @@ fn signed_out_is_a_word() {
         return;
     }
     let scene = Scene::signed_out(Stage::new());
-    let i3blocks = I3blocks::start(&scene.stage, &with_arguments(""));
+    let i3blocks = StatusCommand::i3blocks(&scene.stage, "i3blocks", &with_arguments(""));
     i3blocks.wait_for_text("codexline", "signed-out");
 }
 
@@ -82,7 +82,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
     for version in versions() {
         let (scene, gate) = Scene::hanging(Stage::new());
         let config = format!("{}\n[clock]\ncommand=date +%s%N\ninterval=1\n", with_arguments(""));
-        let mut i3blocks = I3blocks::start_as(&scene.stage, version, &config);
+        let mut i3blocks = StatusCommand::i3blocks(&scene.stage, version, &config);
         scene.server.wait_for(crate::support::USAGE, 1);
         let mut seen = std::collections::BTreeSet::new();
         until("four ticks of the clock", || {
@@ -103,7 +103,7 @@ fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
         return;
     }
     let scene = Scene::warm(Stage::new(), usage());
-    let mut i3blocks = I3blocks::start(&scene.stage, SNIPPET);
+    let mut i3blocks = StatusCommand::i3blocks(&scene.stage, "i3blocks", SNIPPET);
     i3blocks.wait_for_text("codexline", LINE);
     let answer = usage_of(100, 17);
     scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
@@ -119,10 +119,37 @@ fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
     assert!(i3blocks.alive());
 }
 
+/// Only a signal can repaint this block within the time of a test.
+#[test]
+fn a_fetch_pushes_the_number_into_the_block() {
+    if !installed(&["i3blocks", "pkill"]) {
+        return;
+    }
+    for version in versions() {
+        let scene = Scene::warm(Stage::new(), usage());
+        let config = SNIPPET.replace("interval=15", "interval=86400");
+        assert_ne!(config, SNIPPET, "the snippet has another form");
+        let mut i3blocks = StatusCommand::i3blocks(&scene.stage, version, &config);
+        i3blocks.wait_for_text("codexline", LINE);
+        let answer = usage_of(100, 17);
+        scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
+        let painted = i3blocks.repaints();
+        scene.prompt_that_pushes(&name_of(i3blocks.id()), 10, i3blocks.id());
+        i3blocks.wait_for_text("codexline", "5h 100%");
+        assert!(i3blocks.repaints() > painted && i3blocks.alive());
+    }
+}
+
+/// What the process is called: of 1.5, the loader that runs it.
+fn name_of(id: u32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{id}/comm")).expect("it runs");
+    name.trim().to_owned()
+}
+
 /// Clicks until the block shows `wanted`. Once is enough, but i3blocks drops a click that comes while it thinks that the
 /// block's last command still runs; what is dropped changes nothing, so another one does no harm.
-fn click(i3blocks: &mut I3blocks, button: u8, wanted: &str) {
-    let text = |i3blocks: &I3blocks| i3blocks.block("codexline").map(|block| block["full_text"].clone());
+fn click(i3blocks: &mut StatusCommand, button: u8, wanted: &str) {
+    let text = |i3blocks: &StatusCommand| i3blocks.block("codexline").map(|block| block["full_text"].clone());
     let before = text(i3blocks);
     let mut clicked = None::<Instant>;
     until(&format!("{wanted:?} after a click"), || {
@@ -142,7 +169,7 @@ fn a_right_click_shows_the_next_window_and_a_left_click_fetches() {
     }
     for version in versions() {
         let scene = Scene::warm(Stage::new(), usage());
-        let mut i3blocks = I3blocks::start_as(&scene.stage, version, SNIPPET);
+        let mut i3blocks = StatusCommand::i3blocks(&scene.stage, version, SNIPPET);
         i3blocks.wait_for_text("codexline", LINE);
         for text in ["5h 42% 1h03m", "7d 17% 5d8h", LINE] {
             click(&mut i3blocks, 3, text);
@@ -164,9 +191,9 @@ fn urgency_is_shown_where_that_is_asked_for() {
     }
     let scene = Scene::warm(Stage::new(), usage_of(100, 17));
     for version in versions() {
-        let i3blocks = I3blocks::start_as(&scene.stage, version, &with_arguments("--urgent-exit"));
+        let i3blocks = StatusCommand::i3blocks(&scene.stage, version, &with_arguments("--urgent-exit"));
         i3blocks.wait_for("codexline", "urgency", |block| block["urgent"] == true);
-        let i3blocks = I3blocks::start_as(&scene.stage, version, SNIPPET);
+        let i3blocks = StatusCommand::i3blocks(&scene.stage, version, SNIPPET);
         let block = i3blocks.wait_for_text("codexline", "100%");
         assert_ne!(block["urgent"], true);
     }
@@ -179,7 +206,7 @@ fn the_object_for_swaybar_is_read_by_the_newer_version() {
     };
     let scene = Scene::warm(Stage::new(), usage_of(100, 17));
     let config = "[codexline]\ncommand=exec codexline swaybar --urgent-exit\ninterval=15\nformat=json\n";
-    let i3blocks = I3blocks::start_as(&scene.stage, version, config);
+    let i3blocks = StatusCommand::i3blocks(&scene.stage, version, config);
     let block = i3blocks.wait_for_text("codexline", "5h 100%");
     assert_eq!((&block["short_text"], &block["color"]), (&"5h 100%".into(), &"#ff5f5f".into()));
     assert_eq!((&block["markup"], &block["urgent"]), (&"pango".into(), &true.into()));

@@ -4,9 +4,11 @@
 //! Each test skips by name where its host is not installed; with `CODEXLINE_REQUIRE=hosts` it fails there instead.
 //! `.ci/hosts` installs them all.
 
+mod claude_code;
 mod gallery;
 mod i3bar;
 mod i3blocks;
+mod i3status_rust;
 mod polybar;
 mod shells;
 mod snippets;
@@ -15,7 +17,7 @@ mod tmux;
 mod waybar;
 
 use crate::support::home::Home;
-use crate::support::hosts::Stage;
+use crate::support::hosts::{Stage, quoted, until};
 use crate::support::server::{Answer, Gate, Server};
 use crate::support::{USAGE, usage};
 use serde_json::Value;
@@ -72,6 +74,23 @@ impl Scene {
         let mut command = self.stage.command("codexline");
         let ran = self.stage.run(command.arg("fetch").env("CODEX_HOME", home.codex_home()));
         assert!(ran.success, "{ran:?}");
+    }
+
+    /// A prompt somewhere else finds its numbers old, and its worker fetches new ones; `on-fetch` in the config file is the
+    /// README's line for that bar, but for the one process that it is to reach: others of the name may run.
+    fn prompt_that_pushes(&self, bar: &str, signal: u32, id: u32) {
+        let pid_file = quoted(self.stage.write("bar.pid", &format!("{id}\n")));
+        std::fs::create_dir_all(self.stage.path("config/codexline")).expect("directory on the stage");
+        let push = format!("on-fetch = \"pkill -RTMIN+{signal} --pidfile {pid_file} {bar}\"\n");
+        self.stage.write("config/codexline/config.toml", &push);
+        let before = self.requests();
+        until("the prompt's worker to ask", || {
+            let mut prompt = self.stage.command("codexline");
+            let ran = self.stage.run(prompt.args(["starship", "--max-age", "0s"]));
+            assert!(ran.success && ran.stdout.contains("5h"), "{ran:?}");
+            // What came this very second is not asked for again.
+            (self.requests() > before).then_some(())
+        });
     }
 
     /// Requests for usage so far.

@@ -49,6 +49,36 @@ fn the_number_is_in_the_bar_and_names_are_text() {
 }
 
 #[test]
+fn signed_out_is_a_word() {
+    if !installed(&["polybar", "Xvfb", "import"]) {
+        return;
+    }
+    let scene = Scene::signed_out(Stage::new());
+    let snippet = SNIPPET.replace("codexline polybar", "codexline polybar --color never");
+    assert_ne!(snippet, SNIPPET, "the snippet has another form");
+    let bar = |name: &str, bottom: bool, module: &str| {
+        format!(
+            "[bar/{name}]\nwidth = 100%\nheight = {BAR}\nbottom = {bottom}\nfont-0 = DejaVu Sans Mono:size=10;2\n\
+             background = #101010\nforeground = #ffffff\nmodules-left = {module}\n"
+        )
+    };
+    let config = format!(
+        "{}{}{snippet}\n[module/expected]\ntype = custom/script\nexec = echo signed-out\ninterval = 15\n",
+        bar("top", false, "codexline"),
+        bar("bottom", true, "expected"),
+    );
+    let config = scene.stage.write("polybar.ini", &config);
+    let screen = Xvfb::start(&scene.stage, WIDTH, 2 * BAR);
+    let start =
+        |name: &str| scene.stage.start(name, screen.command("polybar").arg("-c").arg(&config).arg(name));
+    let _bars = [start("top"), start("bottom")];
+    screen.wait_for("both bars to be alike", |picture| {
+        let (top, bottom) = (picture.part(0, 0, WIDTH, BAR), picture.part(0, BAR, WIDTH, BAR));
+        top == bottom && top.count([255, 255, 255]) > 20
+    });
+}
+
+#[test]
 fn a_hanging_network_does_not_hold_the_other_modules() {
     if !installed(&["polybar", "Xvfb", "import"]) {
         return;

@@ -1,10 +1,7 @@
 //! The snippets for hosts that cannot be run here: they have the form that the host reads, and start codexline as it is.
 
-use super::{LINE, Scene, plan};
-use crate::support::hosts::{Stage, installed, quoted};
-use crate::support::usage;
-use serde_json::{Value, json};
-use std::path::Path;
+use super::{HOSTILE, LINE, Scene, plan};
+use crate::support::hosts::{Stage, installed, quoted, until};
 
 /// Where a file of `integrations/` lies.
 fn path(name: &str) -> String {
@@ -18,11 +15,6 @@ fn read(name: &str) -> String {
 
 #[test]
 fn they_have_the_form_that_their_host_reads() {
-    let settings: Value = serde_json::from_str(&read("claude-code/settings.json")).expect("JSON");
-    assert_eq!(settings["statusLine"], json!({ "type": "command", "command": "codexline claude-code" }));
-    let config: toml::Table = toml::from_str(&read("i3status-rust/config.toml")).expect("TOML");
-    let block = &config["block"].as_array().expect("blocks")[0];
-    assert_eq!((block["block"].as_str(), block["json"].as_bool()), (Some("custom"), Some(true)));
     let layout = read("zjstatus/layout.kdl");
     for line in layout.lines().filter(|line| !line.starts_with("//")) {
         let (key, value) = line.split_once(' ').expect("a key and a value");
@@ -63,30 +55,52 @@ fn the_swiftbar_plugin_runs() {
     assert!(ran.stdout.lines().any(|line| line == "---"), "{ran:?}");
 }
 
-#[test]
-fn the_powerlevel10k_segment_is_text_for_a_prompt() {
-    if !installed(&["zsh"]) {
-        return;
-    }
-    let scene = Scene::warm(Stage::new(), usage());
-    // What powerlevel10k does with a segment's text, in as far as it concerns us: it expands it as a prompt.
-    let script = scene.stage.write(
-        "p10k-stand-in.zsh",
-        "function p10k() { [[ $1 == segment && $2 == -s && $3 == OK && $4 == -t ]] && print -P -- \"$5\" }\n",
-    );
-    let snippet = path("powerlevel10k/p10k.zsh");
-    assert!(Path::new(&snippet).exists());
+/// What powerlevel10k does with a segment, in as far as it concerns us, by its `p10k help segment`: the text "will undergo
+/// prompt expansion", but parameters and commands in it only with `-e`; the colour is looked up by the state.
+const POWERLEVEL10K: &str = r#"
+function p10k() {
+  [[ $# == 5 && $1 == segment && $2 == -s && $4 == -t ]] || return
+  local colour=POWERLEVEL9K_CODEXLINE_${3}_FOREGROUND
+  print -P -- "$3 ${(P)colour}: $5"
+}
+"#;
+
+/// What the segment shows, without colours.
+fn powerlevel10k(scene: &Scene, arguments: &str) -> String {
+    let stand_in = scene.stage.write("p10k-stand-in.zsh", POWERLEVEL10K);
+    let text = read("powerlevel10k/p10k.zsh");
+    let changed = text.replace("codexline powerlevel10k", &format!("codexline powerlevel10k {arguments}"));
+    assert!(changed.contains(arguments), "the snippet has another form");
+    let snippet = scene.stage.write("p10k.zsh", &changed);
     let mut command = scene.stage.command("zsh");
-    command.args(["-f", "-c"]).arg(format!(
-        "source {}; source {}; prompt_codexline",
-        quoted(script),
-        quoted(&snippet)
-    ));
-    let ran = scene.stage.run(&mut command);
+    let script = format!("source {}; source {}; prompt_codexline", quoted(stand_in), quoted(snippet));
+    let ran = scene.stage.run(command.args(["-f", "-c", &script]));
     let mut text = ran.stdout.clone();
     while let Some(start) = text.find("\x1b[") {
         let end = start + text[start..].find('m').expect("a colour's end");
         text.replace_range(start..=end, "");
     }
-    assert_eq!(text.trim_end(), LINE, "{ran:?}");
+    assert_eq!(ran.stderr, "", "{ran:?}");
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn the_powerlevel10k_segment_is_text_for_a_prompt() {
+    if !installed(&["zsh"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::new(), plan(HOSTILE));
+    assert_eq!(powerlevel10k(&scene, ""), format!("OK green: {LINE}"));
+    assert_eq!(
+        powerlevel10k(&scene, "--format '{plan} {windows}' --warn 40"),
+        format!("WARNING yellow: {HOSTILE} {LINE}")
+    );
+    assert!(!scene.was_tricked());
+    let signed_out = Scene::signed_out(Stage::new());
+    // The first prompt may come before the worker has found out.
+    until("the word", || (powerlevel10k(&signed_out, "") == "UNKNOWN 8: signed-out").then_some(()));
+    let (hanging, _gate) = Scene::hanging(Stage::new());
+    for _ in 0..3 {
+        assert_eq!(powerlevel10k(&hanging, ""), "UNKNOWN 8: pending");
+    }
 }

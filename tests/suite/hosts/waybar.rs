@@ -207,3 +207,31 @@ fn a_click_fetches_and_a_signal_repaints() {
     sway.wait_for("the new number", |picture| picture.count([0, 0, 255]) > 500);
     throughout(Duration::from_millis(200), "it stays", || sway.picture().count([0, 0, 255]) > 500);
 }
+
+/// Only a signal can repaint this module within the time of a test.
+#[test]
+fn a_fetch_pushes_the_number_into_the_bar() {
+    if !installed(&["waybar", "sway", "grim", "pkill"]) {
+        return;
+    }
+    let scene = Scene::warm(Stage::unprivileged(), usage());
+    let sway = Sway::start(&scene.stage, WIDTH, BAR, "");
+    let mut codexline = module("");
+    codexline["interval"] = 86_400.into();
+    let style = format!(
+        "{BASE_STYLE} #custom-codexline.ok {{ background: #006000; }} \
+         #custom-codexline.exhausted {{ background: #0000ff; }}"
+    );
+    let mut waybar = sway.waybar(&bar("top", codexline), &style);
+    sway.wait_for("the old number", |picture| picture.count([0, 0x60, 0]) > 500);
+    let answer = usage_of(100, 17);
+    scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
+    // Without the push the bar would show the old one until tomorrow.
+    scene.fetch(&scene.home);
+    throughout(Duration::from_millis(1500), "nobody told it", || sway.picture().count([0, 0x60, 0]) > 500);
+    let answer = usage_of(100, 18);
+    scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
+    scene.prompt_that_pushes("waybar", 8, waybar.id());
+    sway.wait_for("the new number", |picture| picture.count([0, 0, 255]) > 500);
+    assert!(waybar.alive());
+}

@@ -5,9 +5,10 @@
 //! Dropping the stage kills everything that bears the mark, also grandchildren that made a session of their own (bars do
 //! that), and removes the directory.
 
-pub mod i3blocks;
+pub mod claude_code;
 pub mod picture;
 pub mod starship;
+pub mod status_command;
 pub mod terminal;
 pub mod tmux;
 pub mod wayland;

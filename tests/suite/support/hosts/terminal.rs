@@ -58,8 +58,13 @@ impl<'stage> Terminal<'stage> {
 
     /// Types `line` and Enter.
     pub fn enter(&self, line: &str) {
-        self.tmux(&["send-keys", "-l", line]);
+        self.keys(line);
         self.tmux(&["send-keys", "Enter"]);
+    }
+
+    /// Types these characters, control characters among them.
+    pub fn keys(&self, keys: &str) {
+        self.tmux(&["send-keys", "-l", keys]);
     }
 
     /// Waits until the text contains `wanted` and answers the text.

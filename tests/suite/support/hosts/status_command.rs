@@ -1,30 +1,34 @@
-//! i3blocks without a bar: its JSON is read from stdout, clicks are written to its stdin.
+//! A bar's `status_command` (i3blocks, i3status-rust) without the bar: its JSON is read from stdout, clicks are written to
+//! its stdin.
 
 use super::{Running, Stage, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdin, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-/// A running i3blocks.
-pub struct I3blocks {
+/// A running one.
+pub struct StatusCommand {
     process: Running,
     input: ChildStdin,
     shown: Arc<Mutex<Vec<Vec<Value>>>>,
 }
 
-impl I3blocks {
-    /// Starts it with that configuration.
-    pub fn start(stage: &Stage, config: &str) -> Self {
-        Self::start_as(stage, "i3blocks", config)
+impl StatusCommand {
+    /// Starts i3blocks with that configuration, under the name of one of its versions.
+    pub fn i3blocks(stage: &Stage, program: &str, config: &str) -> Self {
+        let config = stage.write("i3blocks.conf", config);
+        Self::start(stage, "i3blocks", stage.command(program).arg("-c").arg(config))
     }
 
-    /// As [`I3blocks::start`] under another program name: there are two versions.
-    pub fn start_as(stage: &Stage, program: &str, config: &str) -> Self {
-        let config = stage.write("i3blocks.conf", config);
-        let mut command = stage.command(program);
-        command.arg("-c").arg(config).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = stage.start("i3blocks", &mut command);
+    /// Starts i3status-rust with that configuration.
+    pub fn i3status_rust(stage: &Stage, config: &str) -> Self {
+        let config = stage.write("i3status-rust.toml", config);
+        Self::start(stage, "i3status-rs", stage.command("i3status-rs").arg(config))
+    }
+
+    fn start(stage: &Stage, name: &str, command: &mut Command) -> Self {
+        let mut process = stage.start(name, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let input = process.child().stdin.take().expect("piped");
         let output = process.child().stdout.take().expect("piped");
         let shown = Arc::new(Mutex::new(Vec::new()));
@@ -52,9 +56,10 @@ impl I3blocks {
         shown.last().cloned().unwrap_or_default()
     }
 
-    /// What the block called `name` last showed.
+    /// What the block called `name` last showed. i3status-rust calls its blocks by their place among those that show
+    /// something; what stays is their `instance`, which is as good here.
     pub fn block(&self, name: &str) -> Option<Value> {
-        self.blocks().into_iter().find(|block| block["name"] == name)
+        self.blocks().into_iter().find(|block| block["instance"] == name || block["name"] == name)
     }
 
     /// Waits until the block called `name` is as `condition` wants it.
@@ -71,14 +76,22 @@ impl I3blocks {
 
     /// Clicks the block with that button: 1 left, 2 middle, 3 right, 4 and 5 the wheel.
     pub fn click(&mut self, name: &str, button: u8) {
-        let click = serde_json::json!({ "name": name, "button": button, "x": 10, "y": 5 });
+        let mut click = json!({ "name": name, "button": button, "x": 10, "y": 5 });
+        if let Some(instance) = self.block(name).and_then(|block| block.get("instance").cloned()) {
+            click["instance"] = instance;
+        }
         // As i3bar does: an array without end, one element a line.
-        writeln!(self.input, ",{click}").expect("i3blocks reads");
+        writeln!(self.input, ",{click}").expect("it reads");
     }
 
-    /// `pkill -RTMIN+number i3blocks`.
+    /// `pkill -RTMIN+number` for it alone.
     pub fn signal(&self, number: u32) {
         self.process.realtime_signal(number);
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn alive(&mut self) -> bool {
