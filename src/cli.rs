@@ -6,15 +6,17 @@
 //! not understand goes to clap, which also finds the words for what is wrong. A test compares the two.
 
 use crate::check::Wanted;
-use crate::config::{self, ConfigFile};
+use crate::config;
+use crate::config_file::ConfigFile;
 use crate::doctor;
 use crate::environment::Surroundings;
 use crate::error::Error;
 use crate::fetch::Errand;
 use crate::hosts::{self, HOSTS, Host};
 use crate::integrations;
+use crate::layers::{Layers, Typed};
 use crate::render::template::is_label;
-use crate::settings::{self, Layers, OPTIONS, Opt, Settings, Typed};
+use crate::settings::{self, OPTIONS, Opt, Settings};
 use crate::text::nearest;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
