@@ -5,7 +5,8 @@
 //! prints. No timed test: figures stand beside their goals and nothing fails on them, for a machine may be busy; what
 //! fails is wrong behaviour. No network but loopback, no login: tokens are made up.
 //!
-//! 1. [`warm`]: every command in turn, round by round, so that whatever the machine does meanwhile hits all alike.
+//! 1. [`warm`]: every command twice a round, in ever another order, so that whatever the machine does meanwhile hits all alike;
+//!    on one processor, for a move to another takes longer than what is measured.
 //! 2. [`stale`]: when the line is there, when the pipe ends, when the process ends, with a fetch started behind it.
 //! 3. [`cold`]: what a fetch over TLS costs.
 //! 4. [`herd`]: 200 at once.
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use support::home::{Home, finish};
+use support::home::{Home, TempDir, finish};
 use support::server::{Answer, Authority, Server};
 use support::{USAGE, usage};
 
@@ -108,7 +109,10 @@ fn machine() -> String {
 struct Row {
     program: Program,
     floor: usize,
+    /// Right after itself.
     walls: Vec<f64>,
+    /// After another program: the processor's caches are that one's.
+    colds: Vec<f64>,
 }
 
 /// A row of codexline, after a look at what it prints.
@@ -118,6 +122,25 @@ fn line(name: &str, home: &Home, program: &Path, arguments: &[&str], expected: &
     let output = finish(&mut command);
     assert!(output.code == Some(0) && output.stdout.contains(expected), "{name}: {output:?}");
     Program::new(name, &command)
+}
+
+/// A copy, as an installation makes one: what the linker has written lies in the page cache in single pages and takes longer to map.
+fn installed(program: &Path, place: &Path) -> PathBuf {
+    std::fs::copy(program, place).expect("a program can be copied");
+    place.to_path_buf()
+}
+
+/// In an order of its own for each round, the same in every run.
+fn shuffle(order: &mut [usize], round: u64) {
+    let mut state = round;
+    for last in (1..order.len()).rev() {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        order.swap(last, ((word ^ (word >> 31)) % (last as u64 + 1)) as usize);
+    }
 }
 
 /// The table; gives the medians by name, in milliseconds.
@@ -130,18 +153,23 @@ fn warm(
     rounds: usize,
 ) -> HashMap<String, f64> {
     home.fill();
+    let place = TempDir::new();
+    let installed = |program: &Path, name: &str| installed(program, &place.path().join(name));
+    let (program, fixed) =
+        (&installed(program, "codexline"), fixed.map(|program| installed(program, "codexline-static")));
     let crowded = crowded(server);
     let configured = Home::new(server);
     configured.fill();
     let entry = home.entry_path();
     let floor = |path: PathBuf, name: &str| {
+        let path = installed(&path, name);
         let command = home.wrapped(&[path.to_str().unwrap(), entry.to_str().unwrap()]);
         Program::new(name, &command)
     };
 
     let mut rows: Vec<Row> = Vec::new();
     let mut add = |program: Program, floor: usize| {
-        rows.push(Row { program, floor, walls: Vec::new() });
+        rows.push(Row { program, floor, walls: Vec::new(), colds: Vec::new() });
         rows.len() - 1
     };
     let dynamic = add(floor(programs::floor(false).expect("the host's own target"), FLOOR), 0);
@@ -161,10 +189,11 @@ fn warm(
     for program in further {
         add(line(&program.display().to_string(), home, program, &[], warm), dynamic);
     }
-    if let (Some(path), Some(program)) = (programs::floor(true), fixed) {
+    if let (Some(path), Some(program)) = (programs::floor(true), &fixed) {
         let fixed = add(floor(path, FLOOR_STATIC), dynamic);
         rows[fixed].floor = fixed;
-        let mut add = |program: Program| rows.push(Row { program, floor: fixed, walls: Vec::new() });
+        let mut add =
+            |program: Program| rows.push(Row { program, floor: fixed, walls: Vec::new(), colds: Vec::new() });
         add(line(WARM_STATIC, home, program, &[], warm));
         add(line("codexline json (static)", home, program, &["json"], "42"));
     }
@@ -172,7 +201,7 @@ fn warm(
     let others = Server::start(|_| Answer::json(200, &usage()));
     let mut strange = Home::new(&others);
     for peer in programs::peers(&mut strange, &others) {
-        rows.push(Row { program: peer, floor: dynamic, walls: Vec::new() });
+        rows.push(Row { program: peer, floor: dynamic, walls: Vec::new(), colds: Vec::new() });
     }
 
     // Preparing may have taken a while; what is measured is fresh to the end.
@@ -182,29 +211,35 @@ fn warm(
     // The first that tell what was done today have it counted.
     wait_for_all();
     let before = server.total();
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    let alone = process::Pinned::to_one();
     for round in 0..rounds + WARM_UP {
-        let count = rows.len();
-        for place in 0..count {
-            let row = &mut rows[(place + round) % count];
-            let wall = milliseconds(row.program.wall());
+        // After ever another: whoever comes after a program like itself finds its pages in the processor's caches.
+        shuffle(&mut order, round as u64);
+        for &place in &order {
+            let row = &mut rows[place];
+            let [cold, wall] = [(); 2].map(|()| milliseconds(row.program.wall()));
             if round >= WARM_UP {
+                row.colds.push(cold);
                 row.walls.push(wall);
             }
         }
     }
+    drop(alone);
     assert_eq!(server.total(), before, "a warm run asks nobody");
     assert_eq!(wait_for_all(), 0, "a warm run starts nothing");
 
     println!("{HEAD}");
     for row in &rows {
-        let ratios: Vec<f64> =
-            row.walls.iter().zip(&rows[row.floor].walls).map(|(wall, floor)| wall / floor).collect();
+        let floor = &rows[row.floor];
         println!(
-            "{:<36} {:>7.3} {:>7.3} {:>7.2} {:>12} {:>11} {:>9}",
+            "{:<36} {:>7.3} {:>7.3} {:>7.2} {:>8.3} {:>7.2} {:>12} {:>9} {:>9}",
             row.program.name,
             row.walls.iter().copied().fold(f64::INFINITY, f64::min),
             median(&row.walls),
-            median(&ratios),
+            ratio(&row.walls, &floor.walls),
+            median(&row.colds),
+            ratio(&row.colds, &floor.colds),
             or_dash(row.program.instructions().map(|count| format!("{:.0} k", count as f64 / 1e3))),
             or_dash(row.program.resident().map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6))),
             format!("{:.2} MB", row.program.size() as f64 / 1e6),
@@ -214,10 +249,14 @@ fn warm(
     rows.into_iter().map(|row| (row.program.name, median(&row.walls))).collect()
 }
 
-const HEAD: &str =
-    "command                              min ms  median / floor  instructions    resident      size";
-const NOTE: &str = "(median of whole processes; / floor: median of the ratios within each round, to the floor of the same \
-                    linkage; instructions: user, by callgrind)\n";
+/// The median of the ratios within each round.
+fn ratio(walls: &[f64], floors: &[f64]) -> f64 {
+    median(&walls.iter().zip(floors).map(|(wall, floor)| wall / floor).collect::<Vec<f64>>())
+}
+
+const HEAD: &str = "command                              min ms  median / floor  another / floor  instructions  resident      size";
+const NOTE: &str = "(whole processes. min, median: right after itself; another: the median after another program; / floor: median of the \
+                    ratios within each round, to the floor of the same linkage; instructions: user, by callgrind)\n";
 
 const FLOOR: &str = "floor: open, read, print";
 const FLOOR_STATIC: &str = "floor (static)";

@@ -16,6 +16,42 @@ pub struct Program {
     environment: Vec<CString>,
 }
 
+/// While it lives, this thread and what it starts run on one processor. Where that is not allowed, nothing changes.
+pub struct Pinned {
+    before: Option<libc::cpu_set_t>,
+}
+
+impl Pinned {
+    /// To the last of those that it may use: the first has the machine's interrupts.
+    pub fn to_one() -> Pinned {
+        let size = size_of::<libc::cpu_set_t>();
+        // SAFETY: the sets are plain data, as large as said; all processors asked for are below the set's size.
+        unsafe {
+            let mut before = std::mem::zeroed::<libc::cpu_set_t>();
+            if libc::sched_getaffinity(0, size, &mut before) != 0 {
+                return Pinned { before: None };
+            }
+            let all = 0..libc::CPU_SETSIZE as usize;
+            let Some(last) = all.rev().find(|cpu| libc::CPU_ISSET(*cpu, &before)) else {
+                return Pinned { before: None };
+            };
+            let mut one = std::mem::zeroed::<libc::cpu_set_t>();
+            libc::CPU_SET(last, &mut one);
+            libc::sched_setaffinity(0, size, &one);
+            Pinned { before: Some(before) }
+        }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // SAFETY: the set is one that the kernel gave.
+            unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), before) };
+        }
+    }
+}
+
 /// How a process ended.
 pub struct Ended {
     pub process: libc::pid_t,

@@ -4,6 +4,8 @@ use crate::process::{Program, find};
 use crate::support::home::{Home, finish};
 use crate::support::server::Server;
 use crate::support::usage;
+use codexline::time::Timestamp;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -96,7 +98,12 @@ const PEERS: &[Peer] = &[
         expected: "58%",
     },
     Peer { program: "ai-usagebar", fill: &[], line: &["--vendor", "openai"], expected: "42" },
-    Peer { program: "quotas", fill: &[], line: &["codex"], expected: "42" },
+    Peer {
+        program: "quotas",
+        fill: &[],
+        line: &["--statusline", "--provider", "codex", "--no-bg-refresh", "--no-update-check"],
+        expected: "58/100",
+    },
 ];
 
 /// Other programs' warm lines, where they are installed and print the numbers from their cache, without a network.
@@ -113,6 +120,14 @@ pub fn peers(home: &mut Home, server: &Server) -> Vec<Program> {
     }
     std::fs::copy(home.auth_path(), codex.join("auth.json")).expect("a home can be filled");
     std::fs::write(cache.join("usage.json"), usage().to_string()).expect("a home can be filled");
+    // quotas' cache: the answer again, read anew from its raw form whatever the status says.
+    let cache = home.path().join("cache/quotas");
+    let now = Timestamp::of_system_clock().rfc3339();
+    let result =
+        json!({"kind": "codex", "status": "authrequired", "fetched_at": now, "raw_response": usage()});
+    let entries = json!({"entries": {"codex": {"cached_at": now, "result": result}}});
+    std::fs::create_dir_all(&cache).expect("a home can be filled");
+    std::fs::write(cache.join("cache.json"), entries.to_string()).expect("a home can be filled");
     PEERS.iter().filter_map(|peer| warm(peer, home)).collect()
 }
 
