@@ -1,0 +1,172 @@
+//! The grammar of the command line: every command, and which options it takes.
+
+use crate::hosts::{self, HOSTS};
+use crate::settings::{OPTIONS, Opt};
+use clap::{Arg, ArgAction, Command, value_parser};
+
+pub const NAME: &str = "codexline";
+/// Those that the generators of completions know.
+pub const SHELLS: [&str; 6] = ["bash", "zsh", "fish", "nushell", "elvish", "powershell"];
+/// What `activity` goes back at most: ten years.
+const MOST_DAYS: i64 = 3660;
+
+/// The options that decide how a line looks.
+const LOOKS: [&str; 12] = [
+    "format",
+    "window",
+    "separator",
+    "short",
+    "icon",
+    "glyphs",
+    "ascii",
+    "warn",
+    "critical",
+    "severity",
+    "color",
+    "colors",
+];
+
+/// The whole grammar.
+pub fn command() -> Command {
+    grammar(true)
+}
+
+/// The grammar; without what is hidden from people, if so wanted: `hide` is for clap's help only.
+pub fn grammar(with_hidden: bool) -> Command {
+    let host = Arg::new("host").value_name("HOST").help(host_help());
+    let config = Command::new("config")
+        .about("Show what is in force for a host, and where each value comes from")
+        .arg(switch("default", "print a config file of all defaults, with comments, instead"))
+        .arg(host.clone().help("The host that is meant; without it, no host's section counts"))
+        .args(OPTIONS.iter().map(|option| arg(option, true)).filter(|_| with_hidden));
+    let init = Command::new("init")
+        .about("Print what to paste into a host's configuration")
+        .arg(Arg::new("integration").value_name("HOST").required_unless_present("list"))
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .help("One file of it; without it, those that everybody needs"),
+        )
+        .arg(switch("list", "list every host with its files and where they belong"));
+    let shells = SHELLS.join(", ");
+    let completions = Command::new("completions")
+        .about("Print completions for a shell")
+        .arg(Arg::new("shell").value_name("SHELL").help(shells).required(true));
+    let man = Command::new("man").about("Print the man page");
+    let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
+    let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
+    let fetch = Command::new("fetch")
+        .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
+        .args([worker.clone(), force].into_iter().filter(|_| with_hidden))
+        .args(args(
+            &[
+                "account",
+                "source",
+                "recover",
+                "codex-bin",
+                "on-fetch",
+                "on-change",
+                "warn",
+                "critical",
+                "verbose",
+            ],
+            false,
+        ))
+        .args(args(&["max-age"], true).filter(|_| with_hidden));
+    let refresh = Command::new("refresh")
+        .about("Renew the login now, as codex would")
+        .arg(switch("print-only", "show the request that would be sent, the token masked; send nothing"))
+        .arg(switch("discover", "ask the login's issuer for its token endpoint"))
+        .args(args(&["verbose"], false));
+    let auth = Command::new("auth")
+        .about("Show what the login looks like, without its secrets")
+        .disable_help_subcommand(true)
+        .subcommand(refresh);
+    let status = Command::new("status")
+        .about("Show everything that is known, for a person at a terminal")
+        .arg(switch("watch", "go on showing it, until interrupted"))
+        .args(args(&ASKING, false))
+        .args(args(&["glyphs", "ascii", "warn", "critical", "severity", "color", "colors"], false));
+    let check = Command::new("check")
+        .about("Exit 0 if so much is left of every limit, 1 if it is not or nobody knows, 2 on misuse")
+        .arg(
+            Arg::new("left")
+                .long("left")
+                .value_name("PERCENT")
+                .required(true)
+                .help("what must be left, such as 10%"),
+        )
+        // Not the option of this name, which is the template of a window.
+        .arg(
+            Arg::new("limit")
+                .long("window")
+                .value_name("LABEL")
+                .help("of this window only: 5h, 7d, … or budget"),
+        )
+        .args(args(&ASKING, false));
+    let doctor = Command::new("doctor")
+        .about("Look at everything that can be wrong, and say what to do; exit 1 if something is broken")
+        .arg(switch("json", "as JSON, for programs"))
+        .arg(switch("email", "with the e-mail address of the login"))
+        .args(args(&["account", "source", "codex-bin", "color", "colors"], false));
+    let days = Arg::new("days").long("days").value_name("N").default_value("7");
+    let days =
+        days.help("so many days, today included").value_parser(value_parser!(u16).range(1..=MOST_DAYS));
+    let activity = Command::new("activity")
+        .about("Show sessions, turns and tokens by day, from the local session files")
+        .arg(days)
+        .arg(switch("json", "as one object on one line: days[] and total"))
+        .args([worker].into_iter().filter(|_| with_hidden))
+        .args(args(&["account"], false))
+        .args(args(&["max-age", "on-fetch", "source"], true).filter(|_| with_hidden));
+    let demo = Command::new("demo")
+        .about("Show every host's output from a sample answer: no login, no network, no files")
+        .args(args(&LOOKS, false));
+    Command::new(NAME)
+        .about("Prints how much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+        .arg(host)
+        .args(OPTIONS.iter().map(|option| arg(option, false)))
+        .subcommand(fetch)
+        .subcommand(config)
+        .subcommand(auth)
+        .subcommand(status)
+        .subcommand(check)
+        .subcommand(doctor)
+        .subcommand(activity)
+        .subcommand(demo)
+        .subcommand(init)
+        .subcommand(completions)
+        .subcommand(man)
+}
+
+/// The options of whoever asks and waits.
+const ASKING: [&str; 8] =
+    ["account", "max-age", "wait", "offline", "source", "recover", "codex-bin", "verbose"];
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+fn host_help() -> String {
+    let names: Vec<&str> = HOSTS.iter().map(|host| host.name).collect();
+    format!("Where the line is shown: {} [default: {}]", names.join(", "), hosts::DEFAULT.name)
+}
+
+fn args(names: &[&str], hidden: bool) -> impl Iterator<Item = Arg> {
+    OPTIONS.iter().filter(|option| names.contains(&option.name)).map(move |option| arg(option, hidden))
+}
+
+fn arg(option: &'static Opt, hidden: bool) -> Arg {
+    let help = match option.default_words() {
+        Some(default) => format!("{} [default: {default}]", option.help),
+        None => option.help.to_string(),
+    };
+    let arg = Arg::new(option.name).long(option.name).help(help).hide(hidden);
+    match option.value {
+        Some(value) => arg.value_name(value).action(ArgAction::Append).allow_hyphen_values(true),
+        None => arg.action(ArgAction::SetTrue),
+    }
+}

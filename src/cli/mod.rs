@@ -1,0 +1,347 @@
+//! What was typed. The only user of clap and of its generators; everything it knows of options comes from
+//! [`crate::settings::OPTIONS`], of hosts from [`crate::hosts::HOSTS`].
+//!
+//! Building clap's grammar costs a quarter of all instructions of a warm start, so what prompts and bars really
+//! type, a host and options with values, is read straight from the same tables first ([`plainly`]). Whatever that does
+//! not understand goes to clap, which also finds the words for what is wrong. A test compares the two.
+
+mod completions;
+mod grammar;
+mod man;
+
+use self::completions::completions;
+use self::grammar::command;
+use self::man::man;
+use crate::check::Wanted;
+use crate::config;
+use crate::config_file::ConfigFile;
+use crate::doctor;
+use crate::environment::Surroundings;
+use crate::error::Error;
+use crate::fetch::Errand;
+use crate::hosts::{self, HOSTS, Host};
+use crate::integrations;
+use crate::layers::{Layers, Typed};
+use crate::render::template::is_label;
+use crate::settings::{self, OPTIONS, Settings};
+use crate::text::nearest;
+use clap::{ArgMatches, Command};
+use std::ffi::OsString;
+
+/// What to do.
+pub enum Invocation {
+    /// Print the line.
+    Line(Box<Settings>),
+    Fetch {
+        settings: Box<Settings>,
+        errand: Errand,
+    },
+    /// Show what the login looks like.
+    Auth,
+    /// Renew the login now, or show how that would be done.
+    AuthRefresh(Refresh),
+    /// Show the page for people, or go on showing it.
+    Status {
+        settings: Box<Settings>,
+        is_watched: bool,
+    },
+    /// Tell whether enough is left.
+    Check {
+        settings: Box<Settings>,
+        wanted: Wanted,
+    },
+    /// Look at everything that can be wrong.
+    Doctor {
+        settings: Box<Settings>,
+        wanted: doctor::Wanted,
+    },
+    /// Show what was done by day.
+    Activity(Activity),
+    /// Count what was done today, behind a prompt.
+    Count(Box<Settings>),
+    /// Show every host's output from a sample.
+    Demo(Box<Settings>),
+    /// Show what is in force, and where it comes from.
+    Config {
+        host: Option<&'static Host>,
+        typed: Vec<Typed>,
+    },
+    /// Print this text (help, version) and end.
+    Print(String),
+}
+
+/// `codexline auth refresh`.
+pub struct Refresh {
+    /// Show the request and send nothing.
+    pub print_only: bool,
+    /// Ask the issuer for its token endpoint.
+    pub discover: bool,
+    pub verbose: bool,
+}
+
+/// `codexline activity`.
+pub struct Activity {
+    pub settings: Box<Settings>,
+    /// How many, today included; at least one.
+    pub days: u16,
+    pub json: bool,
+}
+
+/// # Errors
+/// [`Error::Usage`]: the text is complete, with its hint.
+pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<Invocation, Error> {
+    if let Some(line) = plainly(&arguments) {
+        return line.resolve(surroundings);
+    }
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.render().to_string())),
+        Err(error) => return Err(Error::Usage(one_line(&error.render().to_string()))),
+    };
+    match matches.subcommand() {
+        Some(("fetch", matches)) => {
+            let errand = match (matches.get_flag("worker"), matches.get_flag("force")) {
+                (false, _) => Errand::ByHand,
+                (true, false) => Errand::Stale,
+                (true, true) => Errand::Click,
+            };
+            // A worker is told everything by the line that started it, which has read the file.
+            let settings = match errand {
+                Errand::ByHand => with_file(surroundings, matches)?,
+                _ => without_file(surroundings, matches)?,
+            };
+            Ok(Invocation::Fetch { settings: Box::new(settings), errand })
+        }
+        Some(("auth", matches)) => match matches.subcommand() {
+            Some((_, matches)) => {
+                let settings = without_file(surroundings, matches)?;
+                Ok(Invocation::AuthRefresh(Refresh {
+                    print_only: matches.get_flag("print-only"),
+                    discover: matches.get_flag("discover"),
+                    verbose: settings.verbose,
+                }))
+            }
+            None => Ok(Invocation::Auth),
+        },
+        Some(("status", matches)) => {
+            let settings = Box::new(with_file(surroundings, matches)?);
+            Ok(Invocation::Status { settings, is_watched: matches.get_flag("watch") })
+        }
+        Some(("check", matches)) => {
+            let settings = Box::new(with_file(surroundings, matches)?);
+            Ok(Invocation::Check { settings, wanted: wanted(matches)? })
+        }
+        Some(("doctor", matches)) => {
+            let settings = Box::new(with_file(surroundings, matches)?);
+            let wanted = doctor::Wanted { json: matches.get_flag("json"), email: matches.get_flag("email") };
+            Ok(Invocation::Doctor { settings, wanted })
+        }
+        // As for the fetch: told everything.
+        Some(("activity", matches)) if matches.get_flag("worker") => {
+            Ok(Invocation::Count(Box::new(without_file(surroundings, matches)?)))
+        }
+        Some(("activity", matches)) => Ok(Invocation::Activity(Activity {
+            settings: Box::new(with_file(surroundings, matches)?),
+            days: matches.get_one("days").copied().unwrap_or(1),
+            json: matches.get_flag("json"),
+        })),
+        Some(("demo", matches)) => {
+            let settings = without_file(surroundings, matches)?;
+            Ok(Invocation::Demo(Box::new(settings)))
+        }
+        Some(("config", matches)) => Ok(match matches.get_flag("default") {
+            true => Invocation::Print(config::default_file()),
+            false => {
+                let Line { host: name, typed } = line_of(matches);
+                Invocation::Config { host: name.map(|name| host(&name)).transpose()?, typed }
+            }
+        }),
+        Some(("init", matches)) => {
+            let named = |name| matches.get_one::<String>(name).map(String::as_str);
+            let text = match named("integration") {
+                Some(name) => integrations::init(name, named("file"), surroundings)?,
+                None => integrations::list(),
+            };
+            Ok(Invocation::Print(text))
+        }
+        Some(("completions", matches)) => {
+            let shell = matches.get_one::<String>("shell").map_or("", String::as_str);
+            completions(shell).map(Invocation::Print)
+        }
+        Some(("man", _)) => Ok(Invocation::Print(man())),
+        _ => line_of(&matches).resolve(surroundings),
+    }
+}
+
+/// # Errors
+/// [`Error::Usage`].
+fn wanted(matches: &ArgMatches) -> Result<Wanted, Error> {
+    let typed = |id: &str| matches.get_one::<String>(id).map(String::as_str);
+    let wrong = |option: &str, text: &str, reason: &str| {
+        Error::Usage(format!("--{option} '{}': {reason}", crate::text::plain(text, 60)))
+    };
+    let text = typed("left").unwrap_or_default();
+    let left = settings::percent(text).map_err(|reason| wrong("left", text, &reason))?;
+    let window = typed("limit");
+    if let Some(label) = window.filter(|label| !is_label(label)) {
+        return Err(wrong("window", label, "is not a window's name like 5h or 7d, or budget"));
+    }
+    Ok(Wanted { left, window: window.map(String::from) })
+}
+
+fn with_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
+    let file = ConfigFile::read(surroundings);
+    let layers = Layers { file: file.as_ref(), section: None, surroundings, typed: &typed(matches) };
+    Settings::resolve(hosts::DEFAULT, &layers)
+}
+
+fn without_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
+    let layers = Layers { file: None, section: None, surroundings, typed: &typed(matches) };
+    Settings::resolve(hosts::DEFAULT, &layers)
+}
+
+/// A line as it was typed.
+#[derive(Debug, PartialEq)]
+struct Line {
+    host: Option<String>,
+    typed: Vec<Typed>,
+}
+
+impl Line {
+    fn resolve(self, surroundings: &Surroundings) -> Result<Invocation, Error> {
+        let host = self.host.map_or(Ok(hosts::DEFAULT), |name| host(&name))?;
+        let file = ConfigFile::read(surroundings);
+        let layers =
+            Layers { file: file.as_ref(), section: Some(host.name), surroundings, typed: &self.typed };
+        Settings::resolve(host, &layers).map(|settings| Invocation::Line(Box::new(settings)))
+    }
+}
+
+/// # Errors
+/// [`Error::Usage`] with the nearest name that could stand there.
+fn host(name: &str) -> Result<&'static Host, Error> {
+    hosts::find(name).ok_or_else(|| {
+        let command = command();
+        let commands = command.get_subcommands().map(Command::get_name);
+        let near = nearest(name, HOSTS.iter().map(|host| host.name).chain(commands));
+        let name = crate::text::plain(name, 60);
+        Error::Usage(format!("unknown host or command '{name}'; did you mean {near}?"))
+    })
+}
+
+fn line_of(matches: &ArgMatches) -> Line {
+    Line { host: matches.get_one::<String>("host").cloned(), typed: typed(matches) }
+}
+
+/// Reads a host and options of the line, each as `--name value`, `--name=value` or `--name`; `None` for anything
+/// else, right or wrong.
+fn plainly(arguments: &[OsString]) -> Option<Line> {
+    let mut line = Line { host: None, typed: Vec::new() };
+    let mut arguments = arguments.iter().skip(1);
+    while let Some(argument) = arguments.next() {
+        let argument = argument.to_str()?;
+        let Some(option) = argument.strip_prefix("--") else {
+            if line.host.is_some() || hosts::find(argument).is_none() {
+                return None;
+            }
+            line.host = Some(argument.to_string());
+            continue;
+        };
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (option, None),
+        };
+        let option = OPTIONS.iter().find(|option| option.name == name)?;
+        let value = match (option.value, value) {
+            (None, None) if line.typed.iter().all(|(typed, _)| typed.name != name) => ON,
+            (Some(_), Some(value)) => value,
+            (Some(_), None) => arguments.next()?.to_str()?,
+            _ => return None,
+        };
+        line.typed.push((option, value.to_string()));
+    }
+    Some(line)
+}
+
+/// The value of a switch that was typed.
+const ON: &str = "1";
+
+/// The options that were typed, with their values.
+fn typed(matches: &ArgMatches) -> Vec<Typed> {
+    let mut typed = Vec::new();
+    for option in OPTIONS {
+        match option.value {
+            Some(_) => {
+                if let Ok(Some(values)) = matches.try_get_many::<String>(option.name) {
+                    typed.extend(values.map(|value| (option, value.clone())));
+                }
+            }
+            None => {
+                if let Ok(Some(true)) = matches.try_get_one::<bool>(option.name) {
+                    typed.push((option, ON.to_string()));
+                }
+            }
+        }
+    }
+    typed
+}
+
+/// clap's message as one line: a prompt or a log has room for one.
+fn one_line(text: &str) -> String {
+    let text = text.trim_start_matches("error: ");
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines = lines.iter().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    lines.copied().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words that a line may be made of, and some that break it.
+    const WORDS: [&str; 16] = [
+        "plain",
+        "tmux",
+        "fetch",
+        "tmx",
+        "--offline",
+        "--verbose",
+        "--warn",
+        "--warn=80",
+        "80",
+        "--color",
+        "auto",
+        "--format",
+        "{plan}",
+        "--max-age=",
+        "--nonsense",
+        "--",
+    ];
+
+    #[test]
+    fn both_readers_understand_the_same() {
+        // Every line of up to three words.
+        for number in 0..WORDS.len().pow(3) {
+            let (first, rest) = (number % WORDS.len(), number / WORDS.len());
+            let picks = [first, rest % WORDS.len(), rest / WORDS.len()];
+            for length in 1..=3 {
+                let line =
+                    std::iter::once("codexline").chain(picks[..length].iter().map(|pick| WORDS[*pick]));
+                let line: Vec<OsString> = line.map(OsString::from).collect();
+                let Some(plain) = plainly(&line) else { continue };
+                let matches = command().try_get_matches_from(&line);
+                let clap = matches.map(|matches| line_of(&matches)).map_err(|error| error.to_string());
+                let sorted = |mut line: Line| {
+                    line.typed.sort_by_key(|(option, _)| option.name);
+                    line
+                };
+                assert_eq!(clap.map(sorted), Ok(sorted(plain)), "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        command().debug_assert();
+    }
+}
