@@ -2,7 +2,7 @@
 //! a user's own directories already set as they should be; so what asks for them is content.
 
 use crate::time::Timestamp;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::MetadataExt;
 use std::os::windows::io::{AsHandle, AsRawHandle, RawHandle};
