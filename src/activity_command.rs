@@ -88,9 +88,12 @@ fn tell(wanted: &Activity, surroundings: &Surroundings) -> Result<Told, Error> {
         return Ok(Told::BrokenOff(status));
     }
     // After the scan: the first one can last beyond midnight.
-    let today = surroundings.now().date(&surroundings.zone());
+    let zone = surroundings.zone();
+    let today = surroundings.now().date(&zone);
     let first = today.saturating_sub(i64::from(wanted.days.saturating_sub(1)).days());
-    let report = store.report(&surroundings.zone(), first..=today);
+    let report = store.report(&zone, first..=today);
+    // The process is about to end: taking ten thousand entries apart would be for nothing.
+    std::mem::forget(store);
     if let [(path, error), others @ ..] = outcome.unreadable.as_slice() {
         let others = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
         let (path, reason) = (path.display(), Error::io_reason(error));

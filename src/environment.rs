@@ -107,14 +107,17 @@ impl Surroundings {
     /// jiff finds it too, but reads the whole directory of zones to do so, some twenty folders. Here it is one file, in all
     /// the usual cases.
     pub fn zone(&self) -> TimeZone {
-        let path = match self.text("TZ") {
+        let name = self.text("TZ");
+        let path = match &name {
             // tzset(3): a name is a file of the database, else it is a rule or a path.
-            Some(name) if is_zone_name(&name) => Path::new(ZONES).join(name),
-            Some(rule) => return TimeZone::posix(&rule).unwrap_or_else(|_| TimeZone::system()),
-            None => PathBuf::from(LOCAL_ZONE),
+            Some(name) if is_zone_name(name) => Some(Path::new(ZONES).join(name)),
+            Some(_) => None,
+            None => Some(PathBuf::from(LOCAL_ZONE)),
         };
-        let read = files::read_bounded(&path, LONGEST_ZONE).ok();
-        read.and_then(|bytes| TimeZone::tzif("Local", &bytes).ok()).unwrap_or_else(TimeZone::system)
+        let read = path.and_then(|path| files::read_bounded(&path, LONGEST_ZONE).ok());
+        let zone = read.and_then(|bytes| TimeZone::tzif("Local", &bytes).ok());
+        // A rule can look like a name: UTC0.
+        zone.or_else(|| TimeZone::posix(&name?).ok()).unwrap_or_else(TimeZone::system)
     }
 
     /// The user's home directory: `HOME`, else what the user database says (`HOME` is not set under
@@ -147,6 +150,7 @@ mod tests {
             assert_eq!(NOW.clock(NOW, &zone), clock, "{value}");
         };
         check("UTC", "15:00");
+        check("XYZ-5", "20:00");
         check("XXX-5:30", "20:30");
         if Path::new(ZONES).join("Asia/Kolkata").exists() {
             check("Asia/Kolkata", "20:30");

@@ -50,8 +50,8 @@ pub fn refresh(
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Refreshed {
     let mut read = |keep: bool| {
-        let mut store = Store::load(place);
-        let outcome = scan(Tree::list(home), &mut store, threads, watch);
+        let (mut store, tree) = known_and_found(home, place);
+        let outcome = scan(tree, &mut store, threads, watch);
         let saved = if keep && outcome.changed { store.save(place) } else { Ok(()) };
         Refreshed { store, outcome, unsaved: saved.err() }
     };
@@ -66,17 +66,26 @@ pub fn refresh(
     }
 }
 
+/// The store and the list of files, both at once: one is computing, the other mostly waiting for the kernel.
+fn known_and_found(home: &Path, place: &Path) -> (Store, Tree) {
+    std::thread::scope(|scope| {
+        let store = scope.spawn(|| Store::load(place));
+        let tree = Tree::list(home);
+        (store.join().unwrap_or_default(), tree)
+    })
+}
+
 /// The lock of the store at `place`: its holder may replace it.
 pub fn lock_path(place: &Path) -> PathBuf {
     place.with_extension("lock")
 }
 
 /// As [`refresh`], but of files not known yet only those that have been written to since a time. For the holder of the
-/// lock, on this thread.
+/// lock; what is new is read on this thread.
 pub fn refresh_since(home: &Path, place: &Path, since: SystemTime) -> Store {
-    let mut store = Store::load(place);
+    let (mut store, tree) = known_and_found(home, place);
     let mut watch = |_: Progress| ControlFlow::Continue(());
-    let outcome = scan_since(Tree::list(home), &mut store, Some(since), 1, &mut watch);
+    let outcome = scan_since(tree, &mut store, Some(since), 1, &mut watch);
     if outcome.changed {
         // What cannot be kept is read again the next time.
         let _ = store.save(place);
