@@ -22,15 +22,18 @@ const WARM: [&str; 4] = [
     "9codexline4line 9codexline5cache 9codexline6render 9codexline5hosts 9codexline8settings 9codexline5usage \
      9codexline4pace 9codexline4view 9codexline4time 9codexline4text 9codexline3cli 9codexline11environment \
      9codexline6output 9codexline5files 9codexline5arena 9codexline8accounts 9codexline4push \
-     9codexline6layers 9codexline11config_file 9codexline5codex4auth5stamp 9codexline5codex4home 9codexline4unix 9codexline5block \
+     9codexline6layers 9codexline11config_file 9codexline5codex4auth5stamp \
+     9codexline5codex4home 9codexline4unix 9codexline5block \
+     codexline..accounts codexline..environment codexline..error..Mistake codexline..hosts \
      codexline..usage codexline..cache codexline..settings codexline..view codexline..line codexline..render",
     // Reading and writing JSON.
-    "10serde_json2de 10serde_json4read serde_json.. 10serde_core2de 4zmij itoa",
+    "10serde_json2de 10serde_json3ser 10serde_json4read serde_json.. 10serde_core2de 10serde_core3ser 4zmij itoa",
     // Local time.
-    "jiff_core2tz jiff3fmt7strtime",
+    "jiff_core2tz jiff_core4util jiff_core5civil jiff2tz jiff3fmt6buffer \
+     jiff3fmt7strtime jiff9timestamp jiff..fmt jiff..tz",
     // The standard library.
-    "__rustc 4core3fmt 4core3str 4core3num 4core5slice6memchr 4core5slice20copy SliceContains core..option \
-     core..result core..ops 4core4iter 4core6option 4core6result 4core4char 4core3cmp 4core3ffi core..slice \
+    "__rustc 4core5array core..array std..io std..ffi 4core3fmt 4core3str 4core3num 4core5slice6memchr \
+     4core5slice20copy SliceContains core..option core..result core..ops 4core4iter 4core6option 4core6result 4core4char 4core3cmp 4core3ffi core..slice \
      core..iter..adapters 5alloc alloc.. 3std4path 3std2io 3std3sys 3std3env 3std2fs 3std4sync4once 3std4time \
      3std3ffi",
 ];
