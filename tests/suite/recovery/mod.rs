@@ -158,6 +158,11 @@ impl Issuer {
         home
     }
 
+    /// Whether an exchange has given a login.
+    pub fn has_minted(&self) -> bool {
+        !self.state().minted.is_empty()
+    }
+
     /// The latest login that an exchange gave.
     pub fn minted(&self) -> Login {
         self.state().minted.last().expect("nothing was renewed").clone()
