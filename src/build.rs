@@ -20,7 +20,7 @@ use std::path::Path;
 const WARM: [&str; 4] = [
     // Ours.
     "9codexline4line 9codexline5cache 9codexline6render 9codexline5hosts 9codexline8settings 9codexline5usage \
-     9codexline4pace 9codexline4view 9codexline4time 9codexline4text 9codexline3cli 9codexline11environment \
+     9codexline4pace 9codexline4view 9codexline4time 9codexline4text 9codexline6values 9codexline3cli 9codexline11environment \
      9codexline6output 9codexline5files 9codexline5arena 9codexline8accounts 9codexline4push \
      9codexline6layers 9codexline11config_file 9codexline5codex4auth5stamp \
      9codexline5codex4home 9codexline4unix 9codexline5block \

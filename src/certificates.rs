@@ -48,11 +48,6 @@ impl Trust {
         Some(RootCerts::new_with_certs(&[system.as_slice(), &self.beside].concat()))
     }
 
-    /// Whether [`Trust::everything`] can be more than [`Trust::usual`].
-    pub fn has_more(&self) -> bool {
-        self.bundle.is_some()
-    }
-
     /// Whom the named files and the platform's whole store name.
     pub fn everything(&self) -> RootCerts {
         if self.beside.is_empty() {

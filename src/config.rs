@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::hosts::{self, HOSTS, Host};
 use crate::layers::{Force, Layers, Typed};
 use crate::output;
-use crate::settings::{self, OPTIONS, Opt, Settings};
+use crate::settings::{OPTIONS, Opt, Settings};
+use crate::values::is_on;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ fn assignment(option: &Opt, text: &str) -> String {
         && matches!(text.len(), 1..=15)
         && (text == "0" || !text.starts_with('0'));
     match option.value {
-        None => format!("{} = {}", option.name, settings::is_on(text)),
+        None => format!("{} = {}", option.name, is_on(text)),
         Some(_) if is_number => format!("{} = {text}", option.name),
         Some(_) => format!("{} = {}", option.name, quoted(text)),
     }
@@ -105,20 +106,8 @@ pub fn default_file() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config_file::tests::{entries, mistakes, parse};
     use crate::time::Timestamp;
-
-    fn parse(text: &str) -> ConfigFile {
-        ConfigFile::parse("config.toml".into(), text)
-    }
-
-    fn mistakes(text: &str) -> Vec<String> {
-        parse(text).every_mistake().iter().map(ToString::to_string).collect()
-    }
-
-    fn entries(text: &str) -> Vec<(Option<&'static str>, &'static str, String, usize)> {
-        let entries = parse(text).entries.into_iter();
-        entries.map(|entry| (entry.section, entry.option.name, entry.text, entry.line)).collect()
-    }
 
     #[test]
     fn strings_come_back_as_they_were() {

@@ -204,19 +204,19 @@ pub fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::time::Timestamp;
 
-    fn parse(text: &str) -> ConfigFile {
+    pub(crate) fn parse(text: &str) -> ConfigFile {
         ConfigFile::parse("config.toml".into(), text)
     }
 
-    fn mistakes(text: &str) -> Vec<String> {
+    pub(crate) fn mistakes(text: &str) -> Vec<String> {
         parse(text).every_mistake().iter().map(ToString::to_string).collect()
     }
 
-    fn entries(text: &str) -> Vec<(Option<&'static str>, &'static str, String, usize)> {
+    pub(crate) fn entries(text: &str) -> Vec<(Option<&'static str>, &'static str, String, usize)> {
         let entries = parse(text).entries.into_iter();
         entries.map(|entry| (entry.section, entry.option.name, entry.text, entry.line)).collect()
     }

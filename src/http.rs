@@ -115,9 +115,9 @@ pub struct Client {
     trust: Trust,
     /// For plain http, which needs neither a proxy nor certificates.
     direct: OnceCell<Agent>,
-    /// Trusts whom the usual file of certificates names.
-    usual: OnceCell<Agent>,
-    /// Trusts everyone whom the platform does.
+    /// Trusts whom the usual file of certificates names; `None` inside where there is none.
+    usual: OnceCell<Option<Agent>>,
+    /// Trusts everyone whom the platform does; made only where the other is not enough, and used from then on.
     thorough: OnceCell<Agent>,
     stands: Stands,
 }
@@ -201,17 +201,13 @@ impl Client {
             return request(self.direct.get_or_init(agent));
         }
         let secure = |roots| self.agent(ureq::Proxy::try_from_env(), roots, true);
-        if let Some(roots) = self.usual.get().is_none().then(|| self.trust.usual()).flatten() {
-            let _ = self.usual.set(secure(roots));
-        }
-        let result = match self.usual.get() {
-            Some(agent) if self.thorough.get().is_none() => request(agent),
-            _ => return request(self.thorough.get_or_init(|| secure(self.trust.everything()))),
+        let thorough = || self.thorough.get_or_init(|| secure(self.trust.everything()));
+        let usual = self.usual.get_or_init(|| self.trust.usual().map(secure));
+        let Some(agent) = usual.as_ref().filter(|_| self.thorough.get().is_none()) else {
+            return request(thorough());
         };
-        match result {
-            Err(error) if self.trust.has_more() && is_unknown_issuer(&error) => {
-                request(self.thorough.get_or_init(|| secure(self.trust.everything())))
-            }
+        match request(agent) {
+            Err(error) if is_unknown_issuer(&error) => request(thorough()),
             result => result,
         }
     }

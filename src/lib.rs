@@ -6,7 +6,7 @@
 //! * [`count`]: lock → what is new in the session files → today's counts into the entry. Started likewise.
 //!
 //! Data flows one way, and what is absent holds the shape:
-//! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text` and `render` read no clock, file, environment or network;
+//! * `usage`, `pace`, `change`, `time`, `backoff`, `view`, `text`, `values` and `render` read no clock, file, environment or network;
 //! * only `environment` reads variables and the clock, only `output` writes to stdout and stderr;
 //! * only `cli` knows clap, only `http` knows ureq, only `unix`, its counterpart `windows` and `arena` have `unsafe`; the others call whichever of the first two there is `platform`;
 //! * the warm path never reads auth.json, config.toml or a certificate, and opens no socket;
@@ -55,6 +55,7 @@ pub mod time;
 #[cfg(unix)]
 pub mod unix;
 pub mod usage;
+pub mod values;
 pub mod view;
 #[cfg(windows)]
 pub mod windows;

@@ -10,8 +10,8 @@ use crate::hosts::Host;
 use crate::render::colour::{self, Ink};
 use crate::render::glyphs::{self, Glyphs};
 use crate::render::template::{Kind, Template};
-use crate::text::nearest;
 use crate::usage::{Measure, Severity, Thresholds};
+use crate::values::{Choices, duration, one_of, percent, switch, words};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -131,9 +131,6 @@ pub fn source_name(source: Option<Source>) -> &'static str {
     source.map_or(AUTO, Source::name)
 }
 
-/// Words that a value can be, each with its meaning.
-type Choices<T, const N: usize> = [(&'static str, T); N];
-
 const GLYPHS: Choices<&Glyphs, 3> = {
     let [unicode, nerd, ascii] = glyphs::SETS;
     [(unicode.name, unicode), (nerd.name, nerd), (ascii.name, ascii)]
@@ -152,28 +149,6 @@ const RECOVERIES: Choices<Recover, 3> = [
     (Recover::Reload.name(), Recover::Reload),
     (Recover::Off.name(), Recover::Off),
 ];
-
-/// The words alone.
-const fn words<T: Copy, const N: usize>(choices: &Choices<T, N>) -> [&'static str; N] {
-    let mut words = [""; N];
-    let mut index = 0;
-    while index < N {
-        words[index] = choices[index].0;
-        index += 1;
-    }
-    words
-}
-
-/// The meaning of a word.
-fn one_of<T: Copy, const N: usize>(choices: &Choices<T, N>, text: &str) -> Result<T, String> {
-    let found = choices.iter().find(|(word, _)| *word == text);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let words = words(choices);
-        let near = nearest(text, words);
-        let (last, others) = words.split_last().unwrap_or((&"", &[]));
-        format!("is not {} or {last}; did you mean {near}?", others.join(", "))
-    })
-}
 
 /// The option that every layer may add to.
 pub const ACCOUNT: &str = "account";
@@ -470,40 +445,6 @@ impl Opt {
             other => other.to_ascii_uppercase(),
         }));
         variable
-    }
-}
-
-fn duration(text: &str, longest: Duration) -> Result<Duration, String> {
-    let value = humantime::parse_duration(text.trim())
-        .map_err(|_| "is not a duration like 90s, 2m or 1h 30m".to_string())?;
-    if value > longest {
-        let hint = if text.contains('M') { "; M are months, m are minutes" } else { "" };
-        return Err(format!("is more than {}{hint}", humantime::format_duration(longest)));
-    }
-    Ok(value)
-}
-
-/// A percentage, with or without its sign.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn percent(text: &str) -> Result<f64, String> {
-    match text.trim().trim_end_matches('%').parse::<f64>() {
-        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
-        _ => Err("is not a percentage from 0 to 100".into()),
-    }
-}
-
-/// Whether a switch's value turns it on.
-pub fn is_on(text: &str) -> bool {
-    switch(text) == Ok(true)
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err("is not 1 or 0".into()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What files hold that forks of them repeat: read when the first fork asks, and kept for the others until the scan ends.
 
+use super::copies::{Ancestors, Known};
 use super::line::{self, Record};
 use super::lines::{Buffer, GoesOn, Watched, read_lines};
 use super::sniff::Kind;
 use super::store::Store;
-use super::tally::{Ancestors, Known};
 use super::tree::Found;
 use crate::hash::ByHash;
 use std::collections::HashMap;

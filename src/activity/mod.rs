@@ -2,22 +2,28 @@
 //! stand in them.
 //!
 //! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not counted, [`line`]
-//! parses the rest, [`tally`] adds it up and knows what is a repetition, [`store`] keeps that between runs,
-//! [`report`] puts days together, [`today`] the present one for the line. [`scan`] drives it for all files, reading only what is new; what forks
-//! repeat it looks up in [`histories`]. [`snapshot`] is the other use of the same files.
+//! parses the rest (field by field, [`lenient`]), [`copies`] knows what is a repetition, [`tally`] adds up the others into [`slots`] (both by the state
+//! of a [`thread`]),
+//! [`store`] keeps that between runs, [`report`] puts days together, [`today`] the present one for the line. [`scan`] drives it for
+//! all files, reading only what is new; what forks repeat it looks up in [`histories`]. [`snapshot`] is the other use of
+//! the same files.
 //!
 //! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
 //! environment or a time zone but what is handed in.
 
+pub mod copies;
 pub mod histories;
+pub mod lenient;
 pub mod line;
 pub mod lines;
 pub mod report;
 pub mod scan;
+pub mod slots;
 pub mod snapshot;
 pub mod sniff;
 pub mod store;
 pub mod tally;
+pub mod thread;
 pub mod today;
 pub mod tree;
 

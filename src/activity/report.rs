@@ -1,8 +1,8 @@
 //! The counts of a [`Store`] by local day. Pure.
 
 use super::line::Tokens;
+use super::slots::{SLOT_SECONDS, Slot};
 use super::store::{Entry, Store};
-use super::tally::{SLOT_SECONDS, Slot};
 use crate::hash::ByHash;
 use jiff::Timestamp;
 use jiff::civil::Date;

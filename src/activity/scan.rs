@@ -15,7 +15,7 @@ use super::line;
 use super::lines::{Buffer, GoesOn, Watched, read_lines};
 use super::sniff::Kind;
 use super::store::{Entry, Store};
-use super::tally::Thread;
+use super::thread::Thread;
 use super::tree::{Found, State, Tree, nanoseconds};
 use crate::hash::{ByHash, Hashes, extend, hash};
 use std::cell::{Cell, RefCell};

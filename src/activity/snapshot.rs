@@ -3,7 +3,8 @@
 //! Cheap by looking only where the newest can be: the files written last, from their ends. A line is not newer
 //! than its file, so the search ends at the first file that is older than the best line.
 
-use super::line::{self, Record, number, read, text};
+use super::lenient::{count, milliseconds, number, read, text};
+use super::line::{self, Record};
 use super::lines::{Buffer, read_lines};
 use super::sniff::{Kind, sniff};
 use super::tree::{Found, Tree};
@@ -186,7 +187,7 @@ impl Told {
 struct RawLine<'a> {
     #[serde(default, borrow, deserialize_with = "text")]
     timestamp: Option<Cow<'a, str>>,
-    #[serde(default, deserialize_with = "line::count")]
+    #[serde(default, deserialize_with = "count")]
     ordinal: Option<u64>,
     #[serde(borrow)]
     payload: RawPayload<'a>,
@@ -218,12 +219,12 @@ struct RawLimits<'a> {
 struct RawWindow {
     #[serde(deserialize_with = "number")]
     used_percent: Option<f64>,
-    #[serde(deserialize_with = "line::count")]
+    #[serde(deserialize_with = "count")]
     window_minutes: Option<u64>,
-    #[serde(deserialize_with = "line::count")]
+    #[serde(deserialize_with = "count")]
     resets_at: Option<u64>,
     /// Before 0.4x: from the line's time on.
-    #[serde(deserialize_with = "line::count")]
+    #[serde(deserialize_with = "count")]
     resets_in_seconds: Option<u64>,
 }
 
@@ -241,7 +242,7 @@ struct RawCredits<'a> {
 /// The limits in a `token_count`; `None` if it has none of the plan's: a failed turn has neither window.
 fn told(line: &[u8]) -> Option<Told> {
     let raw: RawLine = serde_json::from_slice(line).ok()?;
-    let time = line::milliseconds(raw.timestamp.as_deref())?;
+    let time = milliseconds(raw.timestamp.as_deref())?;
     let limits = raw.payload.rate_limits;
     if limits.limit_id.is_some_and(|id| id != PLANS_POOL) {
         return None;

@@ -5,7 +5,8 @@
 //! read in a few milliseconds. A store that cannot be read, for whatever reason, is an empty one: the next scan makes it anew.
 
 use super::line::Tokens;
-use super::tally::{Flags, Last, Slot, Slots, Thread};
+use super::slots::{Slot, Slots};
+use super::thread::{Flags, Last, Thread};
 use super::tree::State;
 use crate::files::{self, Replacement};
 use crate::hash::{ByHash, checksum};

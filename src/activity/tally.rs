@@ -9,36 +9,13 @@
 //! * **Turns**: every `task_started` once, by its `turn_id`, failed ones too; before Codex wrote them every
 //!   `user_message`. Turns of subagents belong to the turn that started them and are not counted again.
 //!
-//! # What is a repetition
-//! A fork begins with its parent's history: by reference (`history_base`: nothing is repeated), or as a copy in
-//! which every line carries the time of the fork, or (older) its own time. Copied lines come first, in one
-//! piece; the first line that is surely the fork's own ends them. For each line, the first of these that has an
-//! answer decides:
-//! 1. it is older than the thread → the parent's;
-//! 2. `subagent_history_start_ordinal` is known: lines with a lower ordinal are the parent's;
-//! 3. `thread_id` of a `token_usage_record` names its thread;
-//! 4. a turn's identifier (a UUID that holds its time, else `started_at`) is older than the thread → the
-//!    parent's, and so is what follows up to the next turn; younger → own;
-//! 5. the parent's file (or that of a thread that it repeats itself), as far as it is older than the fork, has the
-//!    same response, running total or turn → the parent's; none has → own;
-//! 6. one of these files is not there: within a second of the line before → the parent's (a copy is written in one go),
-//!    after a pause → own.
+//! What is a repetition of another file's lines is decided in [`super::copies`].
 
+use super::copies::{Ancestors, Whose};
 use super::line::{Line, Meta, Record, Tokens};
+use super::slots::Slots;
 use super::sniff::Kind;
-
-/// The length of a [`Slot`] in seconds. Every time zone of today is a multiple of it away from UTC, so days
-/// can be put together from slots for any zone without reading a file again.
-pub const SLOT_SECONDS: i64 = 900;
-
-/// Pause between two lines that ends a copy whose original is not there, in milliseconds. Copies are written
-/// within tens of milliseconds; a model takes seconds.
-const COPY_PAUSE: i64 = 1000;
-
-/// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its last lines
-/// again after a failed write.
-const REMEMBERED_RESPONSES: usize = 16;
-const REMEMBERED_TURNS: usize = 4;
+use super::thread::{Flags, Thread};
 
 /// So many turns in a row without a sign of whose they are: no real file has them.
 const MOST_DOUBTFUL: usize = 1000;
@@ -46,137 +23,7 @@ const MOST_DOUBTFUL: usize = 1000;
 /// A thread and its subagents repeat at most so many others' histories.
 const MOST_PARENTS: usize = 8;
 
-/// What happened in a quarter of an hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Slot {
-    /// Quarters of an hour since 1970-01-01T00:00:00Z.
-    pub quarter: u32,
-    pub turns: u32,
-    pub tokens: Tokens,
-}
-
-/// The slots of a file, in order of time, without empty ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Slots(pub Vec<Slot>);
-
-impl Slots {
-    /// The slot of a time in unix milliseconds; `None` for times that a slot cannot have.
-    fn at(&mut self, time: i64) -> Option<&mut Slot> {
-        let quarter = u32::try_from(time.div_euclid(1000).div_euclid(SLOT_SECONDS)).ok()?;
-        // Lines come in order but for a few: the place is at or near the end.
-        let place = self.0.iter().rposition(|slot| slot.quarter <= quarter).map_or(0, |last| last + 1);
-        if place == 0 || self.0[place - 1].quarter != quarter {
-            self.0.insert(place, Slot { quarter, ..Slot::default() });
-            return self.0.get_mut(place);
-        }
-        self.0.get_mut(place - 1)
-    }
-}
-
-/// What another file says about a line that may be copied from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// It has that line, from before the given time.
-    Yes,
-    /// It has not.
-    No,
-    /// It has not, as far as it is there.
-    NoFile,
-}
-
-/// The histories that a fork may repeat.
-pub trait Ancestors {
-    /// Whether one of `threads`, or one of theirs, has a line with this [`Record::key`] that is not younger than
-    /// `until` (unix milliseconds).
-    fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known;
-}
-
-/// The last few of many, oldest first. In place: a store holds thousands of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Last<const MOST: usize> {
-    ids: [u64; MOST],
-    count: usize,
-}
-
-impl<const MOST: usize> Default for Last<MOST> {
-    fn default() -> Last<MOST> {
-        Last { ids: [0; MOST], count: 0 }
-    }
-}
-
-impl<const MOST: usize> Last<MOST> {
-    pub fn as_slice(&self) -> &[u64] {
-        self.ids.get(..self.count).unwrap_or_default()
-    }
-
-    /// Adds one; `false` if it is among them.
-    pub fn remember(&mut self, id: u64) -> bool {
-        if self.as_slice().contains(&id) {
-            return false;
-        }
-        if self.count == MOST {
-            self.ids.rotate_left(1);
-            self.count -= 1;
-        }
-        self.ids[self.count] = id;
-        self.count += 1;
-        true
-    }
-}
-
-/// How far the reading of a file has come: everything that the next line's meaning depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Thread {
-    /// The hash of its id; until the first `session_meta`, of the id in the file's name.
-    pub identity: u64,
-    /// The hash of the session that it is part of.
-    pub session: u64,
-    pub parents: Vec<u64>,
-    /// Unix milliseconds; 0 if unknown.
-    pub created: i64,
-    pub history_start: Option<u64>,
-    pub flags: Flags,
-    /// The last running total.
-    pub total: Option<Tokens>,
-    /// The last counted step of it.
-    pub step: Tokens,
-    pub responses: Last<REMEMBERED_RESPONSES>,
-    pub turns: Last<REMEMBERED_TURNS>,
-    /// Unix milliseconds of the last line that had a time; 0 if none.
-    pub time: i64,
-    /// The same for the last copied line.
-    pub copied: i64,
-    /// Times of turns of which it is open whether they are copied.
-    pub doubtful: Vec<i64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// A `session_meta` has been read.
-    pub met: bool,
-    pub subagent: bool,
-    /// Lines may still be the parent's.
-    pub copying: bool,
-    /// The turn that the last line belongs to is the parent's.
-    pub parents_turn: bool,
-    /// There are `token_usage_record`s: the running total is not counted any more.
-    pub records: bool,
-    /// There are `task_started`s: messages are not counted any more.
-    pub tasks: bool,
-}
-
-enum Whose {
-    Own,
-    Parents,
-    Unclear,
-}
-
 impl Thread {
-    /// A thread of which only its file's name is known.
-    pub fn named(identity: u64) -> Thread {
-        Thread { identity, session: identity, ..Thread::default() }
-    }
-
     /// Whether a line of this kind can matter now: what cannot is not worth parsing.
     pub fn wants(&self, kind: Kind) -> bool {
         match kind {
@@ -232,53 +79,6 @@ impl Thread {
             if !self.parents.contains(&identity) && self.parents.len() < MOST_PARENTS {
                 self.parents.push(identity);
             }
-        }
-    }
-
-    /// Whose line it is: see the module's rules.
-    fn whose(&mut self, line: &Line, ancestors: &mut dyn Ancestors) -> Whose {
-        let dated = self.created != 0;
-        if dated && line.time.is_some_and(|time| time < self.created) {
-            return Whose::Parents;
-        }
-        if let (Some(start), Some(ordinal)) = (self.history_start, line.ordinal) {
-            return if ordinal < start { Whose::Parents } else { Whose::Own };
-        }
-        if let Record::TokenUsage { thread: Some(thread), .. } = line.record {
-            return if thread == self.identity { Whose::Own } else { Whose::Parents };
-        }
-        let (turn, started) = match line.record {
-            Record::TaskStarted { turn, started } => (turn, started),
-            Record::TurnContext { turn } | Record::TaskComplete { turn } => (turn, None),
-            Record::TokenUsage { turn, .. } => (turn, None),
-            _ => (None, None),
-        };
-        // `started_at` has whole seconds: within the second of the fork it says nothing.
-        let started = started.filter(|started| started / 1000 != self.created / 1000);
-        if let Some(made) = turn.and_then(|turn| turn.made).or(started).filter(|_| dated) {
-            self.flags.parents_turn = made < self.created;
-            return if self.flags.parents_turn { Whose::Parents } else { Whose::Own };
-        }
-        if turn.is_none() && self.flags.parents_turn {
-            return Whose::Parents;
-        }
-        match line.record {
-            // A repeated total is no evidence: a turn begins with the total of the one before.
-            Record::TokenCount { total, .. } if total == self.total => return Whose::Unclear,
-            // Not every version writes every turn's start, so only its presence would tell.
-            Record::TurnContext { .. } => return Whose::Unclear,
-            _ => {}
-        }
-        let Some(key) = line.record.key() else { return Whose::Unclear };
-        // Turns that are only numbered begin anew at 1: the same number for the second time is a new turn.
-        let repeated_number = matches!(line.record, Record::TaskStarted { .. })
-            && turn.is_some_and(|turn| self.turns.as_slice().contains(&turn.hash));
-        match ancestors.know(&self.parents, key, if dated { self.created } else { i64::MAX }) {
-            Known::Yes if repeated_number => Whose::Unclear,
-            Known::Yes => Whose::Parents,
-            Known::No => Whose::Own,
-            Known::NoFile if self.time.saturating_sub(self.copied) <= COPY_PAUSE => Whose::Parents,
-            Known::NoFile => Whose::Own,
         }
     }
 
@@ -387,6 +187,7 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::copies::Known;
     use crate::activity::line::parse;
     use crate::hash::hash;
     use proptest::prelude::*;
@@ -614,17 +415,6 @@ mod tests {
         let copy = [fork(50.0), started(50.0, "1"), record(50.0, "a", 100)];
         let child = [&copy[..], &[started(50.1, "1"), record(52.0, "b", 7)]].concat();
         assert_eq!(tally(&child, Some(&parent)), (1, 7));
-    }
-
-    #[test]
-    fn slots_are_in_order_whatever_the_lines_are() {
-        let mut slots = Slots::default();
-        for minutes in [30, 0, 45, 31, 14, 15] {
-            slots.at(minutes * 60_000).unwrap().turns += 1;
-        }
-        let found: Vec<_> = slots.0.iter().map(|slot| (slot.quarter, slot.turns)).collect();
-        assert_eq!(found, [(0, 2), (1, 1), (2, 2), (3, 1)]);
-        assert!(slots.at(-1).is_none() && slots.at(i64::MAX).is_none());
     }
 
     proptest! {

@@ -23,8 +23,9 @@ use crate::hosts::{self, HOSTS, Host};
 use crate::integrations;
 use crate::layers::{Layers, Typed};
 use crate::render::template::is_label;
-use crate::settings::{self, OPTIONS, Settings};
+use crate::settings::{OPTIONS, Settings};
 use crate::text::nearest;
+use crate::values::percent;
 use clap::{ArgMatches, Command};
 use std::ffi::OsString;
 
@@ -181,7 +182,7 @@ fn wanted(matches: &ArgMatches) -> Result<Wanted, Error> {
         Error::Usage(format!("--{option} '{}': {reason}", crate::text::plain(text, 60)))
     };
     let text = typed("left").unwrap_or_default();
-    let left = settings::percent(text).map_err(|reason| wrong("left", text, &reason))?;
+    let left = percent(text).map_err(|reason| wrong("left", text, &reason))?;
     let window = typed("limit");
     if let Some(label) = window.filter(|label| !is_label(label)) {
         return Err(wrong("window", label, "is not a window's name like 5h or 7d, or budget"));

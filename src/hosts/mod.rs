@@ -17,9 +17,9 @@ mod zjstatus;
 mod zsh;
 
 use crate::render::colour::{GRAPHICAL, Inks, TERMINAL};
+use crate::render::fill::{Style, render_short};
 use crate::render::panel::panel;
 use crate::render::style::{Markup, escape_pango, paint_ansi, paint_pango, uncoloured, verbatim};
-use crate::render::template::{Style, render_short};
 use crate::view::View;
 use std::time::Duration;
 
@@ -175,8 +175,9 @@ mod tests {
     use super::*;
     use crate::cache::{Answer, Source};
     use crate::render::colour;
+    use crate::render::fill::render;
     use crate::render::glyphs::UNICODE;
-    use crate::render::template::{Kind, Template, render};
+    use crate::render::template::{Kind, Template};
     use crate::time::Timestamp;
     use crate::usage::{Thresholds, Usage, Window};
     use jiff::tz::TimeZone;

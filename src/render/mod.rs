@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod colour;
+pub mod fill;
 pub mod glyphs;
 pub mod page;
 pub mod panel;

@@ -1,6 +1,7 @@
 //! polybar, looked at as a picture; a second bar shows what must be there, from text that the test made by itself.
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
+use crate::support::hosts::picture::Picture;
 use crate::support::hosts::x11::Xvfb;
 use crate::support::hosts::{Stage, installed, quoted};
 use crate::support::usage_of;
@@ -9,6 +10,27 @@ const SNIPPET: &str = include_str!("../../../integrations/polybar/config.ini");
 
 const WIDTH: usize = 1000;
 const BAR: usize = 24;
+
+/// A bar with such modules.
+fn bar(name: &str, bottom: bool, modules: &str) -> String {
+    format!(
+        "[bar/{name}]\nwidth = 100%\nheight = {BAR}\nbottom = {bottom}\nfont-0 = DejaVu Sans Mono:size=10;2\n\
+         background = #101010\nforeground = #ffffff\nmodules-left = {modules}\n"
+    )
+}
+
+/// Waits until the bars `top` and `bottom` show the same, and as much as `is_enough` asks for.
+fn become_alike(scene: &Scene, config: &str, is_enough: impl Fn(&Picture) -> bool) {
+    let config = scene.stage.write("polybar.ini", config);
+    let screen = Xvfb::start(&scene.stage, WIDTH, 2 * BAR);
+    let start =
+        |name: &str| scene.stage.start(name, screen.command("polybar").arg("-c").arg(&config).arg(name));
+    let _bars = [start("top"), start("bottom")];
+    screen.wait_for("both bars to be alike", |picture| {
+        let (top, bottom) = (picture.part(0, 0, WIDTH, BAR), picture.part(0, BAR, WIDTH, BAR));
+        top == bottom && is_enough(&top)
+    });
+}
 
 #[test]
 fn the_number_is_in_the_bar_and_names_are_text() {
@@ -23,12 +45,6 @@ fn the_number_is_in_the_bar_and_names_are_text() {
     // Braces that polybar would take for a tag come from a file as they are: `%{` broken up in the way of its manual.
     let expected = format!("{HOSTILE} {LINE}").replace("%{", "%%{F-}{");
     let expected = quoted(scene.stage.write("expected", &format!("{expected}\n")));
-    let bar = |name: &str, bottom: bool, modules: &str| {
-        format!(
-            "[bar/{name}]\nwidth = 100%\nheight = {BAR}\nbottom = {bottom}\nfont-0 = DejaVu Sans Mono:size=10;2\n\
-             background = #101010\nforeground = #ffffff\nmodules-left = {modules}\n"
-        )
-    };
     let config = format!(
         "{}{}{snippet}\n[module/expected]\ntype = custom/script\nexec = cat {expected}\ninterval = 15\n\
          [module/exhausted]\ntype = custom/script\nexec = CODEX_HOME={} codexline polybar\ninterval = 15\n",
@@ -36,15 +52,7 @@ fn the_number_is_in_the_bar_and_names_are_text() {
         bar("bottom", true, "expected exhausted"),
         quoted(exhausted.codex_home()),
     );
-    let config = scene.stage.write("polybar.ini", &config);
-    let screen = Xvfb::start(&scene.stage, WIDTH, 2 * BAR);
-    let start =
-        |name: &str| scene.stage.start(name, screen.command("polybar").arg("-c").arg(&config).arg(name));
-    let _bars = [start("top"), start("bottom")];
-    screen.wait_for("both bars to be alike", |picture| {
-        let (top, bottom) = (picture.part(0, 0, WIDTH, BAR), picture.part(0, BAR, WIDTH, BAR));
-        top == bottom && top.count([255, 255, 255]) > 40 && top.count([0xff, 0x5f, 0x5f]) > 8
-    });
+    become_alike(&scene, &config, |bar| bar.count([255, 255, 255]) > 40 && bar.count([0xff, 0x5f, 0x5f]) > 8);
     assert!(!scene.was_tricked());
 }
 
@@ -56,26 +64,12 @@ fn signed_out_is_a_word() {
     let scene = Scene::signed_out(Stage::new());
     let snippet = SNIPPET.replace("codexline polybar", "codexline polybar --color never");
     assert_ne!(snippet, SNIPPET, "the snippet has another form");
-    let bar = |name: &str, bottom: bool, module: &str| {
-        format!(
-            "[bar/{name}]\nwidth = 100%\nheight = {BAR}\nbottom = {bottom}\nfont-0 = DejaVu Sans Mono:size=10;2\n\
-             background = #101010\nforeground = #ffffff\nmodules-left = {module}\n"
-        )
-    };
     let config = format!(
         "{}{}{snippet}\n[module/expected]\ntype = custom/script\nexec = echo signed-out\ninterval = 15\n",
         bar("top", false, "codexline"),
         bar("bottom", true, "expected"),
     );
-    let config = scene.stage.write("polybar.ini", &config);
-    let screen = Xvfb::start(&scene.stage, WIDTH, 2 * BAR);
-    let start =
-        |name: &str| scene.stage.start(name, screen.command("polybar").arg("-c").arg(&config).arg(name));
-    let _bars = [start("top"), start("bottom")];
-    screen.wait_for("both bars to be alike", |picture| {
-        let (top, bottom) = (picture.part(0, 0, WIDTH, BAR), picture.part(0, BAR, WIDTH, BAR));
-        top == bottom && top.count([255, 255, 255]) > 20
-    });
+    become_alike(&scene, &config, |bar| bar.count([255, 255, 255]) > 20);
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! The state of a session file's reading: what the meaning of its next line depends on, and what the store keeps of it.
+
+use super::line::Tokens;
+
+/// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its last lines
+/// again after a failed write.
+const REMEMBERED_RESPONSES: usize = 16;
+const REMEMBERED_TURNS: usize = 4;
+
+/// The last few of many, oldest first. In place: a store holds thousands of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last<const MOST: usize> {
+    ids: [u64; MOST],
+    count: usize,
+}
+
+impl<const MOST: usize> Default for Last<MOST> {
+    fn default() -> Last<MOST> {
+        Last { ids: [0; MOST], count: 0 }
+    }
+}
+
+impl<const MOST: usize> Last<MOST> {
+    pub fn as_slice(&self) -> &[u64] {
+        self.ids.get(..self.count).unwrap_or_default()
+    }
+
+    /// Adds one; `false` if it is among them.
+    pub fn remember(&mut self, id: u64) -> bool {
+        if self.as_slice().contains(&id) {
+            return false;
+        }
+        if self.count == MOST {
+            self.ids.rotate_left(1);
+            self.count -= 1;
+        }
+        self.ids[self.count] = id;
+        self.count += 1;
+        true
+    }
+}
+
+/// How far the reading of a file has come: everything that the next line's meaning depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thread {
+    /// The hash of its id; until the first `session_meta`, of the id in the file's name.
+    pub identity: u64,
+    /// The hash of the session that it is part of.
+    pub session: u64,
+    pub parents: Vec<u64>,
+    /// Unix milliseconds; 0 if unknown.
+    pub created: i64,
+    pub history_start: Option<u64>,
+    pub flags: Flags,
+    /// The last running total.
+    pub total: Option<Tokens>,
+    /// The last counted step of it.
+    pub step: Tokens,
+    pub responses: Last<REMEMBERED_RESPONSES>,
+    pub turns: Last<REMEMBERED_TURNS>,
+    /// Unix milliseconds of the last line that had a time; 0 if none.
+    pub time: i64,
+    /// The same for the last copied line.
+    pub copied: i64,
+    /// Times of turns of which it is open whether they are copied.
+    pub doubtful: Vec<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// A `session_meta` has been read.
+    pub met: bool,
+    pub subagent: bool,
+    /// Lines may still be the parent's.
+    pub copying: bool,
+    /// The turn that the last line belongs to is the parent's.
+    pub parents_turn: bool,
+    /// There are `token_usage_record`s: the running total is not counted any more.
+    pub records: bool,
+    /// There are `task_started`s: messages are not counted any more.
+    pub tasks: bool,
+}
+
+impl Thread {
+    /// A thread of which only its file's name is known.
+    pub fn named(identity: u64) -> Thread {
+        Thread { identity, session: identity, ..Thread::default() }
+    }
+}
