@@ -2,7 +2,7 @@
 //! stand in them.
 //!
 //! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not counted, [`line`]
-//! parses the rest (field by field, [`lenient`]), [`copies`] knows what is a repetition, [`tally`] adds up the others into [`slots`] (both by the state
+//! parses the rest (field by field, [`lenient`]), [`copies`] knows what is a repetition, [`tally`] adds up the others into [`buckets`] (both by the state
 //! of a [`thread`]),
 //! [`store`] keeps that between runs, [`report`] puts days together, [`today`] the present one for the line. [`scan`] drives it for
 //! all files, reading only what is new; what forks repeat it looks up in [`histories`]. [`snapshot`] is the other use of
@@ -11,26 +11,25 @@
 //! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
 //! environment or a time zone but what is handed in.
 
-pub mod copies;
-pub mod histories;
+pub mod ancestors;
+pub mod buckets;
+pub mod discover;
+pub mod fork;
 pub mod lenient;
-pub mod line;
-pub mod lines;
+pub mod prefilter;
+pub mod rate_limits;
+pub mod reader;
+pub mod record;
 pub mod report;
 pub mod scan;
-pub mod slots;
-pub mod snapshot;
-pub mod sniff;
 pub mod store;
 pub mod tally;
 pub mod thread;
-pub mod today;
-pub mod tree;
 
-use self::scan::{Outcome, Progress, scan, scan_since};
+use self::discover::Tree;
+use self::scan::{Progress, ScanSummary, scan, scan_since};
 use self::store::Store;
-use self::tree::Tree;
-use crate::files::{self, Lock};
+use crate::io::files::{self, Lock};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -40,7 +39,7 @@ use std::time::SystemTime;
 #[derive(Debug)]
 pub struct Refreshed<E = io::Error> {
     pub store: Store,
-    pub outcome: Outcome,
+    pub outcome: ScanSummary,
     /// Why the store could not be kept: the next time everything new is read again.
     pub unsaved: Option<E>,
 }

@@ -1,14 +1,19 @@
 //! The counts of a [`Store`] by local day. Pure.
 
-use super::line::Tokens;
-use super::slots::{SLOT_SECONDS, Slot};
-use super::store::{Entry, Store};
-use crate::hash::ByHash;
-use jiff::Timestamp;
+use super::buckets::{BUCKET_SECONDS, Bucket};
+use super::record::Tokens;
+use super::store::{FileEntry, Store};
+use crate::model::hash::ByHash;
+use crate::model::time::Timestamp;
+use crate::model::today::{Counts, Today};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use std::ops::{Range, RangeInclusive};
+use std::time::{Duration, SystemTime};
+
+/// A file that was written before the day began holds nothing of it; that clocks differ is allowed for.
+const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// What was done on some days: what `activity --json` prints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -27,46 +32,41 @@ pub struct Day {
     pub counts: Counts,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counts {
-    /// Sessions with a turn or a response; a subagent's work is that of its session.
-    pub sessions: u64,
-    /// Turns begun, failed ones too.
-    pub turns: u64,
-    /// Tokens sent, cached ones included.
-    pub input_tokens: u64,
-    pub cached_input_tokens: u64,
-    /// Tokens received, reasoning included.
-    pub output_tokens: u64,
-    pub reasoning_output_tokens: u64,
-    pub total_tokens: u64,
-}
-
 impl Report {
     /// The counts of one day: zeros if nothing was done.
     pub fn on(&self, date: Date) -> Counts {
         let found = self.days.binary_search_by_key(&date, |day| day.date);
-        found.ok().and_then(|place| self.days.get(place)).map_or_else(Counts::default, |day| day.counts)
+        found
+            .ok()
+            .and_then(|place| self.days.get(place))
+            .map_or_else(Counts::default, |day| day.counts)
     }
 }
 
 impl Store {
+    /// The counts of the day on which `now` is, in `zone`.
+    pub fn today(&self, zone: &TimeZone, now: Timestamp) -> Today {
+        let day = now.date(zone);
+        let counts = self.report(zone, day..=day).on(day);
+        Today { counted_at: now, ends_at: now.end_of_day(zone), counts }
+    }
+
     /// The counts of the days in `dates`, as they are told in `zone`.
     pub fn report(&self, zone: &TimeZone, dates: RangeInclusive<Date>) -> Report {
         let entries = || self.entries.values().filter(|entry| entry.missing == 0);
         let parts = entries().filter(|entry| entry.thread.session != entry.thread.identity);
-        let parts: ByHash<u64> = parts.map(|entry| (entry.thread.identity, entry.thread.session)).collect();
+        let parts: ByHash<u64> =
+            parts.map(|entry| (entry.thread.identity, entry.thread.session)).collect();
         let mut calendar = Calendar { zone, days: Vec::new() };
         let bounds = quarters(zone, *dates.start()).start..quarters(zone, *dates.end()).end;
         let mut total = Counts::default();
         let mut active: Vec<(Date, u64)> = Vec::new();
         for entry in entries() {
             let session = session(entry, &parts);
-            for slot in within(&entry.slots.0, &bounds) {
-                let day = calendar.day(slot.quarter);
-                day.counts.add(slot);
-                total.add(slot);
+            for bucket in within(&entry.buckets.0, &bounds) {
+                let day = calendar.day(bucket.quarter);
+                add(&mut day.counts, bucket);
+                add(&mut total, bucket);
                 if active.last() != Some(&(day.date, session)) {
                     active.push((day.date, session));
                 }
@@ -88,41 +88,45 @@ impl Store {
     }
 }
 
+/// Since when a file that holds anything of the day of `now` has been written to.
+pub fn written_since(zone: &TimeZone, now: Timestamp) -> SystemTime {
+    let begin = now.start_of_day(zone).unix_seconds().unsigned_abs();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(begin).saturating_sub(MARGIN)
+}
+
 /// The session that a file's work belongs to. A subagent of an old Codex names only the thread that started it,
 /// which may be a subagent itself.
-fn session(entry: &Entry, parts: &ByHash<u64>) -> u64 {
+fn session(entry: &FileEntry, parts: &ByHash<u64>) -> u64 {
     const DEEPEST: usize = 8;
     let up = |session: &u64| parts.get(session).copied();
     let chain = std::iter::successors(Some(entry.thread.session), up).take(DEEPEST);
     chain.last().unwrap_or(entry.thread.session)
 }
 
-fn within<'a>(slots: &'a [Slot], quarters: &Range<u32>) -> &'a [Slot] {
-    let start = slots.partition_point(|slot| slot.quarter < quarters.start);
-    let end = slots.partition_point(|slot| slot.quarter < quarters.end);
-    slots.get(start..end).unwrap_or_default()
+fn within<'a>(buckets: &'a [Bucket], quarters: &Range<u32>) -> &'a [Bucket] {
+    let start = buckets.partition_point(|bucket| bucket.quarter < quarters.start);
+    let end = buckets.partition_point(|bucket| bucket.quarter < quarters.end);
+    buckets.get(start..end).unwrap_or_default()
 }
 
-impl Counts {
-    fn add(&mut self, slot: &Slot) {
-        let Tokens { input, cached_input, output, reasoning_output, total } = slot.tokens;
-        self.turns = self.turns.saturating_add(u64::from(slot.turns));
-        for (sum, more) in [
-            (&mut self.input_tokens, input),
-            (&mut self.cached_input_tokens, cached_input),
-            (&mut self.output_tokens, output),
-            (&mut self.reasoning_output_tokens, reasoning_output),
-            (&mut self.total_tokens, total),
-        ] {
-            *sum = sum.saturating_add(more);
-        }
+fn add(counts: &mut Counts, bucket: &Bucket) {
+    let Tokens { input, cached_input, output, reasoning_output, total } = bucket.tokens;
+    counts.turns = counts.turns.saturating_add(u64::from(bucket.turns));
+    for (sum, more) in [
+        (&mut counts.input_tokens, input),
+        (&mut counts.cached_input_tokens, cached_input),
+        (&mut counts.output_tokens, output),
+        (&mut counts.reasoning_output_tokens, reasoning_output),
+        (&mut counts.total_tokens, total),
+    ] {
+        *sum = sum.saturating_add(more);
     }
 }
 
-/// The days that slots fall on. A zone's rules are asked once a day, not once a slot.
+/// The days that buckets fall on. A zone's rules are asked once a day, not once a bucket.
 struct Calendar<'a> {
     zone: &'a TimeZone,
-    /// In order, each with its slots.
+    /// In order, each with its buckets.
     days: Vec<(Range<u32>, Day)>,
 }
 
@@ -132,7 +136,7 @@ impl Calendar<'_> {
         if self.days.get(place).is_none_or(|(quarters, _)| !quarters.contains(&quarter)) {
             let date = self.zone.to_datetime(time(quarter)).date();
             let mut quarters = quarters(self.zone, date);
-            // Whatever a zone's rules are, the slot is found again.
+            // Whatever a zone's rules are, the bucket is found again.
             quarters = quarters.start.min(quarter)..quarters.end.max(quarter.saturating_add(1));
             self.days.insert(place, (quarters, Day { date, counts: Counts::default() }));
         }
@@ -140,7 +144,7 @@ impl Calendar<'_> {
     }
 }
 
-/// The slots that begin on a day: 23 to 25 hours where clocks are changed.
+/// The buckets that begin on a day: 23 to 25 hours where clocks are changed.
 fn quarters(zone: &TimeZone, date: Date) -> Range<u32> {
     let begin = |date: Date| {
         let midnight = zone.to_ambiguous_zoned(date.at(0, 0, 0, 0)).compatible();
@@ -151,16 +155,45 @@ fn quarters(zone: &TimeZone, date: Date) -> Range<u32> {
     begin(date)..date.tomorrow().map_or(u32::MAX, begin)
 }
 
-fn time(quarter: u32) -> Timestamp {
-    Timestamp::from_second(i64::from(quarter) * SLOT_SECONDS).unwrap_or(Timestamp::MAX)
+fn time(quarter: u32) -> jiff::Timestamp {
+    let second = i64::from(quarter) * BUCKET_SECONDS;
+    jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::MAX)
 }
 
-/// The first slot that begins at or after a time.
-fn quarter_from(time: Timestamp) -> u32 {
-    let quarter = (time.as_second().saturating_add(SLOT_SECONDS - 1)).div_euclid(SLOT_SECONDS).max(0);
+/// The first bucket that begins at or after a time.
+fn quarter_from(time: jiff::Timestamp) -> u32 {
+    let quarter =
+        (time.as_second().saturating_add(BUCKET_SECONDS - 1)).div_euclid(BUCKET_SECONDS).max(0);
     u32::try_from(quarter).unwrap_or(u32::MAX)
 }
 
 fn as_text<S: Serializer>(date: &Date, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sunday 2026-11-22 15:00 UTC.
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
+    const HOUR: i64 = 3600;
+
+    #[test]
+    fn a_day_is_the_zones_own() {
+        let check = |rule: &str, left: i64| {
+            let zone = TimeZone::posix(rule).unwrap();
+            let today = Store::default().today(&zone, NOW);
+            assert_eq!(today.ends_at.seconds_since(NOW), left * HOUR / 2, "{rule}");
+            let begun = written_since(&zone, NOW).duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            let whole = today.ends_at.unix_seconds() - begun.as_secs() as i64;
+            // The margin.
+            (whole - HOUR) / HOUR
+        };
+        assert_eq!(check("UTC0", 18), 24);
+        assert_eq!(check("XXX-5:30", 7), 24);
+        assert_eq!(check("XXX5", 28), 24);
+        // Where clocks are put forward at two o'clock on the 326th day of the year, which is this one.
+        assert_eq!(check("XXX0YYY,J326,J1", 16), 23);
+    }
 }

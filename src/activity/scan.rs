@@ -10,14 +10,14 @@
 //! comes, goes or is rewritten later, the fork is read again: what is counted depends on the files alone, not on
 //! when they were read.
 
-use super::histories::{Asking, Histories, lock};
-use super::line;
-use super::lines::{Buffer, GoesOn, Watched, read_lines};
-use super::sniff::Kind;
-use super::store::{Entry, Store};
+use super::ancestors::{Asking, Histories, lock};
+use super::discover::{FileState, SessionFile, Tree, nanoseconds};
+use super::prefilter::RecordKind;
+use super::reader::{Buffer, GoesOn, Watched, read_lines};
+use super::record;
+use super::store::{FileEntry, Store};
 use super::thread::Thread;
-use super::tree::{Found, State, Tree, nanoseconds};
-use crate::hash::{ByHash, Hashes, extend, hash};
+use crate::model::hash::{ByHash, Hashes, extend, hash};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -49,7 +49,7 @@ pub struct Progress {
 
 /// What a scan did.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct ScanSummary {
     /// The store is not as it was.
     pub changed: bool,
     /// All that is there was read; `false` if it was broken off.
@@ -69,7 +69,7 @@ pub fn scan(
     store: &mut Store,
     threads: usize,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Outcome {
+) -> ScanSummary {
     scan_since(tree, store, None, threads, watch)
 }
 
@@ -81,10 +81,10 @@ pub fn scan_since(
     since: Option<SystemTime>,
     threads: usize,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Outcome {
+) -> ScanSummary {
     let since = since.map_or(i64::MIN, |since| nanoseconds(Ok(since)));
     let Tree { files, unreadable } = tree;
-    let mut outcome = Outcome { files: files.len(), unreadable, ..Outcome::default() };
+    let mut outcome = ScanSummary { files: files.len(), unreadable, ..ScanSummary::default() };
     let mut jobs = Vec::new();
     let mut known = 0;
     for (place, found) in files.iter().enumerate() {
@@ -123,9 +123,9 @@ pub fn scan_since(
     };
     loop {
         // After each round more ids are known than those in the files' names.
-        let deferred = run.work(&jobs, Start::WhereItEnded, false, watch);
+        let deferred = run.work(&jobs, Resume::WhereItEnded, false, watch);
         if deferred.len() == jobs.len() || deferred.is_empty() {
-            run.work(&deferred, Start::WhereItEnded, true, watch);
+            run.work(&deferred, Resume::WhereItEnded, true, watch);
             break;
         }
         jobs = deferred;
@@ -135,7 +135,7 @@ pub fn scan_since(
         if jobs.is_empty() {
             break;
         }
-        run.work(&jobs, Start::Anew, true, watch);
+        run.work(&jobs, Resume::Anew, true, watch);
     }
     let Run { mut outcome, stopped, done, .. } = run;
     outcome.complete = !stopped.into_inner();
@@ -144,19 +144,19 @@ pub fn scan_since(
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Start {
+enum Resume {
     WhereItEnded,
     Anew,
 }
 
 struct Run<'a> {
-    files: &'a [Found],
+    files: &'a [SessionFile],
     store: &'a mut Store,
     done: AtomicU64,
     total: AtomicU64,
     stopped: AtomicBool,
     threads: usize,
-    outcome: Outcome,
+    outcome: ScanSummary,
 }
 
 impl Run<'_> {
@@ -164,7 +164,7 @@ impl Run<'_> {
     fn work(
         &mut self,
         jobs: &[usize],
-        start: Start,
+        start: Resume,
         last: bool,
         watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Vec<usize> {
@@ -174,7 +174,7 @@ impl Run<'_> {
         let histories = Histories::new(self.files, self.store);
         let before = |place: usize| self.store.entries.get(&self.files[place].name);
         let left = |place: usize| {
-            let goes_on = |entry: &&Entry| start == Start::WhereItEnded && !entry.compressed;
+            let goes_on = |entry: &&FileEntry| start == Resume::WhereItEnded && !entry.compressed;
             let known = before(place).filter(goes_on).map_or(0, |entry| entry.offset);
             self.files[place].state.size.saturating_sub(known)
         };
@@ -200,7 +200,8 @@ impl Run<'_> {
         };
         let watch = RefCell::new(watch);
         let tell = || {
-            let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
+            let (done, total) =
+                (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
             if (watch.borrow_mut())(Progress { done, total: total.max(done) }).is_break() {
                 self.stopped.store(true, Ordering::Relaxed);
             }
@@ -266,11 +267,15 @@ impl Run<'_> {
         if self.stopped.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        let entry = |found: &Found| self.store.entries.get(&found.name).filter(|entry| entry.ancestry != 0);
-        let relying: Vec<(usize, &Entry)> =
-            (0..).zip(self.files).filter_map(|(place, found)| Some((place, entry(found)?))).collect();
+        let entry = |found: &SessionFile| {
+            self.store.entries.get(&found.name).filter(|entry| entry.ancestry != 0)
+        };
+        let relying: Vec<(usize, &FileEntry)> = (0..)
+            .zip(self.files)
+            .filter_map(|(place, found)| Some((place, entry(found)?)))
+            .collect();
         let threads = self.parents_of(relying.iter().map(|(_, entry)| &entry.thread));
-        let is_other = |entry: &Entry| entry.ancestry != ancestry(&entry.thread, &threads);
+        let is_other = |entry: &FileEntry| entry.ancestry != ancestry(&entry.thread, &threads);
         relying.into_iter().filter(|(_, entry)| is_other(entry)).map(|(place, _)| place).collect()
     }
 
@@ -282,7 +287,8 @@ impl Run<'_> {
             return ByHash::default();
         }
         let entries = self.store.entries.values();
-        let there = entries.filter(|entry| entry.missing == 0 && parents.contains(&entry.thread.identity));
+        let there =
+            entries.filter(|entry| entry.missing == 0 && parents.contains(&entry.thread.identity));
         there.map(|entry| (entry.thread.identity, (entry.generation, entry.thread.time))).collect()
     }
 }
@@ -302,7 +308,7 @@ fn ancestry(fork: &Thread, threads: &ByHash<(u32, i64)>) -> u64 {
 
 enum Reading {
     /// `relied`: another file was needed to tell copies.
-    Done { entry: Box<Entry>, relied: bool },
+    Done { entry: Box<FileEntry>, relied: bool },
     /// It repeats a file that is not known yet.
     Deferred,
     /// Broken off with nothing to keep.
@@ -311,23 +317,25 @@ enum Reading {
 
 /// Reads what is new in one file.
 fn read(
-    found: &Found,
-    before: Option<&Entry>,
-    start: Start,
+    found: &SessionFile,
+    before: Option<&FileEntry>,
+    start: Resume,
     asking: &mut Asking<'_>,
     buffer: &mut Buffer,
     advance: GoesOn,
 ) -> io::Result<Reading> {
-    let mut file = crate::platform::open_without_waiting(&found.path())?;
-    let state = State::of(&file.metadata()?);
+    let mut file = crate::io::platform::open_without_waiting(&found.path())?;
+    let state = FileState::of(&file.metadata()?);
     let mut entry = match before {
-        Some(before) if start == Start::WhereItEnded && goes_on(before, found, &mut file, &state)? => {
+        Some(before)
+            if start == Resume::WhereItEnded && goes_on(before, found, &mut file, &state)? =>
+        {
             before.clone()
         }
-        _ => Entry {
+        _ => FileEntry {
             thread: Thread::named(found.thread),
             generation: before.map_or(0, |before| before.generation.wrapping_add(1)),
-            ..Entry::default()
+            ..FileEntry::default()
         },
     };
     (entry.state, entry.compressed) = (state, found.compressed);
@@ -345,12 +353,12 @@ fn read(
     // What is added meanwhile is read next time: the state is that of now.
     let new = (&file).take(state.size.saturating_sub(entry.offset));
     let mut source = Watched { file: new, advance: &watched };
-    let Entry { thread, slots, .. } = &mut entry;
-    let mut take = |kind: Kind, text: &[u8]| {
+    let FileEntry { thread, buckets, .. } = &mut entry;
+    let mut take = |kind: RecordKind, text: &[u8]| {
         if thread.wants(kind)
-            && let Some(line) = line::parse(text)
+            && let Some(line) = record::parse(text)
         {
-            thread.apply(&line, slots, asking);
+            thread.apply(&line, buckets, asking);
         }
         if asking.deferred { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
@@ -380,7 +388,12 @@ fn read(
 }
 
 /// Whether the reading of a file can go on where it ended.
-fn goes_on(before: &Entry, found: &Found, file: &mut File, state: &State) -> io::Result<bool> {
+fn goes_on(
+    before: &FileEntry,
+    found: &SessionFile,
+    file: &mut File,
+    state: &FileState,
+) -> io::Result<bool> {
     Ok(!before.compressed
         && !found.compressed
         && before.state.is_same_file(state)

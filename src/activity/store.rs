@@ -4,12 +4,12 @@
 //! entries, a checksum. Numbers are LEB128, so an entry takes some 200 bytes: with 10,000 session files it is
 //! read in a few milliseconds. A store that cannot be read, for whatever reason, is an empty one: the next scan makes it anew.
 
-use super::line::Tokens;
-use super::slots::{Slot, Slots};
+use super::buckets::{Bucket, Buckets};
+use super::discover::FileState;
+use super::record::Tokens;
 use super::thread::{Flags, Last, Thread};
-use super::tree::State;
-use crate::files::{self, Replacement};
-use crate::hash::{ByHash, checksum};
+use crate::io::files::{self, Replacement};
+use crate::model::hash::{ByHash, checksum};
 use std::io;
 use std::path::Path;
 
@@ -21,9 +21,9 @@ const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A session file that has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct FileEntry {
     /// The file's state when its reading began.
-    pub state: State,
+    pub state: FileState,
     pub compressed: bool,
     /// Bytes read, up to a line's end; of a compressed file, of its content.
     pub offset: u64,
@@ -36,13 +36,13 @@ pub struct Entry {
     /// What a fork was told from its copies by: [`super::scan`]. 0 if no other file was needed.
     pub ancestry: u64,
     pub thread: Thread,
-    pub slots: Slots,
+    pub buckets: Buckets,
 }
 
-/// The entries by [`super::tree::Found::name`].
+/// The entries by [`super::discover::SessionFile::name`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Store {
-    pub entries: ByHash<Entry>,
+    pub entries: ByHash<FileEntry>,
 }
 
 impl Store {
@@ -82,7 +82,7 @@ impl Store {
         if checksum(content) != u64::from_le_bytes(*sum) {
             return None;
         }
-        let mut reader = Reader(content.strip_prefix(FORMAT)?);
+        let mut reader = Decoder(content.strip_prefix(FORMAT)?);
         let count = reader.length()?;
         let mut entries = ByHash::default();
         entries.reserve(count);
@@ -122,8 +122,18 @@ impl Writer {
         tokens.each().into_iter().for_each(|number| self.number(number));
     }
 
-    fn entry(&mut self, entry: &Entry) {
-        let Entry { state, compressed, offset, check, generation, missing, ancestry, thread, slots } = entry;
+    fn entry(&mut self, entry: &FileEntry) {
+        let FileEntry {
+            state,
+            compressed,
+            offset,
+            check,
+            generation,
+            missing,
+            ancestry,
+            thread,
+            buckets,
+        } = entry;
         self.number(state.device);
         self.number(state.inode);
         self.number(state.size);
@@ -171,20 +181,20 @@ impl Writer {
         for time in &thread.doubtful {
             self.signed(time.wrapping_sub(thread.created));
         }
-        self.number(slots.0.len() as u64);
+        self.number(buckets.0.len() as u64);
         let mut before = 0;
-        for slot in &slots.0 {
-            self.number(u64::from(slot.quarter.wrapping_sub(before)));
-            before = slot.quarter;
-            self.number(u64::from(slot.turns));
-            self.tokens(&slot.tokens);
+        for bucket in &buckets.0 {
+            self.number(u64::from(bucket.quarter.wrapping_sub(before)));
+            before = bucket.quarter;
+            self.number(u64::from(bucket.turns));
+            self.tokens(&bucket.tokens);
         }
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+struct Decoder<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl Decoder<'_> {
     fn word(&mut self) -> Option<u64> {
         let (word, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
@@ -262,8 +272,8 @@ impl Reader<'_> {
         Some(tokens)
     }
 
-    fn entry(&mut self) -> Option<Entry> {
-        let state = State {
+    fn entry(&mut self) -> Option<FileEntry> {
+        let state = FileState {
             device: self.number()?,
             inode: self.number()?,
             size: self.number()?,
@@ -285,7 +295,7 @@ impl Reader<'_> {
         let ancestry = if is_set(7) { self.word()? } else { 0 };
         let identity = self.word()?;
         let session = if is_set(8) { self.word()? } else { identity };
-        let parents = self.list(Reader::word)?;
+        let parents = self.list(Decoder::word)?;
         let created = self.signed()?;
         let history_start = if is_set(9) { Some(self.number()?) } else { None };
         let total = if is_set(10) { Some(self.tokens()?) } else { None };
@@ -310,13 +320,23 @@ impl Reader<'_> {
             doubtful,
         };
         let mut quarter = 0_u32;
-        let slots = self.list(|reader| {
+        let buckets = self.list(|reader| {
             quarter = quarter.wrapping_add(u32::try_from(reader.number()?).ok()?);
             let turns = u32::try_from(reader.number()?).ok()?;
-            Some(Slot { quarter, turns, tokens: reader.tokens()? })
+            Some(Bucket { quarter, turns, tokens: reader.tokens()? })
         })?;
-        let (slots, compressed) = (Slots(slots), is_set(0));
-        Some(Entry { state, compressed, offset, check, generation, missing, ancestry, thread, slots })
+        let (buckets, compressed) = (Buckets(buckets), is_set(0));
+        Some(FileEntry {
+            state,
+            compressed,
+            offset,
+            check,
+            generation,
+            missing,
+            ancestry,
+            thread,
+            buckets,
+        })
     }
 }
 
@@ -335,7 +355,7 @@ mod tests {
             let mut writer = Writer(Vec::new());
             numbers.iter().for_each(|number| writer.number(*number));
             writer.0.extend(&behind);
-            let mut reader = Reader(&writer.0);
+            let mut reader = Decoder(&writer.0);
             for number in numbers {
                 prop_assert_eq!(reader.number(), Some(number));
             }
@@ -344,7 +364,7 @@ mod tests {
 
         #[test]
         fn whatever_the_bytes_both_ways_of_reading_agree(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
-            let (mut one, mut other) = (Reader(&bytes), Reader(&bytes));
+            let (mut one, mut other) = (Decoder(&bytes), Decoder(&bytes));
             prop_assert_eq!(one.number(), other.number_by_bytes());
         }
     }

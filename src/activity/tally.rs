@@ -9,12 +9,12 @@
 //! * **Turns**: every `task_started` once, by its `turn_id`, failed ones too; before Codex wrote them every
 //!   `user_message`. Turns of subagents belong to the turn that started them and are not counted again.
 //!
-//! What is a repetition of another file's lines is decided in [`super::copies`].
+//! What is a repetition of another file's lines is decided in [`super::fork`].
 
-use super::copies::{Ancestors, Whose};
-use super::line::{Line, Meta, Record, Tokens};
-use super::slots::Slots;
-use super::sniff::Kind;
+use super::buckets::Buckets;
+use super::fork::{Ancestors, LineOrigin};
+use super::prefilter::RecordKind;
+use super::record::{Line, Meta, Record, Tokens};
 use super::thread::{Flags, Thread};
 
 /// So many turns in a row without a sign of whose they are: no real file has them.
@@ -25,36 +25,40 @@ const MOST_PARENTS: usize = 8;
 
 impl Thread {
     /// Whether a line of this kind can matter now: what cannot is not worth parsing.
-    pub fn wants(&self, kind: Kind) -> bool {
+    pub fn wants(&self, kind: RecordKind) -> bool {
         match kind {
-            Kind::Other => false,
-            Kind::TurnContext => self.flags.copying,
-            Kind::TokenCount => self.flags.copying || !self.flags.records,
-            Kind::UserMessage => !self.flags.tasks,
-            Kind::Unsure | Kind::Meta | Kind::TokenUsage | Kind::TaskStarted | Kind::TaskComplete => true,
+            RecordKind::Other => false,
+            RecordKind::TurnContext => self.flags.copying,
+            RecordKind::TokenCount => self.flags.copying || !self.flags.records,
+            RecordKind::UserMessage => !self.flags.tasks,
+            RecordKind::Unsure
+            | RecordKind::Meta
+            | RecordKind::TokenUsage
+            | RecordKind::TaskStarted
+            | RecordKind::TaskComplete => true,
         }
     }
 
     /// Takes in the next line.
-    pub fn apply(&mut self, line: &Line, slots: &mut Slots, ancestors: &mut dyn Ancestors) {
+    pub fn apply(&mut self, line: &Line, buckets: &mut Buckets, ancestors: &mut dyn Ancestors) {
         if let Record::Meta(meta) = &line.record {
-            self.meet(meta, line.time, slots.0.is_empty());
+            self.meet(meta, line.time, buckets.0.is_empty());
             return;
         }
         self.time = line.time.unwrap_or(if self.time == 0 { self.created } else { self.time });
         if self.flags.copying {
             match self.whose(line, ancestors) {
-                Whose::Parents => return self.pass_by(line),
-                Whose::Unclear => return self.doubt(line),
-                Whose::Own => {
+                LineOrigin::Parents => return self.pass_by(line),
+                LineOrigin::Unclear => return self.doubt(line),
+                LineOrigin::Own => {
                     self.flags.copying = false;
                     for time in std::mem::take(&mut self.doubtful) {
-                        self.count_turn(time, slots);
+                        self.count_turn(time, buckets);
                     }
                 }
             }
         }
-        self.count(line, slots);
+        self.count(line, buckets);
     }
 
     fn meet(&mut self, meta: &Meta, time: Option<i64>, nothing_counted: bool) {
@@ -111,35 +115,36 @@ impl Thread {
         }
     }
 
-    fn count(&mut self, line: &Line, slots: &mut Slots) {
+    fn count(&mut self, line: &Line, buckets: &mut Buckets) {
         match &line.record {
             Record::TokenUsage { response, tokens, .. } => {
                 // Where the records begin, the response may already be in the running total.
-                let counted = !std::mem::replace(&mut self.flags.records, true) && self.step == *tokens;
+                let counted =
+                    !std::mem::replace(&mut self.flags.records, true) && self.step == *tokens;
                 let new = response.is_none_or(|id| self.responses.remember(id));
                 if new && !counted {
-                    self.count_tokens(tokens, slots);
+                    self.count_tokens(tokens, buckets);
                 }
             }
             Record::TokenCount { total, last } => {
                 let step = self.step(*total, *last);
                 if !self.flags.records && !step.is_zero() {
                     self.step = step;
-                    self.count_tokens(&step, slots);
+                    self.count_tokens(&step, buckets);
                 }
             }
             Record::TaskStarted { turn, .. } => {
                 self.flags.tasks = true;
                 if self.is_new_turn(turn.map(|turn| turn.hash)) {
-                    self.count_turn(self.time, slots);
+                    self.count_turn(self.time, buckets);
                 }
             }
             Record::TaskComplete { turn: Some(turn) } => {
                 if self.is_new_turn(Some(turn.hash)) {
-                    self.count_turn(self.time, slots);
+                    self.count_turn(self.time, buckets);
                 }
             }
-            Record::UserMessage if !self.flags.tasks => self.count_turn(self.time, slots),
+            Record::UserMessage if !self.flags.tasks => self.count_turn(self.time, buckets),
             Record::UserMessage
             | Record::TaskComplete { turn: None }
             | Record::TurnContext { .. }
@@ -147,19 +152,19 @@ impl Thread {
         }
     }
 
-    fn count_tokens(&self, tokens: &Tokens, slots: &mut Slots) {
+    fn count_tokens(&self, tokens: &Tokens, buckets: &mut Buckets) {
         if !tokens.is_zero()
-            && let Some(slot) = slots.at(self.time)
+            && let Some(bucket) = buckets.at(self.time)
         {
-            slot.tokens.add(tokens);
+            bucket.tokens.add(tokens);
         }
     }
 
-    fn count_turn(&self, time: i64, slots: &mut Slots) {
+    fn count_turn(&self, time: i64, buckets: &mut Buckets) {
         if !self.flags.subagent
-            && let Some(slot) = slots.at(time)
+            && let Some(bucket) = buckets.at(time)
         {
-            slot.turns = slot.turns.saturating_add(1);
+            bucket.turns = bucket.turns.saturating_add(1);
         }
     }
 
@@ -187,9 +192,9 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activity::copies::Known;
-    use crate::activity::line::parse;
-    use crate::hash::hash;
+    use crate::activity::fork::Known;
+    use crate::activity::record::parse;
+    use crate::model::hash::hash;
     use proptest::prelude::*;
 
     /// The parent's file as a list of lines; `None` if there is none.
@@ -207,17 +212,20 @@ mod tests {
 
     /// Turns and total tokens.
     fn tally(lines: &[String], parent: Option<&[String]>) -> (u32, u64) {
-        let (mut thread, mut slots) = (Thread::named(1), Slots::default());
+        let (mut thread, mut buckets) = (Thread::named(1), Buckets::default());
         for line in lines {
-            thread.apply(&parse(line.as_bytes()).expect(line), &mut slots, &mut Parent(parent));
+            thread.apply(&parse(line.as_bytes()).expect(line), &mut buckets, &mut Parent(parent));
         }
-        assert!(slots.0.is_sorted_by_key(|slot| slot.quarter));
-        slots.0.iter().fold((0, 0), |(turns, tokens), slot| (turns + slot.turns, tokens + slot.tokens.total))
+        assert!(buckets.0.is_sorted_by_key(|bucket| bucket.quarter));
+        buckets.0.iter().fold((0, 0), |(turns, tokens), bucket| {
+            (turns + bucket.turns, tokens + bucket.tokens.total)
+        })
     }
 
     /// A line at so many seconds after ten o'clock.
     fn line(seconds: f64, kind: &str, payload: &str) -> String {
-        let time = jiff::Timestamp::from_millisecond(1_795_168_800_000 + (seconds * 1000.0) as i64).unwrap();
+        let time = jiff::Timestamp::from_millisecond(1_795_168_800_000 + (seconds * 1000.0) as i64)
+            .unwrap();
         format!(r#"{{"timestamp":"{time}","type":"{kind}","payload":{{{payload}}}}}"#)
     }
 
@@ -239,7 +247,11 @@ mod tests {
 
     fn record(seconds: f64, response: &str, tokens: u64) -> String {
         let usage = format!(r#"{{"input_tokens":{tokens}}}"#);
-        line(seconds, "token_usage_record", &format!(r#""response_id":"{response}","usage":{usage}"#))
+        line(
+            seconds,
+            "token_usage_record",
+            &format!(r#""response_id":"{response}","usage":{usage}"#),
+        )
     }
 
     fn event(seconds: f64, kind: &str, turn: &str) -> String {
@@ -260,8 +272,10 @@ mod tests {
             ("begun anew with more", vec![(100, Some(100)), (130, Some(130))], 230),
             ("in the middle", vec![(500, Some(20)), (510, Some(10))], 510),
         ] {
-            let lines: Vec<String> =
-                (1..).zip(totals).map(|(at, (total, last))| count(f64::from(at), total, last)).collect();
+            let lines: Vec<String> = (1..)
+                .zip(totals)
+                .map(|(at, (total, last))| count(f64::from(at), total, last))
+                .collect();
             assert_eq!(tally(&lines, None), (0, sum), "{what}");
         }
     }
@@ -297,12 +311,20 @@ mod tests {
     #[test]
     fn a_session_that_a_newer_version_goes_on_with_changes_over() {
         let before = [count(1.0, 100, Some(100)), count(2.0, 150, Some(50))];
-        let after =
-            [record(3.0, "a", 30), count(3.0, 180, Some(30)), record(4.0, "b", 7), count(4.0, 187, Some(7))];
+        let after = [
+            record(3.0, "a", 30),
+            count(3.0, 180, Some(30)),
+            record(4.0, "b", 7),
+            count(4.0, 187, Some(7)),
+        ];
         assert_eq!(tally(&[&before[..], &after[..]].concat(), None), (0, 187));
         // Whichever line of the first response comes first.
-        let after =
-            [count(3.0, 180, Some(30)), record(3.0, "a", 30), count(4.0, 187, Some(7)), record(4.0, "b", 7)];
+        let after = [
+            count(3.0, 180, Some(30)),
+            record(3.0, "a", 30),
+            count(4.0, 187, Some(7)),
+            record(4.0, "b", 7),
+        ];
         assert_eq!(tally(&[&before[..], &after[..]].concat(), None), (0, 187));
     }
 
@@ -312,10 +334,18 @@ mod tests {
             ("messages", vec![message(1.0), message(2.0)], 2),
             (
                 "starts",
-                vec![event(1.0, "task_started", "1"), message(1.0), event(2.0, "task_complete", "1")],
+                vec![
+                    event(1.0, "task_started", "1"),
+                    message(1.0),
+                    event(2.0, "task_complete", "1"),
+                ],
                 1,
             ),
-            ("a start twice", vec![event(1.0, "task_started", "1"), event(1.0, "task_started", "1")], 1),
+            (
+                "a start twice",
+                vec![event(1.0, "task_started", "1"), event(1.0, "task_started", "1")],
+                1,
+            ),
             (
                 "an end without a start",
                 vec![event(1.0, "task_started", "1"), event(2.0, "task_complete", "2")],
@@ -392,7 +422,8 @@ mod tests {
         let child = [vec![meta(100.0, "fork", "")], copy(100.0), own(105.0)].concat();
         assert_eq!(tally(&child, None), (1, 10));
         // In the middle of a file it means nothing.
-        let lines = [vec![meta(0.0, "a", ""), record(1.0, "r", 5), meta(2.0, "b", "")], own(3.0)].concat();
+        let lines =
+            [vec![meta(0.0, "a", ""), record(1.0, "r", 5), meta(2.0, "b", "")], own(3.0)].concat();
         assert_eq!(tally(&lines, None), (1, 5));
     }
 

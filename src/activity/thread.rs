@@ -1,6 +1,6 @@
 //! The state of a session file's reading: what the meaning of its next line depends on, and what the store keeps of it.
 
-use super::line::Tokens;
+use super::record::Tokens;
 
 /// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its last lines
 /// again after a failed write.

@@ -1,11 +1,11 @@
 //! Completions, by clap's generators, and what those leave out or take wrong: hosts as first words.
 
 use super::grammar::{NAME, SHELLS, grammar};
-use crate::error::Error;
+use crate::commands::init;
+use crate::config::settings::OPTIONS;
 use crate::hosts::HOSTS;
-use crate::integrations;
-use crate::settings::OPTIONS;
-use crate::text::nearest;
+use crate::model::error::Error;
+use crate::model::text::nearest;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 use clap_complete::{Shell, generate};
@@ -27,7 +27,7 @@ pub fn completions(shell: &str) -> Result<String, Error> {
         "nushell" => generate(Nushell, &mut with_values(), NAME, &mut out),
         _ => {
             let near = nearest(shell, SHELLS);
-            let shell = crate::text::plain(shell, 60);
+            let shell = crate::model::text::plain(shell, 60);
             return Err(Error::Usage(format!("unknown shell '{shell}'; did you mean {near}?")));
         }
     }
@@ -64,7 +64,10 @@ fn fish_options(text: &str) -> String {
     let no_command = format!("not __fish_seen_subcommand_from {}", commands.join(" "));
     let generated = format!("__fish_{NAME}_needs_command");
     ["-l", "-s"].iter().fold(text.to_string(), |text, kind| {
-        text.replace(&format!("-n \"{generated}\" {kind} "), &format!("-n \"{no_command}\" {kind} "))
+        text.replace(
+            &format!("-n \"{generated}\" {kind} "),
+            &format!("-n \"{no_command}\" {kind} "),
+        )
     })
 }
 
@@ -72,13 +75,15 @@ fn fish_options(text: &str) -> String {
 fn fish_words() -> String {
     let line = |condition: &str, word: &str, about: &str| {
         let about = about.replace('\'', "\\'");
-        format!("complete -c {NAME} -n \"__fish_{NAME}_{condition}\" -f -a \"{word}\" -d '{about}'\n")
+        format!(
+            "complete -c {NAME} -n \"__fish_{NAME}_{condition}\" -f -a \"{word}\" -d '{about}'\n"
+        )
     };
     let hosts = HOSTS.iter().map(|host| line("needs_command", host.name, host.about));
     let config = HOSTS.iter().map(|host| line("using_subcommand config", host.name, host.about));
-    let init = integrations::INTEGRATIONS
-        .iter()
-        .map(|integration| line("using_subcommand init", integration.name, integration.snippets[0].place));
+    let init = init::INTEGRATIONS.iter().map(|integration| {
+        line("using_subcommand init", integration.name, integration.snippets[0].place)
+    });
     let shells = SHELLS.iter().map(|shell| line("using_subcommand completions", shell, "a shell"));
     hosts.chain(config).chain(init).chain(shells).collect()
 }
@@ -88,7 +93,9 @@ fn with_values() -> Command {
     let values = |arg: Arg| {
         let names: Vec<&'static str> = match arg.get_id().as_str() {
             "host" => HOSTS.iter().map(|host| host.name).collect(),
-            "integration" => integrations::INTEGRATIONS.iter().map(|integration| integration.name).collect(),
+            "integration" => {
+                init::INTEGRATIONS.iter().map(|integration| integration.name).collect()
+            }
             "shell" => SHELLS.to_vec(),
             name => {
                 let option = OPTIONS.iter().find(|option| option.name == name);

@@ -1,7 +1,7 @@
 //! The grammar of the command line: every command, and which options it takes.
 
+use crate::config::settings::{OPTIONS, Opt};
 use crate::hosts::{self, HOSTS};
-use crate::settings::{OPTIONS, Opt};
 use clap::{Arg, ArgAction, Command, value_parser};
 
 pub const NAME: &str = "codexline";
@@ -75,7 +75,10 @@ pub fn grammar(with_hidden: bool) -> Command {
         .args(args(&["max-age"], true).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
         .about("Renew the login now, as codex would")
-        .arg(switch("print-only", "show the request that would be sent, the token masked; send nothing"))
+        .arg(switch(
+            "print-only",
+            "show the request that would be sent, the token masked; send nothing",
+        ))
         .arg(switch("discover", "ask the login's issuer for its token endpoint"))
         .args(args(&["verbose"], false));
     let auth = Command::new("auth")
@@ -88,7 +91,9 @@ pub fn grammar(with_hidden: bool) -> Command {
         .args(args(&ASKING, false))
         .args(args(&["glyphs", "ascii", "warn", "critical", "severity", "color", "colors"], false));
     let check = Command::new("check")
-        .about("Exit 0 if so much is left of every limit, 1 if it is not or nobody knows, 2 on misuse")
+        .about(
+            "Exit 0 if so much is left of every limit, 1 if it is not or nobody knows, 2 on misuse",
+        )
         .arg(
             Arg::new("left")
                 .long("left")
@@ -110,8 +115,9 @@ pub fn grammar(with_hidden: bool) -> Command {
         .arg(switch("email", "with the e-mail address of the login"))
         .args(args(&["account", "source", "codex-bin", "color", "colors"], false));
     let days = Arg::new("days").long("days").value_name("N").default_value("7");
-    let days =
-        days.help("so many days, today included").value_parser(value_parser!(u16).range(1..=MOST_DAYS));
+    let days = days
+        .help("so many days, today included")
+        .value_parser(value_parser!(u16).range(1..=MOST_DAYS));
     let activity = Command::new("activity")
         .about("Show sessions, turns and tokens by day, from the local session files")
         .arg(days)
@@ -156,7 +162,10 @@ fn host_help() -> String {
 }
 
 fn args(names: &[&str], hidden: bool) -> impl Iterator<Item = Arg> {
-    OPTIONS.iter().filter(|option| names.contains(&option.name)).map(move |option| arg(option, hidden))
+    OPTIONS
+        .iter()
+        .filter(|option| names.contains(&option.name))
+        .map(move |option| arg(option, hidden))
 }
 
 fn arg(option: &'static Opt, hidden: bool) -> Arg {

@@ -1,5 +1,5 @@
 //! What was typed. The only user of clap and of its generators; everything it knows of options comes from
-//! [`crate::settings::OPTIONS`], of hosts from [`crate::hosts::HOSTS`].
+//! [`crate::config::settings::OPTIONS`], of hosts from [`crate::hosts::HOSTS`].
 //!
 //! Building clap's grammar costs a quarter of all instructions of a warm start, so what prompts and bars really
 //! type, a host and options with values, is read straight from the same tables first ([`plainly`]). Whatever that does
@@ -12,20 +12,22 @@ mod man;
 use self::completions::completions;
 use self::grammar::command;
 use self::man::man;
-use crate::check::Wanted;
-use crate::config;
-use crate::config_file::ConfigFile;
-use crate::doctor;
-use crate::environment::Surroundings;
-use crate::error::Error;
-use crate::fetch::Errand;
+use crate::commands::activity::ActivityArgs;
+use crate::commands::auth::RefreshArgs;
+use crate::commands::check::CheckArgs;
+use crate::commands::config;
+use crate::commands::doctor;
+use crate::commands::init;
+use crate::config::file::ConfigFile;
+use crate::config::layers::{Layers, Typed};
+use crate::config::settings::{OPTIONS, Settings};
+use crate::config::values::percent;
 use crate::hosts::{self, HOSTS, Host};
-use crate::integrations;
-use crate::layers::{Layers, Typed};
+use crate::io::env::Env;
+use crate::model::decision::Trigger;
+use crate::model::error::Error;
+use crate::model::text::nearest;
 use crate::render::template::is_label;
-use crate::settings::{OPTIONS, Settings};
-use crate::text::nearest;
-use crate::values::percent;
 use clap::{ArgMatches, Command};
 use std::ffi::OsString;
 
@@ -35,12 +37,12 @@ pub enum Invocation {
     Line(Box<Settings>),
     Fetch {
         settings: Box<Settings>,
-        errand: Errand,
+        trigger: Trigger,
     },
     /// Show what the login looks like.
     Auth,
     /// Renew the login now, or show how that would be done.
-    AuthRefresh(Refresh),
+    AuthRefresh(RefreshArgs),
     /// Show the page for people, or go on showing it.
     Status {
         settings: Box<Settings>,
@@ -49,15 +51,15 @@ pub enum Invocation {
     /// Tell whether enough is left.
     Check {
         settings: Box<Settings>,
-        wanted: Wanted,
+        wanted: CheckArgs,
     },
     /// Look at everything that can be wrong.
     Doctor {
         settings: Box<Settings>,
-        wanted: doctor::Wanted,
+        wanted: doctor::DoctorArgs,
     },
     /// Show what was done by day.
-    Activity(Activity),
+    Activity(ActivityArgs),
     /// Count what was done today, behind a prompt.
     Count(Box<Settings>),
     /// Show every host's output from a sample.
@@ -71,52 +73,37 @@ pub enum Invocation {
     Print(String),
 }
 
-/// `codexline auth refresh`.
-pub struct Refresh {
-    /// Show the request and send nothing.
-    pub print_only: bool,
-    /// Ask the issuer for its token endpoint.
-    pub discover: bool,
-    pub verbose: bool,
-}
-
-/// `codexline activity`.
-pub struct Activity {
-    pub settings: Box<Settings>,
-    /// How many, today included; at least one.
-    pub days: u16,
-    pub json: bool,
-}
-
 /// # Errors
 /// [`Error::Usage`]: the text is complete, with its hint.
-pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<Invocation, Error> {
+pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
     if let Some(line) = plainly(&arguments) {
-        return line.resolve(surroundings);
+        return line.resolve(env);
     }
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.render().to_string())),
+        Err(error) if !error.use_stderr() => {
+            return Ok(Invocation::Print(error.render().to_string()));
+        }
         Err(error) => return Err(Error::Usage(one_line(&error.render().to_string()))),
     };
     match matches.subcommand() {
         Some(("fetch", matches)) => {
-            let errand = match (matches.get_flag("worker"), matches.get_flag("force")) {
-                (false, _) => Errand::ByHand,
-                (true, false) => Errand::Stale,
-                (true, true) => Errand::Click,
+            let trigger = match (matches.get_flag("worker"), matches.get_flag("force")) {
+                (false, _) => Trigger::Manual,
+                (true, false) => Trigger::Stale,
+                (true, true) => Trigger::Click,
             };
             // A worker is told everything by the line that started it, which has read the file.
-            let settings = match errand {
-                Errand::ByHand => with_file(surroundings, matches)?,
-                _ => without_file(surroundings, matches)?,
+            let settings = match trigger {
+                Trigger::Manual => with_file(env, matches)?,
+                _ => without_file(env, matches)?,
             };
-            Ok(Invocation::Fetch { settings: Box::new(settings), errand })
+            Ok(Invocation::Fetch { settings: Box::new(settings), trigger })
         }
         Some(("auth", matches)) => match matches.subcommand() {
             Some((_, matches)) => {
-                let settings = without_file(surroundings, matches)?;
-                Ok(Invocation::AuthRefresh(Refresh {
+                let settings = without_file(env, matches)?;
+                Ok(Invocation::AuthRefresh(RefreshArgs {
                     print_only: matches.get_flag("print-only"),
                     discover: matches.get_flag("discover"),
                     verbose: settings.verbose,
@@ -125,43 +112,46 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             None => Ok(Invocation::Auth),
         },
         Some(("status", matches)) => {
-            let settings = Box::new(with_file(surroundings, matches)?);
+            let settings = Box::new(with_file(env, matches)?);
             Ok(Invocation::Status { settings, is_watched: matches.get_flag("watch") })
         }
         Some(("check", matches)) => {
-            let settings = Box::new(with_file(surroundings, matches)?);
+            let settings = Box::new(with_file(env, matches)?);
             Ok(Invocation::Check { settings, wanted: wanted(matches)? })
         }
         Some(("doctor", matches)) => {
-            let settings = Box::new(with_file(surroundings, matches)?);
-            let wanted = doctor::Wanted { json: matches.get_flag("json"), email: matches.get_flag("email") };
+            let settings = Box::new(with_file(env, matches)?);
+            let wanted = doctor::DoctorArgs {
+                json: matches.get_flag("json"),
+                email: matches.get_flag("email"),
+            };
             Ok(Invocation::Doctor { settings, wanted })
         }
         // As for the fetch: told everything.
         Some(("activity", matches)) if matches.get_flag("worker") => {
-            Ok(Invocation::Count(Box::new(without_file(surroundings, matches)?)))
+            Ok(Invocation::Count(Box::new(without_file(env, matches)?)))
         }
-        Some(("activity", matches)) => Ok(Invocation::Activity(Activity {
-            settings: Box::new(with_file(surroundings, matches)?),
+        Some(("activity", matches)) => Ok(Invocation::Activity(ActivityArgs {
+            settings: Box::new(with_file(env, matches)?),
             days: matches.get_one("days").copied().unwrap_or(1),
             json: matches.get_flag("json"),
         })),
         Some(("demo", matches)) => {
-            let settings = without_file(surroundings, matches)?;
+            let settings = without_file(env, matches)?;
             Ok(Invocation::Demo(Box::new(settings)))
         }
         Some(("config", matches)) => Ok(match matches.get_flag("default") {
             true => Invocation::Print(config::default_file()),
             false => {
-                let Line { host: name, typed } = line_of(matches);
+                let TypedLine { host: name, typed } = line_of(matches);
                 Invocation::Config { host: name.map(|name| host(&name)).transpose()?, typed }
             }
         }),
         Some(("init", matches)) => {
             let named = |name| matches.get_one::<String>(name).map(String::as_str);
             let text = match named("integration") {
-                Some(name) => integrations::init(name, named("file"), surroundings)?,
-                None => integrations::list(),
+                Some(name) => init::init(name, named("file"), env)?,
+                None => init::list(),
             };
             Ok(Invocation::Print(text))
         }
@@ -170,16 +160,16 @@ pub fn parse(arguments: Vec<OsString>, surroundings: &Surroundings) -> Result<In
             completions(shell).map(Invocation::Print)
         }
         Some(("man", _)) => Ok(Invocation::Print(man())),
-        _ => line_of(&matches).resolve(surroundings),
+        _ => line_of(&matches).resolve(env),
     }
 }
 
 /// # Errors
 /// [`Error::Usage`].
-fn wanted(matches: &ArgMatches) -> Result<Wanted, Error> {
+fn wanted(matches: &ArgMatches) -> Result<CheckArgs, Error> {
     let typed = |id: &str| matches.get_one::<String>(id).map(String::as_str);
     let wrong = |option: &str, text: &str, reason: &str| {
-        Error::Usage(format!("--{option} '{}': {reason}", crate::text::plain(text, 60)))
+        Error::Usage(format!("--{option} '{}': {reason}", crate::model::text::plain(text, 60)))
     };
     let text = typed("left").unwrap_or_default();
     let left = percent(text).map_err(|reason| wrong("left", text, &reason))?;
@@ -187,33 +177,33 @@ fn wanted(matches: &ArgMatches) -> Result<Wanted, Error> {
     if let Some(label) = window.filter(|label| !is_label(label)) {
         return Err(wrong("window", label, "is not a window's name like 5h or 7d, or budget"));
     }
-    Ok(Wanted { left, window: window.map(String::from) })
+    Ok(CheckArgs { left, window: window.map(String::from) })
 }
 
-fn with_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
-    let file = ConfigFile::read(surroundings);
-    let layers = Layers { file: file.as_ref(), section: None, surroundings, typed: &typed(matches) };
+fn with_file(env: &Env, matches: &ArgMatches) -> Result<Settings, Error> {
+    let file = ConfigFile::read(env);
+    let layers = Layers { file: file.as_ref(), section: None, env, typed: &typed(matches) };
     Settings::resolve(hosts::DEFAULT, &layers)
 }
 
-fn without_file(surroundings: &Surroundings, matches: &ArgMatches) -> Result<Settings, Error> {
-    let layers = Layers { file: None, section: None, surroundings, typed: &typed(matches) };
+fn without_file(env: &Env, matches: &ArgMatches) -> Result<Settings, Error> {
+    let layers = Layers { file: None, section: None, env, typed: &typed(matches) };
     Settings::resolve(hosts::DEFAULT, &layers)
 }
 
 /// A line as it was typed.
 #[derive(Debug, PartialEq)]
-struct Line {
+struct TypedLine {
     host: Option<String>,
     typed: Vec<Typed>,
 }
 
-impl Line {
-    fn resolve(self, surroundings: &Surroundings) -> Result<Invocation, Error> {
+impl TypedLine {
+    fn resolve(self, env: &Env) -> Result<Invocation, Error> {
         let host = self.host.map_or(Ok(hosts::DEFAULT), |name| host(&name))?;
-        let file = ConfigFile::read(surroundings);
+        let file = ConfigFile::read(env);
         let layers =
-            Layers { file: file.as_ref(), section: Some(host.name), surroundings, typed: &self.typed };
+            Layers { file: file.as_ref(), section: Some(host.name), env, typed: &self.typed };
         Settings::resolve(host, &layers).map(|settings| Invocation::Line(Box::new(settings)))
     }
 }
@@ -225,19 +215,19 @@ fn host(name: &str) -> Result<&'static Host, Error> {
         let command = command();
         let commands = command.get_subcommands().map(Command::get_name);
         let near = nearest(name, HOSTS.iter().map(|host| host.name).chain(commands));
-        let name = crate::text::plain(name, 60);
+        let name = crate::model::text::plain(name, 60);
         Error::Usage(format!("unknown host or command '{name}'; did you mean {near}?"))
     })
 }
 
-fn line_of(matches: &ArgMatches) -> Line {
-    Line { host: matches.get_one::<String>("host").cloned(), typed: typed(matches) }
+fn line_of(matches: &ArgMatches) -> TypedLine {
+    TypedLine { host: matches.get_one::<String>("host").cloned(), typed: typed(matches) }
 }
 
 /// Reads a host and options of the line, each as `--name value`, `--name=value` or `--name`; `None` for anything
 /// else, right or wrong.
-fn plainly(arguments: &[OsString]) -> Option<Line> {
-    let mut line = Line { host: None, typed: Vec::new() };
+fn plainly(arguments: &[OsString]) -> Option<TypedLine> {
+    let mut line = TypedLine { host: None, typed: Vec::new() };
     let mut arguments = arguments.iter().skip(1);
     while let Some(argument) = arguments.next() {
         let argument = argument.to_str()?;
@@ -291,7 +281,9 @@ fn typed(matches: &ArgMatches) -> Vec<Typed> {
 fn one_line(text: &str) -> String {
     let text = text.trim_start_matches("error: ");
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let lines = lines.iter().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let lines = lines
+        .iter()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     lines.copied().collect::<Vec<_>>().join("; ")
 }
 
@@ -326,13 +318,14 @@ mod tests {
             let (first, rest) = (number % WORDS.len(), number / WORDS.len());
             let picks = [first, rest % WORDS.len(), rest / WORDS.len()];
             for length in 1..=3 {
-                let line =
-                    std::iter::once("codexline").chain(picks[..length].iter().map(|pick| WORDS[*pick]));
+                let line = std::iter::once("codexline")
+                    .chain(picks[..length].iter().map(|pick| WORDS[*pick]));
                 let line: Vec<OsString> = line.map(OsString::from).collect();
                 let Some(plain) = plainly(&line) else { continue };
                 let matches = command().try_get_matches_from(&line);
-                let clap = matches.map(|matches| line_of(&matches)).map_err(|error| error.to_string());
-                let sorted = |mut line: Line| {
+                let clap =
+                    matches.map(|matches| line_of(&matches)).map_err(|error| error.to_string());
+                let sorted = |mut line: TypedLine| {
                     line.typed.sort_by_key(|(option, _)| option.name);
                     line
                 };

@@ -4,9 +4,9 @@
 //! absent, and no input panics. Text is stripped of control characters and cut, so that a hostile
 //! answer can neither disturb a bar nor bloat the cache.
 
-use crate::text::plain;
-use crate::time::{DAY, MINUTE, Timestamp};
-use crate::usage::{Budget, Credits, Pool, Usage, Window};
+use crate::model::text::plain;
+use crate::model::time::{DAY, MINUTE, Timestamp};
+use crate::model::usage::{Budget, Credits, Pool, Usage, Window};
 use serde_json::Value;
 
 /// Longest name kept, in characters.
@@ -18,7 +18,7 @@ const TOLERATED_SKEW: i64 = 5 * MINUTE;
 
 /// A usage answer, and whom it speaks of.
 #[derive(Debug)]
-pub struct Answer {
+pub struct UsageAnswer {
     pub usage: Usage,
     pub account_id: Option<String>,
     pub user_id: Option<String>,
@@ -28,14 +28,18 @@ pub struct Answer {
 ///
 /// # Errors
 /// What it is instead of a usage answer, in words that fit after "answered with".
-pub fn parse(body: &[u8], now: Timestamp) -> Result<Answer, &'static str> {
+pub fn parse(body: &[u8], now: Timestamp) -> Result<UsageAnswer, &'static str> {
     let value: Value = serde_json::from_slice(body).map_err(|_| "something that is not JSON")?;
     const EXPECTED: [&str; 4] = ["rate_limit", "plan_type", "spend_control", "credits"];
     if !value.is_object() || EXPECTED.iter().all(|key| value.get(key).is_none()) {
         return Err("JSON that is not about usage");
     }
     let id = |key: &str| value[key].as_str().filter(|id| !id.is_empty()).map(String::from);
-    Ok(Answer { usage: usage(&value, now), account_id: id("account_id"), user_id: id("user_id") })
+    Ok(UsageAnswer {
+        usage: usage(&value, now),
+        account_id: id("account_id"),
+        user_id: id("user_id"),
+    })
 }
 
 fn usage(value: &Value, now: Timestamp) -> Usage {
@@ -51,9 +55,12 @@ fn usage(value: &Value, now: Timestamp) -> Usage {
         let name = text(&pool["limit_name"]).or_else(|| text(&pool["metered_feature"]))?;
         Some(Pool { name, windows: windows(&pool["rate_limit"], now) })
     };
-    let code_review =
-        Pool { name: "code review".into(), windows: windows(&value["code_review_rate_limit"], now) };
-    let additional = value["additional_rate_limits"].as_array().into_iter().flatten().filter_map(named);
+    let code_review = Pool {
+        name: "code review".into(),
+        windows: windows(&value["code_review_rate_limit"], now),
+    };
+    let additional =
+        value["additional_rate_limits"].as_array().into_iter().flatten().filter_map(named);
     Usage {
         plan: text(&value["plan_type"]),
         windows: windows(rate_limit, now),
@@ -73,7 +80,8 @@ fn usage(value: &Value, now: Timestamp) -> Usage {
 /// The windows of a rate limit, shortest first: which slot they stand in means nothing.
 fn windows(rate_limit: &Value, now: Timestamp) -> Vec<Window> {
     let slots = ["primary_window", "secondary_window"];
-    let mut windows: Vec<Window> = slots.iter().filter_map(|slot| window(&rate_limit[slot], now)).collect();
+    let mut windows: Vec<Window> =
+        slots.iter().filter_map(|slot| window(&rate_limit[slot], now)).collect();
     windows.sort_by_key(|window| window.seconds.unwrap_or(u32::MAX));
     windows
 }
@@ -111,7 +119,9 @@ fn budget(value: &Value, now: Timestamp) -> Option<Budget> {
         (number(&value["limit"]), number(&value["used"]), number(&value["remaining"]));
     let of_amounts = || match (limit, used, remaining) {
         (Some(limit), Some(used), _) if limit > 0.0 => Some(used / limit * 100.0),
-        (Some(limit), None, Some(remaining)) if limit > 0.0 => Some((limit - remaining) / limit * 100.0),
+        (Some(limit), None, Some(remaining)) if limit > 0.0 => {
+            Some((limit - remaining) / limit * 100.0)
+        }
         _ => None,
     };
     let used_percent = number(&value["used_percent"])
@@ -182,7 +192,9 @@ mod tests {
         }
         for used in [json!(null), json!("NaN"), json!("x"), json!([1]), json!(true)] {
             assert!(
-                read(json!({"rate_limit": {"primary_window": {"used_percent": used}}})).windows.is_empty()
+                read(json!({"rate_limit": {"primary_window": {"used_percent": used}}}))
+                    .windows
+                    .is_empty()
             );
         }
     }
@@ -205,7 +217,10 @@ mod tests {
             at(json!({"used_percent": 1, "reset_at": 1_778_682_785, "reset_after_seconds": 60})),
             Some(63)
         );
-        assert_eq!(at(json!({"used_percent": 1, "reset_at": 5, "reset_after_seconds": 60})), Some(60));
+        assert_eq!(
+            at(json!({"used_percent": 1, "reset_at": 5, "reset_after_seconds": 60})),
+            Some(60)
+        );
         assert_eq!(at(json!({"used_percent": 1, "reset_at": "soon"})), None);
     }
 
@@ -214,14 +229,16 @@ mod tests {
         let window = json!({"used_percent": 0, "limit_window_seconds": 18000, "reset_after_seconds": 18000, "reset_at": 1_778_700_722});
         let window = one_window(window);
         assert_eq!((window.started, window.resets_at), (false, None));
-        let begun = json!({"used_percent": 1, "limit_window_seconds": 18000, "reset_after_seconds": 18000});
+        let begun =
+            json!({"used_percent": 1, "limit_window_seconds": 18000, "reset_after_seconds": 18000});
         assert!(one_window(begun).started);
     }
 
     #[test]
     fn budgets_are_read_from_whatever_is_there() {
         let check = |limit: Value, expected: Option<f64>| {
-            let usage = read(json!({"rate_limit": null, "spend_control": {"individual_limit": limit}}));
+            let usage =
+                read(json!({"rate_limit": null, "spend_control": {"individual_limit": limit}}));
             assert_eq!(usage.budget.map(|budget| budget.used_percent), expected);
         };
         check(json!({"used_percent": 1}), Some(1.0));
@@ -237,8 +254,9 @@ mod tests {
         for (count, expected) in
             [(json!(2), Some(2)), (json!("1"), Some(1)), (json!(-1), Some(0)), (json!(null), None)]
         {
-            let usage =
-                read(json!({"plan_type": "x", "rate_limit_reset_credits": {"available_count": count}}));
+            let usage = read(
+                json!({"plan_type": "x", "rate_limit_reset_credits": {"available_count": count}}),
+            );
             assert_eq!(usage.banked_resets, expected);
         }
     }
@@ -254,21 +272,32 @@ mod tests {
         ] {
             assert!(read(blocked.clone()).blocked, "{blocked}");
         }
-        assert!(!read(json!({"rate_limit": {"allowed": true}, "rate_limit_reached_type": null})).blocked);
+        assert!(
+            !read(json!({"rate_limit": {"allowed": true}, "rate_limit_reached_type": null}))
+                .blocked
+        );
     }
 
     #[test]
     fn other_json_is_not_an_answer() {
-        for body in
-            ["", "{}", "[]", "null", "5", "{\"error\":{\"code\":\"x\"}}", "<html>", "{\"rate_limit\":"]
-        {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "5",
+            "{\"error\":{\"code\":\"x\"}}",
+            "<html>",
+            "{\"rate_limit\":",
+        ] {
             assert!(parse(body.as_bytes(), NOW).is_err(), "{body}");
         }
     }
 
     #[test]
     fn hostile_text_is_stripped_and_cut() {
-        let usage = read(json!({"plan_type": "p\u{1b}]0;x\u{7}\n".to_string() + &"y".repeat(5000)}));
+        let usage =
+            read(json!({"plan_type": "p\u{1b}]0;x\u{7}\n".to_string() + &"y".repeat(5000)}));
         let plan = usage.plan.unwrap();
         assert!(plan.chars().all(|character| !character.is_control()));
         assert_eq!(plan.chars().count(), MAX_NAME);

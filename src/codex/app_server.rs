@@ -6,11 +6,11 @@
 //! * closing its standard input ends it, after whatever it is doing. It is never killed: it may be in the
 //!   middle of a renewal. Interrupts do kill it there, so it runs in a session of its own.
 
-use super::answer::{self, Answer};
+use super::answer::{self, UsageAnswer};
 use super::home::Home;
-use crate::environment::Surroundings;
-use crate::error::Error;
-use crate::time::Timestamp;
+use crate::io::env::Env;
+use crate::model::error::Error;
+use crate::model::time::Timestamp;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -33,12 +33,12 @@ const REFUSED: &str = "failed: 401 ";
 const REVOKED: &str = "network permission was revoked";
 
 /// The program to ask: the named one, else `codex` on PATH; `None` if there is none.
-pub fn find(named: Option<&Path>, surroundings: &Surroundings) -> Option<PathBuf> {
+pub fn find(named: Option<&Path>, env: &Env) -> Option<PathBuf> {
     let name = named.unwrap_or(Path::new("codex"));
     if name.components().count() > 1 {
         return name.is_file().then(|| name.to_path_buf());
     }
-    let path = surroundings.variable("PATH")?;
+    let path = env.variable("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
@@ -51,7 +51,7 @@ pub fn ask(
     home: &Home,
     may_renew: bool,
     now: &dyn Fn() -> Timestamp,
-) -> Result<Answer, Error> {
+) -> Result<UsageAnswer, Error> {
     let failed = |reason: String| Error::CodexFailed { program: program.to_path_buf(), reason };
     let mut conversation = Conversation::begin(program, home).map_err(failed)?;
     let result = conversation.limits(may_renew);
@@ -67,7 +67,8 @@ pub fn ask(
         }
     })?;
     let body = as_usage(&value).to_string();
-    answer::parse(body.as_bytes(), now()).map_err(|reason| failed(format!("answered with {reason}")))
+    answer::parse(body.as_bytes(), now())
+        .map_err(|reason| failed(format!("answered with {reason}")))
 }
 
 struct Conversation {
@@ -87,7 +88,7 @@ impl Conversation {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        crate::platform::detach(&mut command);
+        crate::io::platform::detach(&mut command);
         let mut child = command.spawn().map_err(|error| Error::io_reason(&error))?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let (sender, lines) = channel();
@@ -96,7 +97,12 @@ impl Conversation {
             let Some(output) = output else { return };
             let mut output = BufReader::new(output);
             let mut line = Vec::new();
-            while output.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            while output
+                .by_ref()
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|length| length > 0)
+            {
                 if let Ok(value) = serde_json::from_slice(&line)
                     && sender.send(value).is_err()
                 {
@@ -136,7 +142,9 @@ impl Conversation {
             let left = PATIENCE.saturating_sub(begun.elapsed());
             let mut line = match self.lines.recv_timeout(left) {
                 Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) => return Err(format!("gave no answer to {method}")),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("gave no answer to {method}"));
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(format!("ended before it answered {method}"));
                 }
@@ -147,7 +155,7 @@ impl Conversation {
             if let Some(message) = line["error"]["message"].as_str() {
                 // It quotes whole bodies behind the first semicolon.
                 let message = message.split("; ").next().unwrap_or_default();
-                return Err(crate::text::plain(message, 160));
+                return Err(crate::model::text::plain(message, 160));
             }
             return Ok(line["result"].take());
         }
@@ -234,7 +242,11 @@ fn snake_case(value: &Value) -> Value {
             out
         })
     };
-    object.iter().map(|(key, value)| (rename(key), value.clone())).collect::<serde_json::Map<_, _>>().into()
+    object
+        .iter()
+        .map(|(key, value)| (rename(key), value.clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 #[cfg(test)]
@@ -262,7 +274,10 @@ mod tests {
         let answer = answer::parse(as_usage(&result).to_string().as_bytes(), now).unwrap();
         let usage = answer.usage;
         assert_eq!(answer.account_id.as_deref(), Some("acc-1"));
-        assert_eq!((usage.plan.as_deref(), usage.windows.len(), usage.blocked), (Some("plus"), 1, false));
+        assert_eq!(
+            (usage.plan.as_deref(), usage.windows.len(), usage.blocked),
+            (Some("plus"), 1, false)
+        );
         assert_eq!((usage.windows[0].label().as_str(), usage.windows[0].used), ("5h", 42.0));
         assert_eq!(usage.windows[0].resets_at, Some(now.plus(3600)));
         assert_eq!((usage.pools[0].name.as_str(), usage.pools.len()), ("Spark", 1));

@@ -1,8 +1,8 @@
 //! Codex's `config.toml`: the few keys that decide where and how to ask. Read by the fetch only.
 
 use super::home::Home;
-use crate::error::Error;
-use crate::files;
+use crate::io::files;
+use crate::model::error::Error;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -37,7 +37,9 @@ impl Config {
         let invalid = |reason: String| Error::ConfigInvalid { path: path.clone(), reason };
         let bytes = match files::read_bounded(&path, MAX_BYTES) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Config::default());
+            }
             Err(error) => return Err(invalid(Error::io_reason(&error))),
         };
         let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
@@ -70,7 +72,8 @@ impl Config {
 
 fn usage_url(base: &str) -> String {
     let mut base = base.trim().trim_end_matches('/').to_string();
-    let is_chatgpt = base.starts_with("https://chatgpt.com") || base.starts_with("https://chat.openai.com");
+    let is_chatgpt =
+        base.starts_with("https://chatgpt.com") || base.starts_with("https://chat.openai.com");
     if is_chatgpt && !base.contains("/backend-api") {
         base.push_str("/backend-api");
     }
@@ -88,7 +91,10 @@ mod tests {
             assert_eq!(Config::parse(config).unwrap().usage_url(), expected, "{config}");
         };
         check("", "https://chatgpt.com/backend-api/wham/usage");
-        check("chatgpt_base_url = 'https://chatgpt.com/'", "https://chatgpt.com/backend-api/wham/usage");
+        check(
+            "chatgpt_base_url = 'https://chatgpt.com/'",
+            "https://chatgpt.com/backend-api/wham/usage",
+        );
         check(
             "chatgpt_base_url = 'https://chat.openai.com'",
             "https://chat.openai.com/backend-api/wham/usage",

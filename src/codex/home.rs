@@ -1,7 +1,7 @@
 //! Where Codex keeps its things.
 
-use crate::environment::Surroundings;
-use crate::error::Error;
+use crate::io::env::Env;
+use crate::model::error::Error;
 use std::path::{Path, PathBuf};
 
 /// `$CODEX_HOME`, else `~/.codex`.
@@ -16,19 +16,24 @@ impl Home {
     ///
     /// # Errors
     /// [`Error::NoHome`] if neither it nor a home directory is known.
-    pub fn locate(surroundings: &Surroundings) -> Result<Home, Error> {
-        if let Some(path) = surroundings.variable("CODEX_HOME") {
+    pub fn locate(env: &Env) -> Result<Home, Error> {
+        if let Some(path) = env.variable("CODEX_HOME") {
             // The worker runs in another directory: a relative path must mean the same there.
             let path = std::path::absolute(&path).unwrap_or_else(|_| path.into());
             return Ok(Home { path, named: true });
         }
-        let home = surroundings.home_directory().ok_or(Error::NoHome)?;
+        let home = env.home_directory().ok_or(Error::NoHome)?;
         Ok(Home { path: home.join(".codex"), named: false })
     }
 
     /// A home at this path.
     pub fn at(path: PathBuf) -> Home {
         Home { path, named: true }
+    }
+
+    /// Whether `CODEX_HOME` names it, or an account does; else it is the default one, which need not be there.
+    pub fn is_named(&self) -> bool {
+        self.named
     }
 
     pub fn path(&self) -> &Path {

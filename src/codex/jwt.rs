@@ -1,6 +1,6 @@
 //! Tokens as far as a stranger may look into them. Nothing is verified: whoever holds the file holds the tokens.
 
-use crate::time::Timestamp;
+use crate::model::time::Timestamp;
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -76,7 +76,8 @@ fn payload(token: &str) -> Option<Vec<u8>> {
 /// member twice or of the wrong type. Checked by giving it such tokens.
 pub fn is_readable_by_codex(id_token: &str) -> bool {
     let mut parts = id_token.split('.');
-    let (Some(header), Some(middle), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(header), Some(middle), Some(signature)) = (parts.next(), parts.next(), parts.next())
+    else {
         return false;
     };
     if header.is_empty() || middle.is_empty() || signature.is_empty() {
@@ -128,7 +129,7 @@ struct StrictAuth {
 
 /// A made-up token with these claims, for tests.
 #[cfg(test)]
-pub(crate) fn made_up(claims: &str) -> String {
+pub(crate) fn for_test(claims: &str) -> String {
     let payload = BASE64.encode(claims);
     format!("e30.{}.c2ln", payload.trim_end_matches('='))
 }
@@ -139,20 +140,20 @@ mod tests {
 
     #[test]
     fn claims_are_read_with_and_without_padding() {
-        let bare = made_up(
+        let bare = for_test(
             r#"{"iss":"https://auth.example","exp":17.5,"scp":["a","offline_access"],
                 "https://api.openai.com/auth":{"chatgpt_account_id":"acc-1"}}"#,
         );
-        let padded =
-            BASE64.encode(BASE64.decode(bare.split('.').nth(1).unwrap()).unwrap() /* as it is */);
+        let padded = BASE64
+            .encode(BASE64.decode(bare.split('.').nth(1).unwrap()).unwrap() /* as it is */);
         for token in [bare.clone(), format!("e30.{padded}.c2ln")] {
             let claims = Claims::of(&token);
             assert_eq!(claims.codex.chatgpt_account_id.as_deref(), Some("acc-1"));
             assert_eq!(claims.expires_at(), Some(Timestamp::from_unix_seconds(17)));
             assert_eq!(claims.scopes(), ["a", "offline_access"]);
         }
-        assert_eq!(Claims::of(&made_up(r#"{"scp":"a b"}"#)).scopes(), ["a", "b"]);
-        for opaque in ["", "opaque", "a.####.c", "a.e30", &made_up("[]")] {
+        assert_eq!(Claims::of(&for_test(r#"{"scp":"a b"}"#)).scopes(), ["a", "b"]);
+        for opaque in ["", "opaque", "a.####.c", "a.e30", &for_test("[]")] {
             assert!(Claims::of(opaque).iss.is_none());
         }
     }
@@ -162,7 +163,10 @@ mod tests {
         for (claims, readable) in [
             ("{}", true),
             (r#"{"email":null,"https://api.openai.com/auth":null,"aud":["app"]}"#, true),
-            (r#"{"email":"a@example.invalid","https://api.openai.com/profile":{"email":"b"}}"#, true),
+            (
+                r#"{"email":"a@example.invalid","https://api.openai.com/profile":{"email":"b"}}"#,
+                true,
+            ),
             (
                 r#"{"https://api.openai.com/auth":{"chatgpt_plan_type":"plus","chatgpt_account_is_fedramp":false}}"#,
                 true,
@@ -177,7 +181,7 @@ mod tests {
             (r#"{"https://api.openai.com/auth":{"user_id":"a","user_id":"b"}}"#, false),
             (r#"{"https://api.openai.com/auth":["plus"]}"#, false),
         ] {
-            assert_eq!(is_readable_by_codex(&made_up(claims)), readable, "{claims}");
+            assert_eq!(is_readable_by_codex(&for_test(claims)), readable, "{claims}");
         }
         for token in ["", "a.b", "a..c", ".e30.c", "a.e30.", "a.e30=.c", "a.e31.c", "a.####.c"] {
             assert!(!is_readable_by_codex(token), "{token}");

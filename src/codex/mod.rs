@@ -3,10 +3,8 @@
 
 pub mod answer;
 pub mod app_server;
-pub mod auth;
 pub mod config;
-pub mod exchange;
 pub mod home;
 pub mod jwt;
-pub mod login_file;
-pub mod merge;
+pub mod login;
+pub mod stamp;

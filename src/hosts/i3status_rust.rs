@@ -1,7 +1,7 @@
 //! i3status-rust's `custom` block with `json = true`: Pango; the theme colours by `state`.
 
 use super::{AutoColour, BAR, Host, Output};
-use crate::usage::Severity;
+use crate::model::usage::Severity;
 use serde::Serialize;
 
 pub const HOST: Host = Host {
@@ -13,7 +13,7 @@ pub const HOST: Host = Host {
 };
 
 #[derive(Serialize)]
-struct Block<'a> {
+struct I3StatusBlock<'a> {
     state: &'static str,
     text: &'a str,
     short_text: String,
@@ -26,7 +26,7 @@ fn envelope(output: &Output) -> String {
         Severity::Warning => "Warning",
         Severity::Critical | Severity::Exhausted => "Critical",
     };
-    super::json::line(&Block { state, text: output.text, short_text: output.short() })
+    super::json::line(&I3StatusBlock { state, text: output.text, short_text: output.short() })
 }
 
 #[cfg(test)]

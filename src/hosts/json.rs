@@ -1,12 +1,12 @@
 //! The stable form for programs. Keys are only ever added; the README lists them and a test compares.
 
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
-use crate::activity::report::Counts;
-use crate::cache::{Problem, Source};
-use crate::pace::Pace;
-use crate::time::Timestamp;
-use crate::usage::{Budget, Credits, Limit, Usage, Window};
-use crate::view::View;
+use crate::model::entry::{Problem, Source};
+use crate::model::pace::Pace;
+use crate::model::time::Timestamp;
+use crate::model::today::Counts;
+use crate::model::usage::{Budget, Credits, Limit, Usage, Window};
+use crate::model::view::View;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub const HOST: Host = Host {
 };
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct JsonReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     state: &'a str,
@@ -110,9 +110,9 @@ fn envelope(output: &Output) -> String {
 }
 
 /// `nothing` stands where there are no numbers.
-fn report<'a>(view: &'a View, nothing: &'a Usage) -> Report<'a> {
+fn report<'a>(view: &'a View, nothing: &'a Usage) -> JsonReport<'a> {
     let usage = view.usage.as_ref().unwrap_or(nothing);
-    Report {
+    JsonReport {
         account: view.account.as_deref(),
         state: view.severity.name(),
         plan: usage.plan.as_deref(),
@@ -166,7 +166,11 @@ fn budget(budget: &Budget) -> BudgetReport {
 }
 
 fn credits(credits: &Credits) -> CreditsReport {
-    CreditsReport { available: credits.available, unlimited: credits.unlimited, balance: credits.balance }
+    CreditsReport {
+        available: credits.available,
+        unlimited: credits.unlimited,
+        balance: credits.balance,
+    }
 }
 
 impl<'a> From<&'a Problem> for ErrorReport<'a> {

@@ -16,11 +16,11 @@ mod waybar;
 mod zjstatus;
 mod zsh;
 
-use crate::render::colour::{GRAPHICAL, Inks, TERMINAL};
-use crate::render::fill::{Style, render_short};
+use crate::model::view::View;
+use crate::render::colour::{GRAPHICAL, Palette, TERMINAL};
+use crate::render::fill::{LineOptions, render_short};
 use crate::render::panel::panel;
 use crate::render::style::{Markup, escape_pango, paint_ansi, paint_pango, uncoloured, verbatim};
-use crate::view::View;
 use std::time::Duration;
 
 /// A program (or person) that shows the line.
@@ -33,7 +33,7 @@ pub struct Host {
     pub wait: Wait,
     pub markup: Markup,
     /// Its colours, if `--colors` does not say.
-    pub inks: Inks,
+    pub palette: Palette,
     /// What `--color auto` means.
     pub colour: AutoColour,
     /// The envelope tells local time: finding the zone out costs a file or two.
@@ -77,7 +77,7 @@ pub struct Output<'a> {
     pub view: &'a View,
     pub coloured: bool,
     /// What the line was made with.
-    pub style: &'a Style<'a>,
+    pub style: &'a LineOptions<'a>,
     /// The user wants the bar to cry out, and there is reason to.
     pub is_urgent: bool,
 }
@@ -105,8 +105,8 @@ impl Output<'_> {
 
     /// The colour of all of it as `#rrggbb`; `None` for the host's own.
     fn colour(&self) -> Option<String> {
-        let ink = self.style.ink(self.view.severity);
-        ink.colour.filter(|_| self.coloured).map(|colour| colour.hex())
+        let style = self.style.style(self.view.severity);
+        style.colour.filter(|_| self.coloured).map(|colour| colour.hex())
     }
 }
 
@@ -119,7 +119,7 @@ const PROMPT: Host = Host {
     about: "",
     wait: Wait::Never,
     markup: Markup { escape: verbatim, paint: paint_ansi },
-    inks: TERMINAL,
+    palette: TERMINAL,
     colour: AutoColour::Always,
     needs_zone: false,
     tells_today: false,
@@ -131,7 +131,7 @@ const PROMPT: Host = Host {
 const BAR: Host = Host {
     wait: Wait::Always(Duration::from_secs(3)),
     markup: Markup { escape: escape_pango, paint: paint_pango },
-    inks: GRAPHICAL,
+    palette: GRAPHICAL,
     ..PROMPT
 };
 
@@ -173,13 +173,13 @@ fn bare(output: &Output) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Answer, Source};
+    use crate::model::entry::{Answer, Source};
+    use crate::model::time::Timestamp;
+    use crate::model::usage::{Thresholds, Usage, Window};
     use crate::render::colour;
     use crate::render::fill::render;
     use crate::render::glyphs::UNICODE;
-    use crate::render::template::{Kind, Template};
-    use crate::time::Timestamp;
-    use crate::usage::{Thresholds, Usage, Window};
+    use crate::render::template::{Template, TemplateKind};
     use jiff::tz::TimeZone;
 
     // Sunday 2026-11-22 15:00 UTC.
@@ -188,7 +188,8 @@ mod tests {
     /// What a host is given for a plan of this name with one window this full, by `--colors`.
     #[track_caller]
     pub fn check(host: &Host, colors: &str, plan: &str, used: f64, expected: &str) {
-        let window = Window { seconds: Some(18_000), used, resets_at: Some(NOW.plus(3780)), started: true };
+        let window =
+            Window { seconds: Some(18_000), used, resets_at: Some(NOW.plus(3780)), started: true };
         let usage = Usage { plan: Some(plan.into()), windows: vec![window], ..Usage::default() };
         let thresholds = Thresholds { warn: 70.0, critical: 90.0 };
         let answer = Answer { fetched_at: NOW.plus(-41), source: Source::Api, usage };
@@ -196,16 +197,16 @@ mod tests {
         let changes = if colors.is_empty() { Vec::new() } else { colour::parse(colors).unwrap() };
         let coloured = host.colour != AutoColour::Never;
         let Markup { escape, paint } = host.markup;
-        let style = Style {
-            line: &Template::parse("{plan} {windows}", Kind::Line).unwrap(),
-            window: &Template::parse("{label} {used}", Kind::Window).unwrap(),
+        let style = LineOptions {
+            line: &Template::parse("{plan} {windows}", TemplateKind::Line).unwrap(),
+            window: &Template::parse("{label} {used}", TemplateKind::Window).unwrap(),
             separator: " · ",
             icon: "",
             icon_leads: false,
             glyphs: &UNICODE,
             thresholds,
             markup: Markup { escape, paint: if coloured { paint } else { uncoloured } },
-            inks: host.inks.with(&changes),
+            palette: host.palette.with(&changes),
             zone: Some(&TimeZone::UTC),
         };
         let text = render(&view, &style);
@@ -223,7 +224,12 @@ mod tests {
     #[test]
     fn every_host_has_a_name_of_its_own() {
         for host in HOSTS {
-            assert_eq!(HOSTS.iter().filter(|other| other.name == host.name).count(), 1, "{}", host.name);
+            assert_eq!(
+                HOSTS.iter().filter(|other| other.name == host.name).count(),
+                1,
+                "{}",
+                host.name
+            );
             assert!(!host.name.is_empty() && !host.about.is_empty());
         }
     }

@@ -1,7 +1,7 @@
 //! polybar's `custom/script`: the first line, with tags in `%{…}`. A lone `%` is one; an unknown tag eats text.
 
 use super::{BAR, Host, bare};
-use crate::render::colour::Ink;
+use crate::render::colour::Style;
 use crate::render::style::Markup;
 
 pub const HOST: Host = Host {
@@ -18,8 +18,8 @@ fn escape(text: &str, out: &mut String) {
 }
 
 /// Bold would be another font of the bar, and which is not known.
-fn paint(ink: Ink, text: &str, out: &mut String) {
-    match ink.colour {
+fn paint(style: Style, text: &str, out: &mut String) {
+    match style.colour {
         Some(colour) => out.push_str(&format!("%{{F{}}}{text}%{{F-}}", colour.hex())),
         None => out.push_str(text),
     }

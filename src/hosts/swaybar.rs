@@ -4,11 +4,15 @@
 use super::{Host, Output, i3blocks};
 use serde::Serialize;
 
-pub const HOST: Host =
-    Host { name: "swaybar", about: "a block of i3blocks with format=json", envelope, ..i3blocks::HOST };
+pub const HOST: Host = Host {
+    name: "swaybar",
+    about: "a block of i3blocks with format=json",
+    envelope,
+    ..i3blocks::HOST
+};
 
 #[derive(Serialize)]
-struct Block<'a> {
+struct SwaybarBlock<'a> {
     full_text: &'a str,
     short_text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,7 +23,7 @@ struct Block<'a> {
 }
 
 fn envelope(output: &Output) -> String {
-    super::json::line(&Block {
+    super::json::line(&SwaybarBlock {
         full_text: output.text,
         short_text: output.short(),
         color: output.colour(),
@@ -37,8 +41,7 @@ mod tests {
     fn one_flat_object() {
         let ok = r#"{"full_text":"&lt;b&gt; 5h 42%","short_text":"5h 42%","markup":"pango"}"#;
         check(&HOST, "", "<b>", 42.0, &format!("{ok}\n"));
-        let exhausted =
-            r##"{"full_text":"plus 5h 100%","short_text":"5h 100%","color":"#ff5f5f","markup":"pango"}"##;
+        let exhausted = r##"{"full_text":"plus 5h 100%","short_text":"5h 100%","color":"#ff5f5f","markup":"pango"}"##;
         check(&HOST, "", "plus", 100.0, &format!("{exhausted}\n"));
     }
 }

@@ -2,7 +2,7 @@
 //! output the bar says "not ready".
 
 use super::{Host, PROMPT, Wait};
-use crate::render::colour::{Colour, Ink};
+use crate::render::colour::{Colour, Style};
 use crate::render::style::{Markup, escape_doubling, paint_brackets};
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ fn escape(text: &str, out: &mut String) {
     escape_doubling('#', text, out);
 }
 
-fn paint(ink: Ink, text: &str, out: &mut String) {
+fn paint(style: Style, text: &str, out: &mut String) {
     let name = |colour: Colour| match (colour, colour.name()) {
         (_, Some((is_bright, name))) => format!("{}{name}", if is_bright { "bright" } else { "" }),
         (Colour::Indexed(number), _) => format!("colour{number}"),
         (Colour::Rgb(_), _) => colour.hex(),
     };
-    paint_brackets(ink, name, text, out);
+    paint_brackets(style, name, text, out);
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! colours come by CSS class; a percentage that is not whole counts as 0 up to 0.9.17.
 
 use super::{AutoColour, BAR, Host, Output};
+use crate::model::usage::whole_percent;
 use crate::render::style::escape_pango;
-use crate::usage::whole_percent;
 use serde::Serialize;
 
 pub const HOST: Host = Host {
@@ -17,7 +17,7 @@ pub const HOST: Host = Host {
 };
 
 #[derive(Serialize)]
-struct Block<'a> {
+struct WaybarModule<'a> {
     text: &'a str,
     alt: &'a str,
     tooltip: String,
@@ -34,7 +34,7 @@ fn envelope(output: &Output) -> String {
     if view.problem.is_some() {
         class.push("error");
     }
-    let block = Block {
+    let block = WaybarModule {
         text: output.text,
         alt: view.severity.name(),
         tooltip: tooltip(output),

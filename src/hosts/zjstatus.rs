@@ -2,7 +2,7 @@
 //! as attributes, of the first piece even without the `#[`.
 
 use super::{Host, Output, PROMPT, Wait};
-use crate::render::colour::{Colour, Ink};
+use crate::render::colour::{Colour, Style};
 use crate::render::style::{Markup, paint_brackets};
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ fn escape(text: &str, out: &mut String) {
 }
 
 /// It knows names for eight colours only, but the numbers of all.
-fn paint(ink: Ink, text: &str, out: &mut String) {
+fn paint(style: Style, text: &str, out: &mut String) {
     let name = |colour| match colour {
         Colour::Indexed(number) => number.to_string(),
         Colour::Rgb(_) => colour.hex(),
     };
-    paint_brackets(ink, name, text, out);
+    paint_brackets(style, name, text, out);
 }
 
 fn envelope(output: &Output) -> String {
@@ -42,7 +42,13 @@ mod tests {
 
     #[test]
     fn attributes_in_text_are_text() {
-        check(&HOST, "", "a] #[fg=red]", 42.0, "#[default]a] ##[default][fg=red] #[fg=2]5h 42%#[default]\n");
+        check(
+            &HOST,
+            "",
+            "a] #[fg=red]",
+            42.0,
+            "#[default]a] ##[default][fg=red] #[fg=2]5h 42%#[default]\n",
+        );
         check(&HOST, "ok=#010203", "plus", 42.0, "#[default]plus #[fg=#010203]5h 42%#[default]\n");
         check(&HOST, "", "plus", 100.0, "#[default]plus #[fg=1,bold]5h 100%#[default]\n");
     }

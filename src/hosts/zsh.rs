@@ -2,11 +2,15 @@
 //! are written as `%F{…}`, of which zsh knows that they take no room. What was substituted is not substituted again.
 
 use super::{Host, PROMPT};
-use crate::render::colour::{Colour, Ink, Weight};
+use crate::render::colour::{Colour, Style, Weight};
 use crate::render::style::{Markup, escape_doubling};
 
-pub const HOST: Host =
-    Host { name: "zsh", about: "PROMPT or RPROMPT of zsh, under PROMPT_SUBST", markup: MARKUP, ..PROMPT };
+pub const HOST: Host = Host {
+    name: "zsh",
+    about: "PROMPT or RPROMPT of zsh, under PROMPT_SUBST",
+    markup: MARKUP,
+    ..PROMPT
+};
 
 pub(super) const MARKUP: Markup = Markup { escape, paint };
 
@@ -14,15 +18,19 @@ fn escape(text: &str, out: &mut String) {
     escape_doubling('%', text, out);
 }
 
-fn paint(ink: Ink, text: &str, out: &mut String) {
+fn paint(style: Style, text: &str, out: &mut String) {
     let name = |colour: Colour| match (colour, colour.name()) {
         (_, Some((false, name))) => name.to_string(),
         (Colour::Indexed(number), _) => number.to_string(),
         (Colour::Rgb(_), _) => colour.hex(),
     };
-    let is_bold = ink.weight == Weight::Bold;
+    let is_bold = style.weight == Weight::Bold;
     // A prompt has no dim text: bright black is the nearest.
-    let colour = if ink.weight == Weight::Dim { ink.colour.or(Some(Colour::Indexed(8))) } else { ink.colour };
+    let colour = if style.weight == Weight::Dim {
+        style.colour.or(Some(Colour::Indexed(8)))
+    } else {
+        style.colour
+    };
     if is_bold {
         out.push_str("%B");
     }

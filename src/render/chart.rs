@@ -1,7 +1,7 @@
 //! The course of a window as a small chart: percent used from its beginning to its reset, and the line of an even use. Pure.
 
-use crate::pace::Sample;
-use crate::time::Timestamp;
+use crate::model::pace::Sample;
+use crate::model::time::Timestamp;
 
 /// What is drawn, and with what.
 pub struct Chart<'a> {
@@ -28,14 +28,19 @@ impl Chart<'_> {
         let (across, down) = if self.is_unicode { (2, 4) } else { (1, 1) };
         let (width, height) = (self.columns * across, self.rows * down);
         let length = self.end.seconds_since(self.start);
-        let is_inside =
-            |sample: &&Sample| (0..=length).contains(&sample.at.seconds_since(self.start)) && length > 0;
+        let is_inside = |sample: &&Sample| {
+            (0..=length).contains(&sample.at.seconds_since(self.start)) && length > 0
+        };
         let inside: Vec<&Sample> = self.samples.iter().filter(is_inside).collect();
         if inside.len() < 2 || width < 2 || height < 2 {
             return None;
         }
-        let x = |at: Timestamp| at.seconds_since(self.start) as f64 / length as f64 * (width - 1) as f64;
-        let y = |used: f64| ((1.0 - used.clamp(0.0, 100.0) / 100.0) * (height - 1) as f64).round() as usize;
+        let x = |at: Timestamp| {
+            at.seconds_since(self.start) as f64 / length as f64 * (width - 1) as f64
+        };
+        let y = |used: f64| {
+            ((1.0 - used.clamp(0.0, 100.0) / 100.0) * (height - 1) as f64).round() as usize
+        };
         let mut grid = Grid { width, cells: vec![Mark::None; width * height] };
         for column in (0..width).step_by(DOTTED) {
             grid.mark(column, y(100.0 * column as f64 / (width - 1) as f64), Mark::Even);
@@ -47,8 +52,11 @@ impl Chart<'_> {
             let [(from, low), (to, high)] = [pair[0], pair[1]];
             let mut above = y(low);
             for column in from.round() as usize..=to.round() as usize {
-                let part =
-                    if to > from { ((column as f64 - from) / (to - from)).clamp(0.0, 1.0) } else { 1.0 };
+                let part = if to > from {
+                    ((column as f64 - from) / (to - from)).clamp(0.0, 1.0)
+                } else {
+                    1.0
+                };
                 let row = y(low + (high - low) * part);
                 for row in row.min(above)..=row.max(above) {
                     grid.mark(column, row, Mark::Used);
@@ -116,10 +124,25 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
 
-    fn chart(of: &[(i64, f64)], is_unicode: bool, columns: usize, rows: usize) -> Option<Vec<String>> {
-        let samples: Vec<Sample> =
-            of.iter().map(|(percent, used)| Sample { at: START.plus(percent * 180), used: *used }).collect();
-        Chart { samples: &samples, start: START, end: START.plus(18_000), columns, rows, is_unicode }.draw()
+    fn chart(
+        of: &[(i64, f64)],
+        is_unicode: bool,
+        columns: usize,
+        rows: usize,
+    ) -> Option<Vec<String>> {
+        let samples: Vec<Sample> = of
+            .iter()
+            .map(|(percent, used)| Sample { at: START.plus(percent * 180), used: *used })
+            .collect();
+        Chart {
+            samples: &samples,
+            start: START,
+            end: START.plus(18_000),
+            columns,
+            rows,
+            is_unicode,
+        }
+        .draw()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Colours by severity, apart from how a host writes them down. Pure.
 
-use crate::text::nearest;
-use crate::usage::Severity;
+use crate::model::text::nearest;
+use crate::model::usage::Severity;
 
 /// A colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,33 +22,33 @@ pub enum Weight {
 
 /// What text is written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ink {
+pub struct Style {
     /// `None`: whatever the host has.
     pub colour: Option<Colour>,
     pub weight: Weight,
 }
 
-/// An ink for each severity.
+/// An style for each severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inks {
-    pub unknown: Ink,
-    pub ok: Ink,
-    pub warning: Ink,
-    pub critical: Ink,
-    pub exhausted: Ink,
+pub struct Palette {
+    pub unknown: Style,
+    pub ok: Style,
+    pub warning: Style,
+    pub critical: Style,
+    pub exhausted: Style,
 }
 
 /// For terminals: from their own palette, so that every theme stays readable.
-pub const TERMINAL: Inks = Inks {
-    unknown: Ink { colour: None, weight: Weight::Dim },
-    ok: Ink { colour: Some(Colour::Indexed(2)), weight: Weight::Normal },
-    warning: Ink { colour: Some(Colour::Indexed(3)), weight: Weight::Normal },
-    critical: Ink { colour: Some(Colour::Indexed(1)), weight: Weight::Normal },
-    exhausted: Ink { colour: Some(Colour::Indexed(1)), weight: Weight::Bold },
+pub const TERMINAL: Palette = Palette {
+    unknown: Style { colour: None, weight: Weight::Dim },
+    ok: Style { colour: Some(Colour::Indexed(2)), weight: Weight::Normal },
+    warning: Style { colour: Some(Colour::Indexed(3)), weight: Weight::Normal },
+    critical: Style { colour: Some(Colour::Indexed(1)), weight: Weight::Normal },
+    exhausted: Style { colour: Some(Colour::Indexed(1)), weight: Weight::Bold },
 };
 
 /// For bars that have no palette. What is fine looks like the rest of the bar.
-pub const GRAPHICAL: Inks = Inks {
+pub const GRAPHICAL: Palette = Palette {
     unknown: rgb(0x88, 0x88, 0x88),
     ok: PLAIN,
     warning: rgb(0xe5, 0xc0, 0x7b),
@@ -56,10 +56,10 @@ pub const GRAPHICAL: Inks = Inks {
     exhausted: rgb(0xff, 0x5f, 0x5f),
 };
 
-const PLAIN: Ink = Ink { colour: None, weight: Weight::Normal };
+const PLAIN: Style = Style { colour: None, weight: Weight::Normal };
 
-const fn rgb(red: u8, green: u8, blue: u8) -> Ink {
-    Ink { colour: Some(Colour::Rgb([red, green, blue])), weight: Weight::Normal }
+const fn rgb(red: u8, green: u8, blue: u8) -> Style {
+    Style { colour: Some(Colour::Rgb([red, green, blue])), weight: Weight::Normal }
 }
 
 const NAMES: [&str; 8] = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
@@ -130,8 +130,8 @@ impl Colour {
     }
 }
 
-impl Inks {
-    pub fn of(&self, severity: Severity) -> Ink {
+impl Palette {
+    pub fn of(&self, severity: Severity) -> Style {
         match severity {
             Severity::Unknown => self.unknown,
             Severity::Ok => self.ok,
@@ -142,15 +142,15 @@ impl Inks {
     }
 
     /// With some of them replaced; the last one of a severity counts.
-    pub fn with(mut self, changes: &[(Severity, Ink)]) -> Inks {
-        for (severity, ink) in changes {
+    pub fn with(mut self, changes: &[(Severity, Style)]) -> Palette {
+        for (severity, style) in changes {
             *match severity {
                 Severity::Unknown => &mut self.unknown,
                 Severity::Ok => &mut self.ok,
                 Severity::Warning => &mut self.warning,
                 Severity::Critical => &mut self.critical,
                 Severity::Exhausted => &mut self.exhausted,
-            } = *ink;
+            } = *style;
         }
         self
     }
@@ -160,19 +160,20 @@ impl Inks {
 ///
 /// # Errors
 /// What is wrong, with the nearest name where one is unknown.
-pub fn parse(text: &str) -> Result<Vec<(Severity, Ink)>, String> {
+pub fn parse(text: &str) -> Result<Vec<(Severity, Style)>, String> {
     text.split(',').map(|part| assignment(part.trim())).collect()
 }
 
-fn assignment(text: &str) -> Result<(Severity, Ink), String> {
-    let shown = |text: &str| crate::text::plain(text, 40);
+fn assignment(text: &str) -> Result<(Severity, Style), String> {
+    let shown = |text: &str| crate::model::text::plain(text, 40);
     let (name, value) =
         text.split_once('=').ok_or("each part is SEVERITY=COLOUR, as in ok=green,warning=208")?;
     let (name, value) = (name.trim(), value.trim());
-    let severity = Severity::ALL.into_iter().find(|severity| severity.name() == name).ok_or_else(|| {
-        let near = nearest(name, Severity::ALL.map(Severity::name));
-        format!("unknown severity {}; did you mean {near}?", shown(name))
-    })?;
+    let severity =
+        Severity::ALL.into_iter().find(|severity| severity.name() == name).ok_or_else(|| {
+            let near = nearest(name, Severity::ALL.map(Severity::name));
+            format!("unknown severity {}; did you mean {near}?", shown(name))
+        })?;
     if value == NONE {
         return Ok((severity, PLAIN));
     }
@@ -184,7 +185,7 @@ fn assignment(text: &str) -> Result<(Severity, Ink), String> {
         let known = NAMES.into_iter().chain([NONE]).chain(bright.iter().map(String::as_str));
         format!("unknown colour {}; did you mean {}?", shown(value), nearest(value, known))
     })?;
-    Ok((severity, Ink { colour: Some(colour), weight: Weight::Normal }))
+    Ok((severity, Style { colour: Some(colour), weight: Weight::Normal }))
 }
 
 #[cfg(test)]
@@ -193,8 +194,9 @@ mod tests {
 
     #[test]
     fn colours_are_read() {
-        let check =
-            |text: &str, hex: &str| assert_eq!(Colour::parse(text).map(Colour::hex), Some(hex.into()));
+        let check = |text: &str, hex: &str| {
+            assert_eq!(Colour::parse(text).map(Colour::hex), Some(hex.into()))
+        };
         check("red", "#cd0000");
         check("bright-blue", "#5c5cff");
         check("9", "#ff0000");
@@ -209,10 +211,10 @@ mod tests {
     #[test]
     fn the_last_one_counts() {
         let changes = parse("ok=blue, exhausted=none,ok=#010203").unwrap();
-        let inks = TERMINAL.with(&changes);
-        assert_eq!(inks.of(Severity::Ok), rgb(1, 2, 3));
-        assert_eq!(inks.of(Severity::Exhausted), PLAIN);
-        assert_eq!(inks.of(Severity::Warning), TERMINAL.warning);
+        let palette = TERMINAL.with(&changes);
+        assert_eq!(palette.of(Severity::Ok), rgb(1, 2, 3));
+        assert_eq!(palette.of(Severity::Exhausted), PLAIN);
+        assert_eq!(palette.of(Severity::Warning), TERMINAL.warning);
     }
 
     #[test]
@@ -224,7 +226,10 @@ mod tests {
         check("ok=gren", "unknown colour gren; did you mean green?");
         check("ok=bright-gren", "unknown colour bright-gren; did you mean bright-green?");
         for wrong in ["256", "#12345", "#12345g", "#+12345"] {
-            check(&format!("ok={wrong}"), &format!("{wrong} is not a colour: 0 to 255, or #rrggbb"));
+            check(
+                &format!("ok={wrong}"),
+                &format!("{wrong} is not a colour: 0 to 255, or #rrggbb"),
+            );
         }
     }
 }

@@ -1,18 +1,18 @@
 //! A template filled with what is known: the line in the host's markup.
 
-use super::colour::{Ink, Inks};
+use super::colour::{Palette, Style};
 use super::glyphs::Glyphs;
 use super::style::Markup;
-use super::template::{Count, Field, Piece, Template, Value, Which};
-use crate::pace::points_text;
-use crate::text::short_count;
-use crate::time::{age, countdown};
-use crate::usage::{Limit, Severity, Thresholds, whole_percent};
-use crate::view::View;
+use super::template::{Count, Field, Piece, Slot, Template, Which};
+use crate::model::pace::points_text;
+use crate::model::text::short_count;
+use crate::model::time::{age, countdown};
+use crate::model::usage::{Limit, Severity, Thresholds, whole_percent};
+use crate::model::view::View;
 use jiff::tz::TimeZone;
 
 /// What a line is made from, beside the numbers.
-pub struct Style<'a> {
+pub struct LineOptions<'a> {
     pub line: &'a Template,
     pub window: &'a Template,
     pub separator: &'a str,
@@ -23,14 +23,14 @@ pub struct Style<'a> {
     pub glyphs: &'a Glyphs,
     pub thresholds: Thresholds,
     pub markup: Markup,
-    pub inks: Inks,
+    pub palette: Palette,
     /// Needed only if a template says `reset_at` ([`Template::needs_zone`]) or the host does.
     pub zone: Option<&'a TimeZone>,
 }
 
-impl Style<'_> {
+impl LineOptions<'_> {
     fn paint(&self, severity: Severity, text: &str, out: &mut String) {
-        (self.markup.paint)(self.inks.of(severity), text, out);
+        (self.markup.paint)(self.palette.of(severity), text, out);
     }
 
     /// Escapes and paints.
@@ -56,14 +56,14 @@ impl Style<'_> {
         out
     }
 
-    /// The ink of a severity.
-    pub fn ink(&self, severity: Severity) -> Ink {
-        self.inks.of(severity)
+    /// The style of a severity.
+    pub fn style(&self, severity: Severity) -> Style {
+        self.palette.of(severity)
     }
 }
 
 /// The line: in the host's markup, without its end.
-pub fn render(view: &View, style: &Style) -> String {
+pub fn render(view: &View, style: &LineOptions) -> String {
     let is_of_today = view.today.is_some() && style.line.tells_only_today();
     let is_only_a_word = view.usage.is_none() && !is_of_today;
     let mut out = style.start(view, is_only_a_word);
@@ -87,13 +87,17 @@ pub fn render(view: &View, style: &Style) -> String {
 }
 
 /// The shortest form, for narrow bars: the binding limit.
-pub fn render_short(view: &View, style: &Style) -> String {
+pub fn render_short(view: &View, style: &LineOptions) -> String {
     let mut out = style.start(view, true);
     match (&view.usage, &view.binding) {
         (None, _) => style.write(view.severity, view.word(), &mut out),
         (Some(_), None) => style.write(view.severity, &view.without_limits(), &mut out),
         (Some(_), Some(limit)) => {
-            style.write(view.severity, &format!("{} {}%", limit.label, whole_percent(limit.used)), &mut out);
+            style.write(
+                view.severity,
+                &format!("{} {}%", limit.label, whole_percent(limit.used)),
+                &mut out,
+            );
         }
     }
     let is_old = view.usage.is_some() && view.stale_age().is_some();
@@ -104,12 +108,18 @@ pub fn render_short(view: &View, style: &Style) -> String {
 }
 
 /// Appends pieces; whether every value was there.
-fn write(pieces: &[Piece], this: Option<&Limit>, view: &View, style: &Style, out: &mut String) -> bool {
+fn write(
+    pieces: &[Piece],
+    this: Option<&Limit>,
+    view: &View,
+    style: &LineOptions,
+    out: &mut String,
+) -> bool {
     let mut complete = true;
     for piece in pieces {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Value(value) => {
+            Piece::Slot(value) => {
                 if !write_value(value, this, view, style, out) {
                     complete = false;
                     out.truncate(out.trim_end_matches(' ').len());
@@ -128,29 +138,35 @@ fn write(pieces: &[Piece], this: Option<&Limit>, view: &View, style: &Style, out
     complete
 }
 
-fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, out: &mut String) -> bool {
+fn write_value(
+    value: &Slot,
+    this: Option<&Limit>,
+    view: &View,
+    style: &LineOptions,
+    out: &mut String,
+) -> bool {
     let usage = view.usage.as_ref();
     let text = match value {
-        Value::Windows => return write_windows(view, style, out),
-        Value::Account => view.account.clone(),
-        Value::Plan => usage.and_then(|usage| usage.plan.clone()),
-        Value::Credits => view.credits(),
-        Value::Budget => view.budget(),
-        Value::Age => view.age_seconds.map(age),
+        Slot::Windows => return write_windows(view, style, out),
+        Slot::Account => view.account.clone(),
+        Slot::Plan => usage.and_then(|usage| usage.plan.clone()),
+        Slot::Credits => view.credits(),
+        Slot::Budget => view.budget(),
+        Slot::Age => view.age_seconds.map(age),
         // The user's own, in the host's markup if they like.
-        Value::Icon if style.icon.is_empty() => None,
-        Value::Icon => {
+        Slot::Icon if style.icon.is_empty() => None,
+        Slot::Icon => {
             out.push_str(style.icon);
             return true;
         }
-        Value::Today(count) => view.today.map(|today| {
+        Slot::Today(count) => view.today.map(|today| {
             short_count(match count {
                 Count::Sessions => today.counts.sessions,
                 Count::Turns => today.counts.turns,
                 Count::Tokens => today.counts.total_tokens,
             })
         }),
-        Value::Of(which, field) => {
+        Slot::Of(which, field) => {
             let found = match which {
                 Which::This => this.cloned(),
                 Which::Binding => view.binding.clone(),
@@ -176,7 +192,7 @@ fn write_value(value: &Value, this: Option<&Limit>, view: &View, style: &Style, 
     }
 }
 
-fn write_windows(view: &View, style: &Style, out: &mut String) -> bool {
+fn write_windows(view: &View, style: &LineOptions, out: &mut String) -> bool {
     let Some(usage) = &view.usage else { return false };
     let mut first = true;
     for limit in usage.limits() {
@@ -194,7 +210,7 @@ fn write_windows(view: &View, style: &Style, out: &mut String) -> bool {
     true
 }
 
-fn field_text(field: &Field, limit: &Limit, view: &View, style: &Style) -> Option<String> {
+fn field_text(field: &Field, limit: &Limit, view: &View, style: &LineOptions) -> Option<String> {
     let now = view.now;
     let used = whole_percent(limit.used);
     match field {
@@ -212,15 +228,15 @@ fn field_text(field: &Field, limit: &Limit, view: &View, style: &Style) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activity::report::Counts;
-    use crate::activity::today::Today;
-    use crate::cache::{Answer, Source};
+    use crate::model::entry::{Answer, Source};
+    use crate::model::time::Timestamp;
+    use crate::model::today::Counts;
+    use crate::model::today::Today;
+    use crate::model::usage::{Usage, Window};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{ASCII, NERD, UNICODE};
     use crate::render::style;
-    use crate::render::template::Kind;
-    use crate::time::Timestamp;
-    use crate::usage::{Usage, Window};
+    use crate::render::template::TemplateKind;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
 
@@ -241,14 +257,14 @@ mod tests {
 
     fn check(line: &str, window: &str, view: &View, expected: &str) {
         let zone = TimeZone::UTC;
-        let style = Style {
-            line: &Template::parse(line, Kind::Line).unwrap(),
-            window: &Template::parse(window, Kind::Window).unwrap(),
+        let style = LineOptions {
+            line: &Template::parse(line, TemplateKind::Line).unwrap(),
+            window: &Template::parse(window, TemplateKind::Window).unwrap(),
             separator: " · ",
             icon: "⌬",
             icon_leads: false,
             glyphs: &UNICODE,
-            inks: TERMINAL,
+            palette: TERMINAL,
             thresholds: Thresholds { warn: 70.0, critical: 90.0 },
             markup: Markup { escape: style::verbatim, paint: style::uncoloured },
             zone: Some(&zone),
@@ -314,24 +330,39 @@ mod tests {
                 view.is_stale = true;
                 view.age_seconds = Some(1380);
             }
-            let line = Template::parse(line, Kind::Line).unwrap();
-            let style = Style {
+            let line = Template::parse(line, TemplateKind::Line).unwrap();
+            let style = LineOptions {
                 line: &line,
-                window: &Template::parse("{label} {used} {bar:4}", Kind::Window).unwrap(),
+                window: &Template::parse("{label} {used} {bar:4}", TemplateKind::Window).unwrap(),
                 separator: glyphs.separator,
                 icon: glyphs.icon,
                 icon_leads: !line.places_icon(),
                 glyphs,
-                inks: TERMINAL,
+                palette: TERMINAL,
                 thresholds: Thresholds { warn: 70.0, critical: 90.0 },
                 markup: Markup { escape: style::verbatim, paint: style::uncoloured },
                 zone: None,
             };
-            assert_eq!((render(&view, &style).as_str(), render_short(&view, &style).as_str()), (long, short));
+            assert_eq!(
+                (render(&view, &style).as_str(), render_short(&view, &style).as_str()),
+                (long, short)
+            );
         };
         check("{windows}", &UNICODE, false, "⌬ 5h 42% ██░░ · 7d 17% █░░░", "⌬ 5h 42%");
-        check("{windows} {icon}", &UNICODE, true, "5h 42% ██░░ · 7d 17% █░░░ ⌬ (23m ago)", "⌬ 5h 42%*");
-        check("{windows}", &ASCII, true, "codex 5h 42% ==-- | 7d 17% =--- (23m ago)", "codex 5h 42%*");
+        check(
+            "{windows} {icon}",
+            &UNICODE,
+            true,
+            "5h 42% ██░░ · 7d 17% █░░░ ⌬ (23m ago)",
+            "⌬ 5h 42%*",
+        );
+        check(
+            "{windows}",
+            &ASCII,
+            true,
+            "codex 5h 42% ==-- | 7d 17% =--- (23m ago)",
+            "codex 5h 42%*",
+        );
         let nerd = "\u{f0e4} 5h 42% ▰▰▱▱ \u{e0b1} 7d 17% ▰▱▱▱ \u{f017} 23m";
         check("{windows}", &NERD, true, nerd, "\u{f0e4} 5h 42% \u{f017}");
     }
@@ -345,9 +376,13 @@ mod tests {
 
     #[test]
     fn percentages_do_not_lie_at_the_ends() {
-        for (used, percent, text) in
-            [(0.0, 0, "░░░░"), (0.2, 1, "█░░░"), (49.5, 50, "██░░"), (99.7, 99, "███░"), (100.0, 100, "████")]
-        {
+        for (used, percent, text) in [
+            (0.0, 0, "░░░░"),
+            (0.2, 1, "█░░░"),
+            (49.5, 50, "██░░"),
+            (99.7, 99, "███░"),
+            (100.0, 100, "████"),
+        ] {
             assert_eq!((whole_percent(used), UNICODE.bar(used, 4).as_str()), (percent, text));
         }
     }

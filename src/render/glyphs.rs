@@ -71,7 +71,7 @@ impl Glyphs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::width;
+    use crate::model::text::width;
 
     #[test]
     fn a_bar_is_as_wide_as_it_says() {

@@ -1,22 +1,22 @@
 //! The page of `codexline status`: everything that is known, for a person at a terminal. Pure.
 
 use super::chart::Chart;
-use super::colour::{Ink, Inks};
+use super::colour::{Palette, Style};
 use super::glyphs::{ASCII, Glyphs};
-use crate::pace::{Pace, Sample, words};
-use crate::text::{self, width};
-use crate::time::{DAY, Timestamp, age, countdown};
-use crate::usage::{Limit, Severity, Thresholds, Window, whole_percent};
-use crate::view::View;
+use crate::model::pace::{Pace, Sample, words};
+use crate::model::text::{self, width};
+use crate::model::time::{DAY, Timestamp, age, countdown};
+use crate::model::usage::{Limit, Severity, Thresholds, Window, whole_percent};
+use crate::model::view::View;
 use jiff::tz::TimeZone;
 
 /// What a page is drawn on.
-pub struct Paper<'a> {
+pub struct PageOptions<'a> {
     /// Characters in a line. No line is longer, down to [`NARROWEST`].
     pub columns: usize,
     pub glyphs: &'a Glyphs,
-    pub paint: fn(ink: Ink, text: &str, out: &mut String),
-    pub inks: Inks,
+    pub paint: fn(style: Style, text: &str, out: &mut String),
+    pub palette: Palette,
     pub thresholds: Thresholds,
     pub zone: &'a TimeZone,
 }
@@ -36,7 +36,7 @@ const CHART_ROWS: usize = 4;
 const LONGEST_CHART: usize = 60;
 
 /// The page; ends with a line feed.
-pub fn page(view: &View, paper: &Paper) -> String {
+pub fn page(view: &View, paper: &PageOptions) -> String {
     let columns = paper.columns.max(NARROWEST);
     let mut sheet = Sheet {
         paper,
@@ -70,7 +70,13 @@ pub fn page(view: &View, paper: &Paper) -> String {
         for window in &pool.windows {
             let limit = window.limit();
             let pace = view.pool_pace(pool, &limit);
-            sheet.limit(&format!("{} {}", pool.name, limit.label), &limit, window.started, &pace, view);
+            sheet.limit(
+                &format!("{} {}", pool.name, limit.label),
+                &limit,
+                window.started,
+                &pace,
+                view,
+            );
         }
     }
     if usage.limits().next().is_none() {
@@ -101,11 +107,16 @@ fn name_width(view: &View) -> usize {
     let pools = usage.iter().flat_map(|usage| &usage.pools).flat_map(|pool| {
         pool.windows.iter().map(|window| width(&format!("{} {}", pool.name, window.label())))
     });
-    pools.filter(|width| *width <= LONGEST_NAME).max().unwrap_or_default().max(width("banked resets")) + 2
+    pools
+        .filter(|width| *width <= LONGEST_NAME)
+        .max()
+        .unwrap_or_default()
+        .max(width("banked resets"))
+        + 2
 }
 
 struct Sheet<'a> {
-    paper: &'a Paper<'a>,
+    paper: &'a PageOptions<'a>,
     columns: usize,
     /// Where what is said of a name begins.
     indent: usize,
@@ -128,7 +139,7 @@ impl Sheet<'_> {
     }
 
     fn paint(&mut self, severity: Severity, text: &str) {
-        (self.paper.paint)(self.paper.inks.of(severity), text, &mut self.text);
+        (self.paper.paint)(self.paper.palette.of(severity), text, &mut self.text);
     }
 
     fn room(&self) -> usize {
@@ -176,11 +187,14 @@ impl Sheet<'_> {
         let used = whole_percent(limit.used);
         let amounts = format!("{used}% used, {}% left", 100 - used);
         let severity = match view.measure {
-            crate::usage::Measure::Used => self.paper.thresholds.severity(limit.used),
-            crate::usage::Measure::Pace => crate::pace::severity(limit, pace, self.paper.thresholds),
+            crate::model::usage::Measure::Used => self.paper.thresholds.severity(limit.used),
+            crate::model::usage::Measure::Pace => {
+                crate::model::pace::severity(limit, pace, self.paper.thresholds)
+            }
         };
         let is_beside = self.room() >= AMOUNTS + SHORTEST_BAR;
-        let bar_width = if is_beside { self.room() - AMOUNTS } else { self.room() }.min(LONGEST_BAR);
+        let bar_width =
+            if is_beside { self.room() - AMOUNTS } else { self.room() }.min(LONGEST_BAR);
         self.paint(severity, &self.paper.glyphs.bar(limit.used, bar_width));
         if is_beside {
             self.text.push_str(&format!(" {amounts}\n"));
@@ -191,7 +205,10 @@ impl Sheet<'_> {
         match limit.resets_at {
             Some(reset) => {
                 let clock = reset.clock(view.now, self.paper.zone);
-                self.more(&format!("resets in {}, at {clock}", countdown(reset.seconds_since(view.now))));
+                self.more(&format!(
+                    "resets in {}, at {clock}",
+                    countdown(reset.seconds_since(view.now))
+                ));
             }
             None if !started => self.more("has not started: its time begins with the first use"),
             None => self.more("when it resets is not known"),
@@ -213,7 +230,8 @@ impl Sheet<'_> {
         let limit = window.limit();
         let (Some(end), Some(seconds)) = (window.resets_at, window.seconds) else { return };
         let start = end.plus(-i64::from(seconds));
-        let mut samples = view.history.as_ref().map(|history| history.of(&limit.label)).unwrap_or_default();
+        let mut samples =
+            view.history.as_ref().map(|history| history.of(&limit.label)).unwrap_or_default();
         let latest = Sample { at: view.measured_at(), used: limit.used };
         if samples.last().is_some_and(|last| last.at < latest.at) {
             samples.push(latest);
@@ -223,7 +241,8 @@ impl Sheet<'_> {
         let is_unicode = *self.paper.glyphs != ASCII;
         let chart = Chart { samples: &samples, start, end, columns, rows: CHART_ROWS, is_unicode };
         let Some(rows) = chart.draw() else { return };
-        let [upright, corner, level] = if is_unicode { ["│", "└", "─"] } else { ["|", "+", "-"] };
+        let [upright, corner, level] =
+            if is_unicode { ["│", "└", "─"] } else { ["|", "+", "-"] };
         self.text.push_str(&format!("\n{} so far\n", limit.label));
         for (number, row) in rows.iter().enumerate() {
             let label = if number == 0 { "100%" } else { "    " };
@@ -251,7 +270,9 @@ fn fit(text: &str, columns: usize) -> Vec<String> {
     for line in text::wrap(text, columns) {
         let mut part = String::new();
         for character in line.chars() {
-            if width(&part) + width(character.encode_utf8(&mut [0; 4])) > columns && !part.is_empty() {
+            if width(&part) + width(character.encode_utf8(&mut [0; 4])) > columns
+                && !part.is_empty()
+            {
                 lines.push(std::mem::take(&mut part));
             }
             part.push(character);
@@ -264,11 +285,11 @@ fn fit(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Answer, Problem, Source};
+    use crate::model::entry::{Answer, Problem, Source};
+    use crate::model::usage::{Budget, Credits, Measure, Pool, Usage};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{SETS, UNICODE};
     use crate::render::style::{paint_ansi, uncoloured};
-    use crate::usage::{Budget, Credits, Measure, Pool, Usage};
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
@@ -312,19 +333,20 @@ mod tests {
         view.problem = Some(Problem {
             code: "x".into(),
             word: "x".into(),
-            message: "https://example.invalid/a/long/path/that/does/not/fit: timed out while connecting"
-                .into(),
+            message:
+                "https://example.invalid/a/long/path/that/does/not/fit: timed out while connecting"
+                    .into(),
             hint: "check the network".into(),
         });
         view
     }
 
     fn draw(view: &View, columns: usize, glyphs: &Glyphs) -> String {
-        let paper = Paper {
+        let paper = PageOptions {
             columns,
             glyphs,
             paint: uncoloured,
-            inks: TERMINAL,
+            palette: TERMINAL,
             thresholds: THRESHOLDS,
             zone: &TimeZone::UTC,
         };
@@ -368,7 +390,10 @@ problem         https://example.invalid/a/long/path/that/does/not/fit: timed out
     fn a_narrow_page_in_letters() {
         let drawn = draw(&full(), 30, &ASCII);
         assert!(drawn.is_ascii());
-        assert!(drawn.contains("5h\n  =====- 82% used, 18% left\n  resets in 2h00m, at 17:00\n"), "{drawn}");
+        assert!(
+            drawn.contains("5h\n  =====- 82% used, 18% left\n  resets in 2h00m, at 17:00\n"),
+            "{drawn}"
+        );
     }
 
     #[test]
@@ -382,11 +407,11 @@ problem         https://example.invalid/a/long/path/that/does/not/fit: timed out
     #[test]
     fn colour_is_of_the_severity() {
         let mut view = full();
-        let paper = Paper {
+        let paper = PageOptions {
             columns: 80,
             glyphs: &UNICODE,
             paint: paint_ansi,
-            inks: TERMINAL,
+            palette: TERMINAL,
             thresholds: THRESHOLDS,
             zone: &TimeZone::UTC,
         };

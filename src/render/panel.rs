@@ -1,11 +1,11 @@
 //! All there is to know, as a small table of plain text: for tooltips and menus in a font of one width. Pure.
 
 use super::glyphs::Glyphs;
-use crate::pace;
-use crate::text::{width, wrap};
-use crate::time::{Timestamp, words};
-use crate::usage::{BUDGET_LABEL, Budget, Usage, Window, whole_percent};
-use crate::view::View;
+use crate::model::pace;
+use crate::model::text::{width, wrap};
+use crate::model::time::{Timestamp, words};
+use crate::model::usage::{BUDGET_LABEL, Budget, Usage, Window, whole_percent};
+use crate::model::view::View;
 use jiff::tz::TimeZone;
 
 const BAR_WIDTH: usize = 10;
@@ -13,7 +13,7 @@ const BAR_WIDTH: usize = 10;
 const NARROWEST: usize = 44;
 const GAP: &str = "  ";
 
-enum Line {
+enum PanelLine {
     Text(String),
     /// Label, bar, percentage, when it starts anew, what else there is.
     Row([String; 5]),
@@ -24,9 +24,9 @@ pub fn panel(view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>) -> Vec<Strin
     let mut lines = Vec::new();
     match &view.usage {
         Some(usage) => numbers(usage, view, glyphs, zone, &mut lines),
-        None => lines.push(Line::Text(format!("Codex: {}", view.word()))),
+        None => lines.push(PanelLine::Text(format!("Codex: {}", view.word()))),
     }
-    lines.extend(view.today().map(|today| Line::Text(format!("today {today}"))));
+    lines.extend(view.today().map(|today| PanelLine::Text(format!("today {today}"))));
     let mut lines = align(lines);
     let columns = lines.iter().map(|line| width(line)).max().unwrap_or_default().max(NARROWEST);
     for limit in view.usage.iter().flat_map(Usage::limits) {
@@ -43,7 +43,13 @@ pub fn panel(view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>) -> Vec<Strin
     lines
 }
 
-fn numbers(usage: &Usage, view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>, lines: &mut Vec<Line>) {
+fn numbers(
+    usage: &Usage,
+    view: &View,
+    glyphs: &Glyphs,
+    zone: Option<&TimeZone>,
+    lines: &mut Vec<PanelLine>,
+) {
     let reset = |at: Timestamp| {
         let words = words(at.seconds_since(view.now));
         match zone {
@@ -51,50 +57,52 @@ fn numbers(usage: &Usage, view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>,
             None => format!("resets in {words}"),
         }
     };
-    let row = |label: String, used: f64, resets_at: Option<Timestamp>, started: bool, note: String| {
-        let when = match resets_at {
-            Some(at) => reset(at),
-            None if started => String::new(),
-            None => "not started".into(),
+    let row =
+        |label: String, used: f64, resets_at: Option<Timestamp>, started: bool, note: String| {
+            let when = match resets_at {
+                Some(at) => reset(at),
+                None if started => String::new(),
+                None => "not started".into(),
+            };
+            let percent = format!("{:>4}", format!("{}%", whole_percent(used)));
+            PanelLine::Row([label, glyphs.bar(used, BAR_WIDTH), percent, when, note])
         };
-        let percent = format!("{:>4}", format!("{}%", whole_percent(used)));
-        Line::Row([label, glyphs.bar(used, BAR_WIDTH), percent, when, note])
+    let window = |window: &Window| {
+        row(window.label(), window.used, window.resets_at, window.started, String::new())
     };
-    let window =
-        |window: &Window| row(window.label(), window.used, window.resets_at, window.started, String::new());
     let budget = |budget: &Budget| {
         let note = budget.limit.and(budget.used).and_then(|_| view.budget()).unwrap_or_default();
         row(BUDGET_LABEL.into(), budget.used_percent, budget.resets_at, true, note)
     };
-    lines.push(Line::Text(match &usage.plan {
+    lines.push(PanelLine::Text(match &usage.plan {
         Some(plan) => format!("Codex {plan}"),
         None => "Codex".into(),
     }));
     lines.extend(usage.windows.iter().map(window));
     lines.extend(usage.budget.iter().map(budget));
     if usage.blocked {
-        lines.push(Line::Text("work is refused until a limit starts anew".into()));
+        lines.push(PanelLine::Text("work is refused until a limit starts anew".into()));
     }
     for pool in &usage.pools {
-        lines.push(Line::Text(pool.name.clone()));
+        lines.push(PanelLine::Text(pool.name.clone()));
         lines.extend(pool.windows.iter().map(window));
     }
-    lines.extend(view.credits().map(|credits| Line::Text(format!("credits {credits}"))));
+    lines.extend(view.credits().map(|credits| PanelLine::Text(format!("credits {credits}"))));
 }
 
 /// Pads the columns of all rows to the same widths.
-fn align(lines: Vec<Line>) -> Vec<String> {
+fn align(lines: Vec<PanelLine>) -> Vec<String> {
     let mut widest = [0; 5];
     for line in &lines {
-        if let Line::Row(cells) = line {
+        if let PanelLine::Row(cells) = line {
             for (widest, cell) in widest.iter_mut().zip(cells) {
                 *widest = (*widest).max(width(cell));
             }
         }
     }
     let text = |line| match line {
-        Line::Text(text) => text,
-        Line::Row(cells) => {
+        PanelLine::Text(text) => text,
+        PanelLine::Row(cells) => {
             let mut text = String::new();
             for (cell, widest) in cells.iter().zip(widest).filter(|(_, widest)| *widest > 0) {
                 text.push_str(cell);
@@ -111,9 +119,9 @@ fn align(lines: Vec<Line>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Answer, Problem, Source};
+    use crate::model::entry::{Answer, Problem, Source};
+    use crate::model::usage::{Credits, Pool, Thresholds};
     use crate::render::glyphs::{ASCII, UNICODE};
-    use crate::usage::{Credits, Pool, Thresholds};
 
     // Sunday 2026-11-22 15:00 UTC.
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
@@ -144,7 +152,9 @@ mod tests {
                 remaining: None,
                 resets_at: None,
             }),
-            pools: vec![Pool { name: "プラス".into(), windows: vec![window(18_000, 0.0, None)] }],
+            pools: vec![Pool {
+                name: "プラス".into(), windows: vec![window(18_000, 0.0, None)]
+            }],
             credits: Some(Credits { available: true, unlimited: false, balance: Some(12.5) }),
             blocked: false,
             banked_resets: None,
@@ -169,11 +179,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_stands_at_the_end() {
-        let mut view = view(Usage { windows: vec![window(18_000, 42.0, None)], ..Usage::default() });
+        let mut view =
+            view(Usage { windows: vec![window(18_000, 42.0, None)], ..Usage::default() });
         view.problem = Some(Problem {
             code: "server_error".into(),
             word: "server".into(),
-            message: "https://example.invalid/backend-api/wham/usage: the server failed (500)".into(),
+            message: "https://example.invalid/backend-api/wham/usage: the server failed (500)"
+                .into(),
             hint: "it will be asked again".into(),
         });
         check(

@@ -1,14 +1,14 @@
 //! How a host marks text up: escaping of what came from outside, colour.
 
-use super::colour::{Colour, Ink, Weight};
+use super::colour::{Colour, Style, Weight};
 
 /// A host's markup. Both append to `out`.
 #[derive(Clone, Copy)]
 pub struct Markup {
     /// Writes text that came from outside so that the host shows it as it is.
     pub escape: fn(text: &str, out: &mut String),
-    /// Writes `text`, which is markup already, with an ink.
-    pub paint: fn(ink: Ink, text: &str, out: &mut String),
+    /// Writes `text`, which is markup already, with an style.
+    pub paint: fn(style: Style, text: &str, out: &mut String),
 }
 
 /// Copies: for hosts that show everything as it is.
@@ -17,7 +17,7 @@ pub fn verbatim(text: &str, out: &mut String) {
 }
 
 /// Copies: for hosts that colour by other means, and for `--color never`.
-pub fn uncoloured(_: Ink, text: &str, out: &mut String) {
+pub fn uncoloured(_: Style, text: &str, out: &mut String) {
     out.push_str(text);
 }
 
@@ -46,12 +46,12 @@ pub fn escape_doubling(special: char, text: &str, out: &mut String) {
 }
 
 /// Colours with Pango spans.
-pub fn paint_pango(ink: Ink, text: &str, out: &mut String) {
+pub fn paint_pango(style: Style, text: &str, out: &mut String) {
     let mut attributes = String::new();
-    if let Some(colour) = ink.colour {
+    if let Some(colour) = style.colour {
         attributes.push_str(&format!(" foreground=\"{}\"", colour.hex()));
     }
-    match ink.weight {
+    match style.weight {
         Weight::Normal => {}
         Weight::Bold => attributes.push_str(" weight=\"bold\""),
         Weight::Dim => attributes.push_str(" alpha=\"60%\""),
@@ -64,13 +64,13 @@ pub fn paint_pango(ink: Ink, text: &str, out: &mut String) {
 }
 
 /// Colours with ANSI sequences; the first sixteen colours by the old codes, which every terminal knows.
-pub fn paint_ansi(ink: Ink, text: &str, out: &mut String) {
-    let weight = match ink.weight {
+pub fn paint_ansi(style: Style, text: &str, out: &mut String) {
+    let weight = match style.weight {
         Weight::Normal => "",
         Weight::Bold => "1",
         Weight::Dim => "2",
     };
-    let colour = match ink.colour {
+    let colour = match style.colour {
         None => String::new(),
         Some(Colour::Indexed(number @ 0..8)) => format!("{}", 30 + number),
         Some(Colour::Indexed(number @ 8..16)) => format!("{}", 90 + number - 8),
@@ -93,10 +93,10 @@ pub fn paint_ansi(ink: Ink, text: &str, out: &mut String) {
 }
 
 /// Colours with `#[fg=…]` … `#[default]`, as tmux reads it and zjstatus too. `name` is how the host calls a colour.
-pub fn paint_brackets(ink: Ink, name: fn(Colour) -> String, text: &str, out: &mut String) {
+pub fn paint_brackets(style: Style, name: fn(Colour) -> String, text: &str, out: &mut String) {
     let mut attributes = Vec::new();
-    attributes.extend(ink.colour.map(|colour| format!("fg={}", name(colour))));
-    match ink.weight {
+    attributes.extend(style.colour.map(|colour| format!("fg={}", name(colour))));
+    match style.weight {
         Weight::Normal => {}
         Weight::Bold => attributes.push("bold".into()),
         Weight::Dim => attributes.push("dim".into()),
@@ -123,16 +123,21 @@ mod tests {
     #[test]
     fn every_kind_of_colour_has_its_code() {
         let check = |colour: Option<Colour>, weight: Weight, ansi: &str, pango: &str| {
-            let ink = Ink { colour, weight };
+            let style = Style { colour, weight };
             let (mut terminal, mut bar) = (String::new(), String::new());
-            paint_ansi(ink, "x", &mut terminal);
-            paint_pango(ink, "x", &mut bar);
-            assert_eq!((terminal.as_str(), bar.as_str()), (ansi, pango), "{ink:?}");
+            paint_ansi(style, "x", &mut terminal);
+            paint_pango(style, "x", &mut bar);
+            assert_eq!((terminal.as_str(), bar.as_str()), (ansi, pango), "{style:?}");
         };
         let (normal, bold) = (Weight::Normal, Weight::Bold);
         check(None, normal, "x", "x");
         check(None, Weight::Dim, "\x1b[2mx\x1b[0m", "<span alpha=\"60%\">x</span>");
-        check(TERMINAL.ok.colour, normal, "\x1b[32mx\x1b[0m", "<span foreground=\"#00cd00\">x</span>");
+        check(
+            TERMINAL.ok.colour,
+            normal,
+            "\x1b[32mx\x1b[0m",
+            "<span foreground=\"#00cd00\">x</span>",
+        );
         let both = "<span foreground=\"#cd0000\" weight=\"bold\">x</span>";
         check(TERMINAL.critical.colour, bold, "\x1b[1;31mx\x1b[0m", both);
         let red = "<span foreground=\"#ff0000\">x</span>";

@@ -4,7 +4,7 @@
 //! characters themselves. A value that is missing outside such a part prints nothing, and takes the
 //! blanks before it along: `{label} {used} {reset}` does not end in a blank for a window without a reset.
 
-use crate::text::nearest;
+use crate::model::text::nearest;
 
 /// A parsed `--format` or `--window`.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,12 +15,12 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece {
     Text(String),
-    Value(Value),
+    Slot(Slot),
     Optional(Vec<Piece>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum Slot {
     /// Every window, by the template of `--window`.
     Windows,
     Account,
@@ -76,13 +76,14 @@ pub const LINE_NAMES: [&str; 10] = [
     "tokens_today",
 ];
 /// What can be said of a limit.
-pub const FIELD_NAMES: [&str; 8] = ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
+pub const FIELD_NAMES: [&str; 8] =
+    ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
 
 /// Where a template stands decides which names it knows.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum TemplateKind {
     Line,
     Window,
 }
@@ -90,13 +91,15 @@ pub enum Kind {
 impl Template {
     /// # Errors
     /// What is wrong, with the nearest name where a name is unknown.
-    pub fn parse(text: &str, kind: Kind) -> Result<Template, String> {
+    pub fn parse(text: &str, kind: TemplateKind) -> Result<Template, String> {
         let mut pieces = Vec::new();
         let mut part: Option<Vec<Piece>> = None;
         let mut literal = String::new();
         let mut rest = text;
         while let Some(character) = rest.chars().next() {
-            if rest.len() >= 2 && ["{{", "}}", "[[", "]]"].contains(&rest.get(..2).unwrap_or_default()) {
+            if rest.len() >= 2
+                && ["{{", "}}", "[[", "]]"].contains(&rest.get(..2).unwrap_or_default())
+            {
                 literal.push(character);
                 rest = &rest[2..];
                 continue;
@@ -106,8 +109,8 @@ impl Template {
                 '{' => {
                     let end = rest.find('}').ok_or("{ without its }; a literal one is {{")?;
                     flush(&mut literal, part.as_mut().unwrap_or(&mut pieces));
-                    let value = Value::parse(&rest[..end], kind)?;
-                    part.as_mut().unwrap_or(&mut pieces).push(Piece::Value(value));
+                    let value = Slot::parse(&rest[..end], kind)?;
+                    part.as_mut().unwrap_or(&mut pieces).push(Piece::Slot(value));
                     rest = &rest[end + 1..];
                 }
                 '}' => return Err("} without its {; a literal one is }}".into()),
@@ -133,44 +136,44 @@ impl Template {
 
     /// `{windows}`.
     pub fn windows() -> Template {
-        Template { pieces: vec![Piece::Value(Value::Windows)] }
+        Template { pieces: vec![Piece::Slot(Slot::Windows)] }
     }
 
     /// Whether a time zone is needed to render it.
     pub fn needs_zone(&self) -> bool {
-        any(&self.pieces, &|value| matches!(value, Value::Of(_, Field::ResetAt)))
+        any(&self.pieces, &|value| matches!(value, Slot::Of(_, Field::ResetAt)))
     }
 
     /// Whether it tells what was done today, which has to be counted.
     pub fn tells_today(&self) -> bool {
-        any(&self.pieces, &|value| matches!(value, Value::Today(_)))
+        any(&self.pieces, &|value| matches!(value, Slot::Today(_)))
     }
 
     /// Whether it tells nothing else: then the plan's numbers are not missed.
     pub(super) fn tells_only_today(&self) -> bool {
-        let is_other = |value: &Value| !matches!(value, Value::Today(_) | Value::Account | Value::Icon);
+        let is_other = |value: &Slot| !matches!(value, Slot::Today(_) | Slot::Account | Slot::Icon);
         self.tells_today() && !any(&self.pieces, &is_other)
     }
 
     /// Whether it says where the icon stands.
     pub fn places_icon(&self) -> bool {
-        any(&self.pieces, &|value| *value == Value::Icon)
+        any(&self.pieces, &|value| *value == Slot::Icon)
     }
 
     /// Whether it says where the account's name stands.
     pub(super) fn places_account(&self) -> bool {
-        any(&self.pieces, &|value| *value == Value::Account)
+        any(&self.pieces, &|value| *value == Slot::Account)
     }
 
     /// Whether it lists the windows.
     pub fn lists_windows(&self) -> bool {
-        any(&self.pieces, &|value| *value == Value::Windows)
+        any(&self.pieces, &|value| *value == Slot::Windows)
     }
 }
 
-fn any(pieces: &[Piece], is_wanted: &impl Fn(&Value) -> bool) -> bool {
+fn any(pieces: &[Piece], is_wanted: &impl Fn(&Slot) -> bool) -> bool {
     pieces.iter().any(|piece| match piece {
-        Piece::Value(value) => is_wanted(value),
+        Piece::Slot(value) => is_wanted(value),
         Piece::Optional(inner) => any(inner, is_wanted),
         Piece::Text(_) => false,
     })
@@ -182,37 +185,44 @@ fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
     }
 }
 
-impl Value {
-    fn parse(name: &str, kind: Kind) -> Result<Value, String> {
+impl Slot {
+    fn parse(name: &str, kind: TemplateKind) -> Result<Slot, String> {
         let unknown = || {
             let near = match (kind, name.rsplit_once('.')) {
-                (Kind::Window, _) => nearest(name, FIELD_NAMES).to_string(),
-                (Kind::Line, None) => nearest(name, LINE_NAMES).to_string(),
-                (Kind::Line, Some((_, field))) => format!("binding.{}", nearest(field, FIELD_NAMES)),
+                (TemplateKind::Window, _) => nearest(name, FIELD_NAMES).to_string(),
+                (TemplateKind::Line, None) => nearest(name, LINE_NAMES).to_string(),
+                (TemplateKind::Line, Some((_, field))) => {
+                    format!("binding.{}", nearest(field, FIELD_NAMES))
+                }
             };
-            format!("unknown name {{{}}}; did you mean {{{near}}}?", crate::text::plain(name, 40))
+            format!(
+                "unknown name {{{}}}; did you mean {{{near}}}?",
+                crate::model::text::plain(name, 40)
+            )
         };
         match (kind, name, name.rsplit_once('.')) {
-            (Kind::Line, "windows", _) => Ok(Value::Windows),
-            (Kind::Line, "account", _) => Ok(Value::Account),
-            (Kind::Line, "plan", _) => Ok(Value::Plan),
-            (Kind::Line, "credits", _) => Ok(Value::Credits),
-            (Kind::Line, "budget", _) => Ok(Value::Budget),
-            (Kind::Line, "age", _) => Ok(Value::Age),
-            (Kind::Line, "icon", _) => Ok(Value::Icon),
-            (Kind::Line, "sessions_today", _) => Ok(Value::Today(Count::Sessions)),
-            (Kind::Line, "turns_today", _) => Ok(Value::Today(Count::Turns)),
-            (Kind::Line, "tokens_today", _) => Ok(Value::Today(Count::Tokens)),
-            (Kind::Line, _, Some((which, field))) => {
+            (TemplateKind::Line, "windows", _) => Ok(Slot::Windows),
+            (TemplateKind::Line, "account", _) => Ok(Slot::Account),
+            (TemplateKind::Line, "plan", _) => Ok(Slot::Plan),
+            (TemplateKind::Line, "credits", _) => Ok(Slot::Credits),
+            (TemplateKind::Line, "budget", _) => Ok(Slot::Budget),
+            (TemplateKind::Line, "age", _) => Ok(Slot::Age),
+            (TemplateKind::Line, "icon", _) => Ok(Slot::Icon),
+            (TemplateKind::Line, "sessions_today", _) => Ok(Slot::Today(Count::Sessions)),
+            (TemplateKind::Line, "turns_today", _) => Ok(Slot::Today(Count::Turns)),
+            (TemplateKind::Line, "tokens_today", _) => Ok(Slot::Today(Count::Tokens)),
+            (TemplateKind::Line, _, Some((which, field))) => {
                 let which = match which {
                     "binding" => Which::Binding,
                     label if is_label(label) => Which::Named(label.to_string()),
                     _ => return Err(unknown()),
                 };
-                Ok(Value::Of(which, Field::parse(field)?))
+                Ok(Slot::Of(which, Field::parse(field)?))
             }
-            (Kind::Window, _, None) if FIELD_NAMES.contains(&name.split(':').next().unwrap_or_default()) => {
-                Ok(Value::Of(Which::This, Field::parse(name)?))
+            (TemplateKind::Window, _, None)
+                if FIELD_NAMES.contains(&name.split(':').next().unwrap_or_default()) =>
+            {
+                Ok(Slot::Of(Which::This, Field::parse(name)?))
             }
             _ => Err(unknown()),
         }
@@ -222,7 +232,7 @@ impl Value {
 /// `5h`, `30d`, `budget`: what a limit may be called.
 pub fn is_label(label: &str) -> bool {
     let digits = label.trim_end_matches(['s', 'm', 'h', 'd']);
-    label == crate::usage::BUDGET_LABEL
+    label == crate::model::usage::BUDGET_LABEL
         || (digits.len() + 1 == label.len()
             && !digits.is_empty()
             && digits.bytes().all(|byte| byte.is_ascii_digit()))
@@ -244,7 +254,10 @@ impl Field {
                     Ok(width @ 1..=WIDEST_BAR) => Ok(Field::Bar(width)),
                     _ => Err(format!("the width in {{bar:…}} is a number from 1 to {WIDEST_BAR}")),
                 },
-                _ => Err(format!("unknown field {name:?}; did you mean {}?", nearest(name, FIELD_NAMES))),
+                _ => Err(format!(
+                    "unknown field {name:?}; did you mean {}?",
+                    nearest(name, FIELD_NAMES)
+                )),
             },
         }
     }
@@ -256,18 +269,22 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_what_was_meant() {
-        let check = |text: &str, kind: Kind, expected: &str| {
+        let check = |text: &str, kind: TemplateKind, expected: &str| {
             assert_eq!(Template::parse(text, kind).unwrap_err(), expected);
         };
-        check("{window}", Kind::Line, "unknown name {window}; did you mean {windows}?");
-        check("{usd}", Kind::Window, "unknown name {usd}; did you mean {used}?");
-        check("{5h.usd}", Kind::Line, "unknown field \"usd\"; did you mean used?");
-        check("{5x.used}", Kind::Line, "unknown name {5x.used}; did you mean {binding.used}?");
-        check("{bar:0}", Kind::Window, "the width in {bar:…} is a number from 1 to 200");
-        check("{plan", Kind::Line, "{ without its }; a literal one is {{");
-        check("plan}", Kind::Line, "} without its {; a literal one is }}");
-        check("[a", Kind::Line, "[ without its ]; a literal one is [[");
-        check("a]", Kind::Line, "] without its [; a literal one is ]]");
-        check("[a[b]", Kind::Line, "[ inside of [ ]; a literal one is [[");
+        check("{window}", TemplateKind::Line, "unknown name {window}; did you mean {windows}?");
+        check("{usd}", TemplateKind::Window, "unknown name {usd}; did you mean {used}?");
+        check("{5h.usd}", TemplateKind::Line, "unknown field \"usd\"; did you mean used?");
+        check(
+            "{5x.used}",
+            TemplateKind::Line,
+            "unknown name {5x.used}; did you mean {binding.used}?",
+        );
+        check("{bar:0}", TemplateKind::Window, "the width in {bar:…} is a number from 1 to 200");
+        check("{plan", TemplateKind::Line, "{ without its }; a literal one is {{");
+        check("plan}", TemplateKind::Line, "} without its {; a literal one is }}");
+        check("[a", TemplateKind::Line, "[ without its ]; a literal one is [[");
+        check("a]", TemplateKind::Line, "] without its [; a literal one is ]]");
+        check("[a[b]", TemplateKind::Line, "[ inside of [ ]; a literal one is [[");
     }
 }

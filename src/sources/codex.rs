@@ -14,18 +14,18 @@
 //! **Carefully:** Codex renews a token that is about to end by itself. Where that could lose the login, it is asked only
 //! while the token has time left, is not told to renew, and its numbers count only for the account of auth.json.
 
-use super::{Failed, Found, Inquiry, Provider, api};
-use crate::cache::{Answer, Source};
+use super::{FetchContext, Fetched, Provider, SourceError, api};
 use crate::codex::app_server;
-use crate::codex::auth::Login;
 use crate::codex::config::Config;
-use crate::codex::login_file::LoginFile;
-use crate::error::Error;
-use crate::http::Client;
-use crate::ledger::{Ledger, fingerprint};
-use crate::recovery::Recovery;
-use crate::settings::Recover;
-use crate::time::MINUTE;
+use crate::codex::login::Login;
+use crate::config::settings::Recover;
+use crate::io::http::Client;
+use crate::model::entry::{Answer, Source};
+use crate::model::error::Error;
+use crate::model::time::MINUTE;
+use crate::refresh::TokenRefresh;
+use crate::refresh::auth_file::AuthFile;
+use crate::refresh::ledger::{Ledger, fingerprint};
 
 pub const PROVIDER: Provider = Provider { source: Source::Codex, about: "codex app-server", ask };
 
@@ -33,40 +33,40 @@ pub const PROVIDER: Provider = Provider { source: Source::Codex, about: "codex a
 /// the rest is for a slow network. In seconds.
 const CODEX_NEEDS: i64 = 15 * MINUTE;
 
-fn ask(inquiry: &Inquiry, earlier: Option<Failed>) -> Result<Found, Failed> {
+fn ask(context: &FetchContext, earlier: Option<SourceError>) -> Result<Fetched, SourceError> {
     match earlier {
-        Some(failed) => instead(inquiry, failed),
-        None => alone(inquiry),
+        Some(failed) => after_api_failure(context, failed),
+        None => standalone(context),
     }
 }
 
 /// After the API. What is said if there are no numbers here either is what the API's failure said.
-fn instead(inquiry: &Inquiry, failed: Failed) -> Result<Found, Failed> {
-    let Inquiry { settings, home, notes, .. } = inquiry;
-    let Failed { error, account, login } = failed;
+fn after_api_failure(context: &FetchContext, failed: SourceError) -> Result<Fetched, SourceError> {
+    let FetchContext { settings, home, log, .. } = context;
+    let SourceError { error, account, login } = failed;
     let Some(login) = login else {
         if !matches!(error, Error::LoginElsewhere { .. }) {
-            return decline(inquiry, Failed { error, account, login });
+            return decline(context, SourceError { error, account, login });
         }
-        return call(inquiry, settings.recover == Recover::Full).map_err(|codexs| {
-            notes.tell(&codexs);
+        return call(context, settings.recover == Recover::Full).map_err(|codexs| {
+            log.debug(&codexs);
             // What Codex says of a login that only it can see is the better word.
             let is_missing = matches!(codexs, Error::CodexMissing { .. });
-            Failed { error: if is_missing { error } else { codexs }, account, login }
+            SourceError { error: if is_missing { error } else { codexs }, account, login }
         });
     };
     let store = Config::read(home).map(|config| config.credentials_store().to_string());
     let is_codexs_to_renew = api::is_refusal(&error)
         && store.is_ok_and(|store| store != "file")
-        && api::may_renew(&error, &login, settings.recover).is_ok();
+        && api::may_refresh(&error, &login, settings.recover).is_ok();
     if is_codexs_to_renew {
         // Codex falls back to the file, so what would lose a new token there must not be the case.
-        return match LoginFile::locate(home).and_then(|file| file.check_all()) {
-            Ok(()) => call(inquiry, true).map_err(|codexs| {
-                notes.tell(codexs);
-                Failed { error, account, login: Some(login) }
+        return match AuthFile::locate(home).and_then(|file| file.check_all()) {
+            Ok(()) => call(context, true).map_err(|codexs| {
+                log.debug(codexs);
+                SourceError { error, account, login: Some(login) }
             }),
-            Err(check) => carefully(inquiry, check, *login),
+            Err(check) => carefully(context, check, *login),
         };
     }
     let is_ours = matches!(
@@ -79,52 +79,53 @@ fn instead(inquiry: &Inquiry, failed: Failed) -> Result<Found, Failed> {
     );
     // What Codex makes of a token in the environment has not been observed.
     if is_ours && !login.from_environment {
-        return carefully(inquiry, error, *login);
+        return carefully(context, error, *login);
     }
-    decline(inquiry, Failed { error, account, login: Some(login) })
+    decline(context, SourceError { error, account, login: Some(login) })
 }
 
-fn decline(inquiry: &Inquiry, failed: Failed) -> Result<Found, Failed> {
-    inquiry.notes.tell("codex is not asked: it has no better answer to that");
+fn decline(context: &FetchContext, failed: SourceError) -> Result<Fetched, SourceError> {
+    context.log.debug("codex is not asked: it has no better answer to that");
     Err(failed)
 }
 
 /// Alone, as `--source codex`: also where the API could be asked.
-fn alone(inquiry: &Inquiry) -> Result<Found, Failed> {
-    let Inquiry { settings, surroundings, home, notes, .. } = *inquiry;
+fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
+    let FetchContext { settings, env, home, log, .. } = *context;
     let config = Config::read(home)?;
     let renews = settings.recover == Recover::Full;
     if renews {
         // New tokens that wait beside auth.json mean that those in it are spent: Codex must not spend them again.
-        let client = Client::new(surroundings)?;
-        Recovery { surroundings, home, client: &client, notes }.finish_interrupted()?;
+        let client = Client::new(env)?;
+        TokenRefresh { env, home, client: &client, log }.resume_interrupted()?;
     }
-    let login = match Login::read(home, &config, surroundings) {
-        Err(Error::LoginElsewhere { .. }) => return Ok(call(inquiry, renews)?),
+    let login = match Login::read(home, &config, env) {
+        Err(Error::LoginElsewhere { .. }) => return Ok(call(context, renews)?),
         login => login?,
     };
-    match may_renew_by_itself(inquiry, &login) {
+    match may_refresh_by_itself(context, &login) {
         // Nothing in a file is at stake.
         Err(Error::NotSignedIn { .. }) if login.from_environment => {}
-        Err(error) => return carefully(inquiry, error, login),
+        Err(error) => return carefully(context, error, login),
         Ok(()) => {}
     }
     let renews = renews && !login.from_environment;
-    call(inquiry, renews).and_then(|found| of_same_account(inquiry, found, &login)).map_err(|error| Failed {
-        error,
-        account: login.account_id.clone(),
-        login: None,
-    })
+    call(context, renews)
+        .and_then(|found| of_same_account(context, found, &login))
+        .map_err(|error| SourceError { error, account: login.account_id.clone(), login: None })
 }
 
 /// Whether nothing is lost if Codex renews the login in the file: it could store the new one, and the old one is still to be
 /// spent.
-fn may_renew_by_itself(inquiry: &Inquiry, login: &Login) -> Result<(), Error> {
-    let file = LoginFile::locate(inquiry.home)?;
+fn may_refresh_by_itself(context: &FetchContext, login: &Login) -> Result<(), Error> {
+    let file = AuthFile::locate(context.home)?;
     file.check_all()?;
     let path = file.target().to_path_buf();
-    if file.rescue().exists() {
-        return Err(Error::CommitPending { path, reason: "--recover says not to store them".into() });
+    if file.staged().exists() {
+        return Err(Error::CommitPending {
+            path,
+            reason: "--recover says not to store them".into(),
+        });
     }
     let ledger = Ledger::read(file.ledger())?;
     match login.refresh_token.as_ref().and_then(|token| ledger.find(&fingerprint(token))) {
@@ -134,38 +135,45 @@ fn may_renew_by_itself(inquiry: &Inquiry, login: &Login) -> Result<(), Error> {
 }
 
 /// See the head of this file. `refusal` is what is said if Codex is not asked, or has no numbers.
-fn carefully(inquiry: &Inquiry, refusal: Error, login: Login) -> Result<Found, Failed> {
-    let Inquiry { surroundings, notes, .. } = inquiry;
-    let left = login.claims.expires_at().map(|end| end.seconds_since(surroundings.now()));
+fn carefully(context: &FetchContext, refusal: Error, login: Login) -> Result<Fetched, SourceError> {
+    let FetchContext { env, log, .. } = context;
+    let left = login.claims.expires_at().map(|end| end.seconds_since(env.now()));
     if left.is_none_or(|left| left < CODEX_NEEDS) {
-        notes.tell("codex is not asked either: it might renew the login and lose it");
-        return Err(Failed::with(refusal, login));
+        log.debug("codex is not asked either: it might renew the login and lose it");
+        return Err(SourceError::with(refusal, login));
     }
-    match call(inquiry, false) {
-        Ok(found) => match of_same_account(inquiry, found, &login) {
+    match call(context, false) {
+        Ok(found) => match of_same_account(context, found, &login) {
             Ok(found) => Ok(found),
-            Err(error) => Err(Failed { account: login.account_id, ..Failed::from(error) }),
+            Err(error) => {
+                Err(SourceError { account: login.account_id, ..SourceError::from(error) })
+            }
         },
         Err(error) => {
-            notes.tell(error);
-            Err(Failed::with(refusal, login))
+            log.debug(error);
+            Err(SourceError::with(refusal, login))
         }
     }
 }
 
-fn of_same_account(inquiry: &Inquiry, found: Found, login: &Login) -> Result<Found, Error> {
+fn of_same_account(
+    context: &FetchContext,
+    found: Fetched,
+    login: &Login,
+) -> Result<Fetched, Error> {
     let is_same = login.account_id.is_none() || found.account == login.account_id;
-    if is_same { Ok(found) } else { Err(Error::LoginChanged { path: inquiry.home.auth_json() }) }
+    if is_same { Ok(found) } else { Err(Error::LoginChanged { path: context.home.auth_json() }) }
 }
 
-/// `may_renew`: whether Codex may be told to renew the login if it is refused.
-fn call(inquiry: &Inquiry, may_renew: bool) -> Result<Found, Error> {
-    let Inquiry { settings, surroundings, home, notes, .. } = inquiry;
+/// `may_refresh`: whether Codex may be told to renew the login if it is refused.
+fn call(context: &FetchContext, may_refresh: bool) -> Result<Fetched, Error> {
+    let FetchContext { settings, env, home, log, .. } = context;
     let named = settings.codex_bin.as_deref();
-    let codex = app_server::find(named, surroundings)
-        .ok_or_else(|| Error::CodexMissing { name: named.unwrap_or("codex".as_ref()).to_path_buf() })?;
-    notes.tell(format_args!("asking {} app-server", codex.display()));
-    let answer = app_server::ask(&codex, home, may_renew, &|| surroundings.now())?;
-    let found = Answer { fetched_at: surroundings.now(), source: Source::Codex, usage: answer.usage };
-    Ok(Found::of(found, answer.account_id))
+    let codex = app_server::find(named, env).ok_or_else(|| Error::CodexMissing {
+        name: named.unwrap_or("codex".as_ref()).to_path_buf(),
+    })?;
+    log.debug(format_args!("asking {} app-server", codex.display()));
+    let answer = app_server::ask(&codex, home, may_refresh, &|| env.now())?;
+    let found = Answer { fetched_at: env.now(), source: Source::Codex, usage: answer.usage };
+    Ok(Fetched::of(found, answer.account_id))
 }

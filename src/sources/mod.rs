@@ -8,13 +8,13 @@ pub mod api;
 pub mod codex;
 pub mod sessions;
 
-use crate::cache::{Answer, Entry, Source};
-use crate::codex::auth::Login;
 use crate::codex::home::Home;
-use crate::environment::Surroundings;
-use crate::error::Error;
-use crate::output::Notes;
-use crate::settings::Settings;
+use crate::codex::login::Login;
+use crate::config::settings::Settings;
+use crate::io::env::Env;
+use crate::io::output::Log;
+use crate::model::entry::{Answer, Entry, Source};
+use crate::model::error::Error;
 
 /// A row of the table.
 pub struct Provider {
@@ -22,7 +22,7 @@ pub struct Provider {
     /// For `doctor`.
     pub about: &'static str,
     /// Asks it; with the failure of the one before it, if there was one.
-    pub ask: fn(&Inquiry, Option<Failed>) -> Result<Found, Failed>,
+    pub ask: fn(&FetchContext, Option<SourceError>) -> Result<Fetched, SourceError>,
 }
 
 /// In the order of `auto`: the cheapest that tells everything first.
@@ -34,34 +34,34 @@ pub fn wanted(named: Option<Source>) -> impl Iterator<Item = &'static Provider> 
 }
 
 /// What sources work with.
-pub struct Inquiry<'a> {
+pub struct FetchContext<'a> {
     pub settings: &'a Settings,
-    pub surroundings: &'a Surroundings,
+    pub env: &'a Env,
     pub home: &'a Home,
     /// What is in the cache, of whichever login.
     pub previous: Option<&'a Entry>,
-    pub notes: &'a Notes,
+    pub log: &'a Log,
 }
 
 /// Numbers, whose they are, and the state of the login that they were asked with, if that has changed on the way.
 #[derive(Debug)]
-pub struct Found {
+pub struct Fetched {
     pub answer: Answer,
     pub account: Option<String>,
     pub stamp: Option<String>,
     /// Why those before it had none: to be kept beside the numbers, with its back-off.
-    pub beside: Option<Failed>,
+    pub earlier_failure: Option<SourceError>,
 }
 
-impl Found {
-    fn of(answer: Answer, account: Option<String>) -> Found {
-        Found { answer, account, stamp: None, beside: None }
+impl Fetched {
+    fn of(answer: Answer, account: Option<String>) -> Fetched {
+        Fetched { answer, account, stamp: None, earlier_failure: None }
     }
 }
 
 /// Why a source has none.
 #[derive(Debug)]
-pub struct Failed {
+pub struct SourceError {
     pub error: Error,
     /// The account that is signed in, as far as that could be found out.
     pub account: Option<String>,
@@ -69,14 +69,14 @@ pub struct Failed {
     login: Option<Box<Login>>,
 }
 
-impl From<Error> for Failed {
-    fn from(error: Error) -> Failed {
-        Failed { error, account: None, login: None }
+impl From<Error> for SourceError {
+    fn from(error: Error) -> SourceError {
+        SourceError { error, account: None, login: None }
     }
 }
 
-impl Failed {
-    fn with(error: Error, login: Login) -> Failed {
-        Failed { error, account: login.account_id.clone(), login: Some(Box::new(login)) }
+impl SourceError {
+    fn with(error: Error, login: Login) -> SourceError {
+        SourceError { error, account: login.account_id.clone(), login: Some(Box::new(login)) }
     }
 }

@@ -5,40 +5,43 @@
 //!
 //! **Never another account's.** A session file names the account that began it, and:
 //! * a session that is resumed after somebody else has signed in goes on in its old file, so lines from a time at which
-//!   another account was seen signed in do not count ([`crate::cache::Stays`]);
+//!   another account was seen signed in do not count ([`crate::model::sign_ins::SignIns`]);
 //! * a file that names none (Codex's older versions), or one where auth.json names none, counts only if the session began
 //!   after the last change of auth.json: whoever was signed in then is signed in now;
 //! * for a login in a keyring the account is the one of Codex's last answer. It may have changed since without a trace,
 //!   so a later session of another account ends that.
 
-use super::{Failed, Found, Inquiry, Provider};
-use crate::activity::snapshot::{Origin, Snapshot, SnapshotWindow, newest};
-use crate::activity::tree::Tree;
-use crate::cache::{Answer, Cache, Entry, Source};
-use crate::codex::auth::{self, Login};
+use super::{FetchContext, Fetched, Provider, SourceError};
+use crate::activity::discover::Tree;
+use crate::activity::rate_limits::{Snapshot, SnapshotOrigin, SnapshotWindow, newest};
+use crate::cache::Cache;
 use crate::codex::config::Config;
-use crate::error::Error;
-use crate::text::plain;
-use crate::time::Timestamp;
-use crate::usage::{Credits, Usage, Window};
+use crate::codex::login::Login;
+use crate::codex::stamp::stamp;
+use crate::model::entry::{Answer, Entry, Source};
+use crate::model::error::Error;
+use crate::model::text::plain;
+use crate::model::time::Timestamp;
+use crate::model::usage::{Credits, Usage, Window};
 use std::cell::Cell;
 
-pub const PROVIDER: Provider = Provider { source: Source::Sessions, about: "the local session files", ask };
+pub const PROVIDER: Provider =
+    Provider { source: Source::Sessions, about: "the local session files", ask };
 
 /// As `codex::answer` bounds what the server says.
 const LONGEST_NAME: usize = 48;
 const LARGEST_BALANCE: f64 = 1e15;
 
-fn ask(inquiry: &Inquiry, earlier: Option<Failed>) -> Result<Found, Failed> {
-    let Some(failed) = earlier else { return look(inquiry) };
+fn ask(context: &FetchContext, earlier: Option<SourceError>) -> Result<Fetched, SourceError> {
+    let Some(failed) = earlier else { return look(context) };
     if !may_stand_in(&failed.error) {
-        inquiry.notes.tell("the session files are not read: they may be of another account");
+        context.log.debug("the session files are not read: they may be of another account");
         return Err(failed);
     }
-    match look(inquiry) {
-        Ok(found) => Ok(Found { beside: Some(failed), ..found }),
+    match look(context) {
+        Ok(found) => Ok(Fetched { earlier_failure: Some(failed), ..found }),
         Err(none) => {
-            inquiry.notes.tell(none.error);
+            context.log.debug(none.error);
             Err(failed)
         }
     }
@@ -57,24 +60,24 @@ fn may_stand_in(error: &Error) -> bool {
 }
 
 /// Reads the files.
-pub fn look(inquiry: &Inquiry) -> Result<Found, Failed> {
-    let Inquiry { surroundings, home, notes, .. } = inquiry;
-    let whose = Whose::find_out(inquiry)?;
-    notes.tell(format_args!("reading the session files in {}", home.path().display()));
-    let is_ours = |origin: &Origin| whose.owns(origin);
-    let now = surroundings.now();
+pub fn look(context: &FetchContext) -> Result<Fetched, SourceError> {
+    let FetchContext { env, home, log, .. } = context;
+    let whose = Ownership::find_out(context)?;
+    log.debug(format_args!("reading the session files in {}", home.path().display()));
+    let is_ours = |origin: &SnapshotOrigin| whose.owns(origin);
+    let now = env.now();
     let snapshot = newest(&Tree::list(home.path()), &is_ours, now);
     match snapshot.filter(|snapshot| !whose.has_changed_since(snapshot.time)) {
-        Some(snapshot) => Ok(Found::of(answer(snapshot, now), whose.account)),
+        Some(snapshot) => Ok(Fetched::of(answer(snapshot, now), whose.account)),
         None => {
             let error = Error::NoSnapshot { path: home.path().to_path_buf() };
-            Err(Failed { account: whose.account, ..Failed::from(error) })
+            Err(SourceError { account: whose.account, ..SourceError::from(error) })
         }
     }
 }
 
 /// By what a file is known to be of the login in force.
-struct Whose<'a> {
+struct Ownership<'a> {
     account: Option<String>,
     /// When auth.json was last written.
     signed_in: Option<Timestamp>,
@@ -83,27 +86,29 @@ struct Whose<'a> {
     others: Option<Cell<Timestamp>>,
 }
 
-impl Whose<'_> {
-    fn find_out<'a>(inquiry: &Inquiry<'a>) -> Result<Whose<'a>, Error> {
-        let Inquiry { surroundings, home, previous, .. } = *inquiry;
+impl Ownership<'_> {
+    fn find_out<'a>(context: &FetchContext<'a>) -> Result<Ownership<'a>, Error> {
+        let FetchContext { env, home, previous, .. } = *context;
         let config = Config::read(home)?;
-        match Login::read(home, &config, surroundings) {
+        match Login::read(home, &config, env) {
             Ok(login) => {
-                let metadata = std::fs::metadata(home.auth_json()).ok().filter(|_| !login.from_environment);
-                let signed_in = metadata.and_then(|metadata| crate::platform::changed_at(&metadata));
+                let metadata =
+                    std::fs::metadata(home.auth_json()).ok().filter(|_| !login.from_environment);
+                let signed_in =
+                    metadata.and_then(|metadata| crate::io::platform::changed_at(&metadata));
                 let account = login.account().map(String::from);
-                Ok(Whose { account, signed_in, previous, others: None })
+                Ok(Ownership { account, signed_in, previous, others: None })
             }
             Err(error @ Error::LoginElsewhere { .. }) => {
-                let account = told_by_codex(inquiry).ok_or(error)?;
+                let account = told_by_codex(context).ok_or(error)?;
                 let others = Some(Cell::new(Timestamp::from_unix_seconds(0)));
-                Ok(Whose { account: Some(account), signed_in: None, previous, others })
+                Ok(Ownership { account: Some(account), signed_in: None, previous, others })
             }
             Err(error) => Err(error),
         }
     }
 
-    fn owns(&self, origin: &Origin) -> bool {
+    fn owns(&self, origin: &SnapshotOrigin) -> bool {
         if let (Some(account), Some(named)) = (&self.account, origin.account) {
             let is_ours = account == named;
             if let Some(others) = self.others.as_ref().filter(|_| !is_ours) {
@@ -111,7 +116,7 @@ impl Whose<'_> {
             }
             // Since then nobody else has been signed in.
             let is_present = self.signed_in.is_some_and(|signed_in| origin.time > signed_in);
-            let is_anothers = |entry: &Entry| entry.stays.is_anothers(account, origin.time);
+            let is_anothers = |entry: &Entry| entry.sign_ins.is_anothers(account, origin.time);
             return is_ours && (is_present || !self.previous.is_some_and(is_anothers));
         }
         self.signed_in.is_some_and(|signed_in| origin.begun > signed_in)
@@ -123,13 +128,11 @@ impl Whose<'_> {
 }
 
 /// The account of Codex's last answer for this login, whichever entry has it.
-fn told_by_codex(inquiry: &Inquiry) -> Option<String> {
-    let Inquiry { surroundings, home, previous, .. } = *inquiry;
-    let stamp = auth::stamp(home, surroundings);
-    let of = |entry: &Entry| entry.account.clone().filter(|_| entry.login == stamp);
-    let kept = |source: Option<Source>| {
-        Cache::locate(home, source, surroundings).ok()?.read(surroundings.now()).ok()
-    };
+fn told_by_codex(context: &FetchContext) -> Option<String> {
+    let FetchContext { env, home, previous, .. } = *context;
+    let stamp = stamp(home, env);
+    let of = |entry: &Entry| entry.account.clone().filter(|_| entry.login_stamp == stamp);
+    let kept = |source: Option<Source>| Cache::locate(home, source, env).ok()?.read(env.now()).ok();
     let others = [None, Some(Source::Codex)].into_iter().filter_map(kept);
     previous.and_then(of).or_else(|| others.filter_map(|entry| of(&entry)).next())
 }
@@ -149,7 +152,9 @@ fn answer(snapshot: Snapshot, now: Timestamp) -> Answer {
         credits: credits.map(|credits| Credits {
             available: credits.available == Some(true),
             unlimited: credits.unlimited == Some(true),
-            balance: credits.balance.map(|balance| balance.clamp(-LARGEST_BALANCE, LARGEST_BALANCE)),
+            balance: credits
+                .balance
+                .map(|balance| balance.clamp(-LARGEST_BALANCE, LARGEST_BALANCE)),
         }),
         ..Usage::default()
     };

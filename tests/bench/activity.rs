@@ -20,7 +20,8 @@ const RESCANS: usize = 30;
 /// More days than any tree spans.
 const DAYS: &str = "366";
 
-const HEAD: &str = "session files                            fastest ms     median        CPU ms   resident";
+const HEAD: &str =
+    "session files                            fastest ms     median        CPU ms   resident";
 
 pub fn run(program: &Path) {
     println!("{HEAD}");
@@ -71,7 +72,8 @@ fn first_scan(program: &Path) -> (f64, f64) {
         Some(&command),
     );
     let fastest = |value: fn(&Run) -> f64| runs.iter().map(value).fold(f64::INFINITY, f64::min);
-    let speeds = [fastest(|run| run.cpu), fastest(|run| run.wall)].map(|time| bytes as f64 / time / 1e6);
+    let speeds =
+        [fastest(|run| run.cpu), fastest(|run| run.wall)].map(|time| bytes as f64 / time / 1e6);
     ccusage(&home, &codex.work, 2);
     files.iter().for_each(|file| drop(compress(&home.codex_home(), file)));
     let command = activity(&home, program, &codex.work);
@@ -110,8 +112,13 @@ fn forget(home: &Home) {
 
 /// The command, after a look at its totals.
 fn activity(home: &Home, program: &Path, work: &[Work]) -> Program {
-    let mut command =
-        home.wrapped(&[program.to_str().expect("a path in text"), "activity", "--json", "--days", DAYS]);
+    let mut command = home.wrapped(&[
+        program.to_str().expect("a path in text"),
+        "activity",
+        "--json",
+        "--days",
+        DAYS,
+    ]);
     let output = finish(&mut command);
     assert_eq!(output.stderr, "");
     let (_, (sessions, turns, tokens)) = by_day(work, &TimeZone::UTC);
@@ -128,7 +135,9 @@ fn counted(total: &Value, reasoning: &str, cached: &str) -> Tokens {
 
 /// The same by ccusage, whose keys are its own.
 fn ccusage(home: &Home, work: &[Work], runs: usize) {
-    let Some(path) = find("ccusage") else { return println!("no row of ccusage: npm install -g ccusage") };
+    let Some(path) = find("ccusage") else {
+        return println!("no row of ccusage: npm install -g ccusage");
+    };
     let mut command = home.wrapped(&[path.to_str().expect("a path in text")]);
     command.args(["codex", "daily", "--json", "--offline", "--no-cost", "--timezone", "UTC"]);
     let totals = &finish(&mut command).json()["totals"];
@@ -166,5 +175,9 @@ fn tell(what: &str, runs: &[Run], resident: Option<&Program>) {
     let resident = resident.and_then(Program::resident);
     let resident = resident.map_or("-".into(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6));
     let fastest = walls.iter().copied().fold(f64::INFINITY, f64::min);
-    println!("{what:<40} {fastest:>10.1} {:>10.1} {:>13.1} {resident:>10}", median(&walls), median(&cpus));
+    println!(
+        "{what:<40} {fastest:>10.1} {:>10.1} {:>13.1} {resident:>10}",
+        median(&walls),
+        median(&cpus)
+    );
 }

@@ -11,7 +11,12 @@
 //! 3. [`cold`]: what a fetch over TLS costs.
 //! 4. [`herd`]: 200 at once.
 //! 5. [`activity`]: session files, gigabytes of them and thousands; `cargo bench -- activity` measures nothing else.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods
+)]
 
 mod activity;
 mod process;
@@ -80,7 +85,8 @@ impl Arguments {
             }
         }
         let further = programs.split_off(programs.len().min(1));
-        let program = programs.pop().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_codexline")));
+        let program =
+            programs.pop().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_codexline")));
         Arguments { rounds, program, further, only_activity }
     }
 }
@@ -92,7 +98,8 @@ fn machine() -> String {
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let system = file("/etc/os-release");
-    let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or_default();
+    let system =
+        system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or_default();
     let load = file("/proc/loadavg");
     format!(
         "{cpus} x {}, {}, Linux {}, load {}\n",
@@ -155,8 +162,10 @@ fn warm(
     home.fill();
     let place = TempDir::new();
     let installed = |program: &Path, name: &str| installed(program, &place.path().join(name));
-    let (program, fixed) =
-        (&installed(program, "codexline"), fixed.map(|program| installed(program, "codexline-static")));
+    let (program, fixed) = (
+        &installed(program, "codexline"),
+        fixed.map(|program| installed(program, "codexline-static")),
+    );
     let crowded = crowded(server);
     let configured = Home::new(server);
     configured.fill();
@@ -192,8 +201,9 @@ fn warm(
     if let (Some(path), Some(program)) = (programs::floor(true), &fixed) {
         let fixed = add(floor(path, FLOOR_STATIC), dynamic);
         rows[fixed].floor = fixed;
-        let mut add =
-            |program: Program| rows.push(Row { program, floor: fixed, walls: Vec::new(), colds: Vec::new() });
+        let mut add = |program: Program| {
+            rows.push(Row { program, floor: fixed, walls: Vec::new(), colds: Vec::new() })
+        };
         add(line(WARM_STATIC, home, program, &[], warm));
         add(line("codexline json (static)", home, program, &["json"], "42"));
     }
@@ -291,10 +301,17 @@ fn crowded(server: &Server) -> Home {
         let path = home.cache_directory().join(format!("{number:016x}.json"));
         std::fs::write(&path, &entry).unwrap();
         std::fs::write(path.with_extension("lock"), "").unwrap();
-        let day =
-            home.codex_home().join(format!("sessions/2026/{:02}/{:02}", number % 12 + 1, number % 28 + 1));
+        let day = home.codex_home().join(format!(
+            "sessions/2026/{:02}/{:02}",
+            number % 12 + 1,
+            number % 28 + 1
+        ));
         std::fs::create_dir_all(&day).unwrap();
-        std::fs::write(day.join(format!("rollout-{number}.jsonl")), "{\"type\":\"session_meta\"}\n").unwrap();
+        std::fs::write(
+            day.join(format!("rollout-{number}.jsonl")),
+            "{\"type\":\"session_meta\"}\n",
+        )
+        .unwrap();
     }
     home
 }
@@ -325,7 +342,8 @@ impl Stale {
 
 fn stale(server: &Server, home: &Home, program: &Path, rounds: usize) {
     home.fill();
-    let command = line("codexline starship", home, program, &["starship", "--color", "never"], "42");
+    let command =
+        line("codexline starship", home, program, &["starship", "--color", "never"], "42");
     let warm: Vec<[Duration; 3]> = (0..rounds).map(|_| command.told()).collect();
     let entry = Stale::of(home);
     let before = server.count(USAGE);
@@ -415,7 +433,8 @@ fn burst(command: &Program) -> (Vec<f64>, Vec<Ended>) {
 fn herd(server: &Server, home: &Home, program: &Path, runs: usize) {
     let entry = Stale::of(home);
     home.fill();
-    let command = line("codexline starship", home, program, &["starship", "--color", "never"], "42");
+    let command =
+        line("codexline starship", home, program, &["starship", "--color", "never"], "42");
     let alone: Vec<f64> = (0..runs.max(10))
         .map(|_| {
             entry.restore();
@@ -437,8 +456,12 @@ fn herd(server: &Server, home: &Home, program: &Path, runs: usize) {
     }
     entry.restore();
     let floor = programs::floor(false).expect("compiled already");
-    let floor = Program::new(FLOOR, &home.wrapped(&[floor.to_str().unwrap(), entry.path.to_str().unwrap()]));
-    let floors: Vec<f64> = (0..10).map(|_| burst(&floor).0.into_iter().fold(0.0, f64::max)).collect();
+    let floor = Program::new(
+        FLOOR,
+        &home.wrapped(&[floor.to_str().unwrap(), entry.path.to_str().unwrap()]),
+    );
+    let floors: Vec<f64> =
+        (0..10).map(|_| burst(&floor).0.into_iter().fold(0.0, f64::max)).collect();
     println!(
         "{HERD} at once, stale, 10 times: one request each time, at most {most_workers} workers (goal: 3)"
     );

@@ -67,7 +67,8 @@ impl Program {
     pub fn new(name: &str, command: &Command) -> Program {
         let text = |text: &OsStr| CString::new(text.as_bytes()).expect("no NUL in a command line");
         let path = PathBuf::from(command.get_program());
-        let arguments = std::iter::once(command.get_program()).chain(command.get_args()).map(text).collect();
+        let arguments =
+            std::iter::once(command.get_program()).chain(command.get_args()).map(text).collect();
         let variable = |(name, value): (&OsStr, Option<&OsStr>)| {
             let mut joined = name.to_os_string();
             joined.push("=");
@@ -109,7 +110,13 @@ impl Program {
                     }
                     _ => {
                         let flags = if descriptor == 0 { libc::O_RDONLY } else { libc::O_WRONLY };
-                        libc::posix_spawn_file_actions_addopen(&mut actions, descriptor, nowhere, flags, 0);
+                        libc::posix_spawn_file_actions_addopen(
+                            &mut actions,
+                            descriptor,
+                            nowhere,
+                            flags,
+                            0,
+                        );
                     }
                 }
             }
@@ -124,7 +131,13 @@ impl Program {
             libc::posix_spawn_file_actions_destroy(&mut actions);
             result
         };
-        assert_eq!(result, 0, "{}: {}", self.path.display(), std::io::Error::from_raw_os_error(result));
+        assert_eq!(
+            result,
+            0,
+            "{}: {}",
+            self.path.display(),
+            std::io::Error::from_raw_os_error(result)
+        );
         process
     }
 
@@ -161,7 +174,8 @@ impl Program {
         for variable in &self.environment {
             let bytes = variable.as_bytes();
             let middle = bytes.iter().position(|byte| *byte == b'=').expect("joined by =");
-            command.env(OsStr::from_bytes(&bytes[..middle]), OsStr::from_bytes(&bytes[middle + 1..]));
+            command
+                .env(OsStr::from_bytes(&bytes[..middle]), OsStr::from_bytes(&bytes[middle + 1..]));
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -251,7 +265,12 @@ fn wait_for(process: libc::pid_t, flags: i32) -> Option<Ended> {
     let time = |time: libc::timeval| {
         Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
     };
-    (process > 0).then(|| Ended { process, at, cpu: time(usage.ru_utime) + time(usage.ru_stime), status })
+    (process > 0).then(|| Ended {
+        process,
+        at,
+        cpu: time(usage.ru_utime) + time(usage.ru_stime),
+        status,
+    })
 }
 
 /// From now on a process whose parent has ended becomes a child of this one: so no worker can end without being seen.

@@ -4,7 +4,7 @@ use crate::process::{Program, find};
 use crate::support::home::{Home, finish};
 use crate::support::server::Server;
 use crate::support::usage;
-use codexline::time::Timestamp;
+use codexline::model::time::Timestamp;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,7 +22,8 @@ fn musl() -> String {
 
 /// Whether the standard library for a target is installed.
 fn has_target(target: &str) -> bool {
-    let output = Command::new(rustc()).args(["--print", "target-libdir", "--target", target]).output();
+    let output =
+        Command::new(rustc()).args(["--print", "target-libdir", "--target", target]).output();
     output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
 
@@ -66,7 +67,16 @@ pub fn codexline_static() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "--offline", "--bin", "codexline", "--target", &musl(), "--target-dir"])
+        .args([
+            "build",
+            "--release",
+            "--offline",
+            "--bin",
+            "codexline",
+            "--target",
+            &musl(),
+            "--target-dir",
+        ])
         .arg(target())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null());
@@ -74,7 +84,9 @@ pub fn codexline_static() -> Result<PathBuf, String> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let reason = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        return Err(format!("no static rows, {command:?} failed: {reason} (musl-tools installed?)"));
+        return Err(format!(
+            "no static rows, {command:?} failed: {reason} (musl-tools installed?)"
+        ));
     }
     Ok(target().join(musl()).join("release/codexline"))
 }
@@ -123,8 +135,7 @@ pub fn peers(home: &mut Home, server: &Server) -> Vec<Program> {
     // quotas' cache: the answer again, read anew from its raw form whatever the status says.
     let cache = home.path().join("cache/quotas");
     let now = Timestamp::of_system_clock().rfc3339();
-    let result =
-        json!({"kind": "codex", "status": "authrequired", "fetched_at": now, "raw_response": usage()});
+    let result = json!({"kind": "codex", "status": "authrequired", "fetched_at": now, "raw_response": usage()});
     let entries = json!({"entries": {"codex": {"cached_at": now, "result": result}}});
     std::fs::create_dir_all(&cache).expect("a home can be filled");
     std::fs::write(cache.join("cache.json"), entries.to_string()).expect("a home can be filled");

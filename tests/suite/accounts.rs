@@ -40,7 +40,10 @@ impl Two {
     #[track_caller]
     fn prints(&self, arguments: &[&str], expected: &str) {
         let output = self.home.run_with(arguments, &[("CODEXLINE_ACCOUNT", &self.words)]);
-        assert_eq!((output.stdout.trim_end(), output.stderr.as_str(), output.code), (expected, "", Some(0)));
+        assert_eq!(
+            (output.stdout.trim_end(), output.stderr.as_str(), output.code),
+            (expected, "", Some(0))
+        );
     }
 }
 
@@ -83,10 +86,12 @@ fn one_account_s_failure_does_not_hide_the_other_s_numbers() {
 #[test]
 fn json_is_a_list_then() {
     let two = two();
-    let output = two.home.run_with(&["json", "--wait", "20s"], &[("CODEXLINE_ACCOUNT", &two.words)]);
+    let output =
+        two.home.run_with(&["json", "--wait", "20s"], &[("CODEXLINE_ACCOUNT", &two.words)]);
     let list: Value = serde_json::from_str(&output.stdout).unwrap();
-    let read =
-        |index: usize| (list[index]["account"].clone(), list[index]["windows"][0]["used_percent"].clone());
+    let read = |index: usize| {
+        (list[index]["account"].clone(), list[index]["windows"][0]["used_percent"].clone())
+    };
     assert_eq!((read(0), read(1)), (("work".into(), 42.into()), ("home".into(), 50.into())));
     let object: Value = serde_json::from_str(&two.home.run(&["json"]).stdout).unwrap();
     assert!(object.is_object() && object.get("account").is_none());
@@ -95,7 +100,8 @@ fn json_is_a_list_then() {
 #[test]
 fn a_token_in_the_environment_is_no_account_s() {
     let two = two();
-    let token = [("CODEX_ACCESS_TOKEN", "made-up-token"), ("CODEXLINE_ACCOUNT", two.words.as_str())];
+    let token =
+        [("CODEX_ACCESS_TOKEN", "made-up-token"), ("CODEXLINE_ACCOUNT", two.words.as_str())];
     let output = two.home.run_with(&["--wait", "20s"], &token);
     assert_eq!(output.stdout.trim_end(), format!("{WORK_LINE} | {HOME_LINE}"));
     assert!(two.server.requests().iter().all(|request| request.bearer() != Some("made-up-token")));
@@ -104,10 +110,16 @@ fn a_token_in_the_environment_is_no_account_s() {
 #[test]
 fn bars_go_by_the_worst() {
     let two = two();
-    let output =
-        two.home.run_with(&["waybar", "--warn", "45", "--wait", "20s"], &[("CODEXLINE_ACCOUNT", &two.words)]);
+    let output = two.home.run_with(
+        &["waybar", "--warn", "45", "--wait", "20s"],
+        &[("CODEXLINE_ACCOUNT", &two.words)],
+    );
     let block: Value = serde_json::from_str(&output.stdout).unwrap();
-    assert_eq!((&block["class"][0], &block["percentage"]), (&"warning".into(), &50.into()), "{block}");
+    assert_eq!(
+        (&block["class"][0], &block["percentage"]),
+        (&"warning".into(), &50.into()),
+        "{block}"
+    );
     let tooltip = block["tooltip"].as_str().unwrap();
     assert!(tooltip.contains("work\n") && tooltip.contains("home\n"), "{tooltip}");
 }

@@ -3,12 +3,13 @@
 use crate::support::sessions::{
     self, Disk, Random, Script, VERSIONS, Version, Work, Writer, archive, by_day, compress,
 };
-use codexline::activity::report::{Counts, Report};
-use codexline::activity::scan::{Outcome, Progress, scan};
-use codexline::activity::snapshot::{self, Origin, Snapshot};
+use codexline::activity::discover::Tree;
+use codexline::activity::rate_limits::{self, Snapshot, SnapshotOrigin};
+use codexline::activity::report::Report;
+use codexline::activity::scan::{Progress, ScanSummary, scan};
 use codexline::activity::store::Store;
-use codexline::activity::tree::Tree;
-use codexline::time::Timestamp;
+use codexline::model::time::Timestamp;
+use codexline::model::today::Counts;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -25,7 +26,8 @@ impl Home {
     fn new() -> Home {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("codexline-activity-{}-{number}", std::process::id()));
+        let path = std::env::temp_dir()
+            .join(format!("codexline-activity-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Home(path)
     }
@@ -54,7 +56,7 @@ fn go_on(_: Progress) -> ControlFlow<()> {
 }
 
 /// As `scan`, without anything that cannot be read.
-fn update(home: &Path, store: &mut Store) -> Outcome {
+fn update(home: &Path, store: &mut Store) -> ScanSummary {
     let outcome = scan(Tree::list(home), store, 2, &mut go_on);
     assert!(outcome.complete && outcome.unreadable.is_empty(), "{outcome:?}");
     outcome
@@ -87,8 +89,11 @@ fn assert_counts(store: &Store, work: &[Work]) {
         report.days.iter().map(|day| (day.date.to_string(), plain(&day.counts))).collect();
     let (expected, total) = by_day(work, &zone());
     // A few are enough to see what is wrong.
-    let differing =
-        days.keys().chain(expected.keys()).filter(|day| days.get(*day) != expected.get(*day)).take(6);
+    let differing = days
+        .keys()
+        .chain(expected.keys())
+        .filter(|day| days.get(*day) != expected.get(*day))
+        .take(6);
     let found: Vec<_> = differing.map(|day| (day, days.get(day), expected.get(day))).collect();
     assert!(found.is_empty(), "(day, found, expected): {found:#?}");
     assert_eq!(plain(&report.total), total);
@@ -203,7 +208,8 @@ fn equal_steps_after_a_fork_are_not_taken_for_copies() {
     };
     let parent = [meta("a", "", "00:00"), line("00:05", 100), line("20:00", 200)].concat();
     let child =
-        [meta("b", r#","forked_from_id":"a""#, "10:00"), line("10:00", 100), line("30:00", 200)].concat();
+        [meta("b", r#","forked_from_id":"a""#, "10:00"), line("10:00", 100), line("30:00", 200)]
+            .concat();
     home.append("sessions/2026/11/20/rollout-1-a.jsonl", parent.as_bytes());
     home.append("sessions/2026/11/20/rollout-2-b.jsonl", child.as_bytes());
     let total = all_days(&scanned(home.path())).total;
@@ -285,7 +291,8 @@ fn a_half_written_last_line_waits() {
     let complete = writer.work.clone();
     writer.turn(session);
     let text = writer.sink.0.iter().map(|(_, text)| text.as_str()).collect::<String>();
-    let last = writer.sink.0.iter().rposition(|(_, text)| text.contains("token_usage_record")).unwrap();
+    let last =
+        writer.sink.0.iter().rposition(|(_, text)| text.contains("token_usage_record")).unwrap();
     let (file, line) = &writer.sink.0[last];
     let end = text.find(line).unwrap() + line.len();
     let mut store = Store::default();
@@ -359,7 +366,11 @@ fn a_scan_that_is_broken_off_goes_on_where_it_was() {
     let (mut rounds, mut bytes) = (0, 0);
     loop {
         let outcome = scan(Tree::list(home.path()), &mut store, 1, &mut |progress| {
-            if progress.done > 1_000_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if progress.done > 1_000_000 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
         bytes += outcome.bytes;
         rounds += 1;
@@ -444,7 +455,7 @@ fn a_store_that_another_process_is_at_is_left_alone() {
     let work = played(&home, |codex| (0..5).for_each(|_| codex.step()));
     let place = home.path().join("cache/home-activity.bin");
     fs::create_dir(home.path().join("cache")).unwrap();
-    let mut lock = codexline::files::Lock::open(&place.with_extension("lock")).unwrap();
+    let mut lock = codexline::io::files::Lock::open(&place.with_extension("lock")).unwrap();
     lock.try_hold(|| {
         let refreshed = codexline::activity::refresh(home.path(), &place, 1, &mut go_on);
         assert!(refreshed.unsaved.is_none());
@@ -480,11 +491,15 @@ fn days_are_those_of_the_zone() {
             report.total.input_tokens,
             report.days.iter().map(|day| day.counts.input_tokens).sum::<u64>()
         );
-        let days = report.days.iter().map(|day| format!("{} {}", day.date, day.counts.input_tokens));
+        let days =
+            report.days.iter().map(|day| format!("{} {}", day.date, day.counts.input_tokens));
         days.collect::<Vec<_>>()
     };
     let all = Date::MIN..=Date::MAX;
-    assert_eq!(days("Europe/Berlin", all.clone()), ["2026-10-24 1", "2026-10-25 2", "2026-10-26 2"]);
+    assert_eq!(
+        days("Europe/Berlin", all.clone()),
+        ["2026-10-24 1", "2026-10-25 2", "2026-10-26 2"]
+    );
     assert_eq!(days("Europe/Berlin", date(2026, 10, 25)..=date(2026, 10, 25)), ["2026-10-25 2"]);
     assert_eq!(days("Asia/Kathmandu", all), ["2026-10-25 2", "2026-10-26 3"]);
     let report = store.report(&TimeZone::UTC, date(2026, 10, 24)..=date(2026, 10, 26));
@@ -536,8 +551,8 @@ fn with_limits(home: &Home, file: &str, more: &str, begun: i64, limits: &[&str])
     }
     home.append(file, text.as_bytes());
     let path = home.path().join(file);
-    let modified =
-        std::time::UNIX_EPOCH + std::time::Duration::from_secs(begun as u64 + 60 * limits.len() as u64);
+    let modified = std::time::UNIX_EPOCH
+        + std::time::Duration::from_secs(begun as u64 + 60 * limits.len() as u64);
     fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
     path
 }
@@ -549,13 +564,15 @@ fn window(used: f64, minutes: u32, resets_at: i64) -> String {
 }
 
 fn limits(primary: &str, secondary: &str) -> String {
-    format!(r#"{{"limit_id":"codex","primary":{primary},"secondary":{secondary},"plan_type":"plus"}}"#)
+    format!(
+        r#"{{"limit_id":"codex","primary":{primary},"secondary":{secondary},"plan_type":"plus"}}"#
+    )
 }
 
 /// The newest snapshot in files of this account, and in those that do not say whose they are.
 fn newest_of(home: &Home, account: &str) -> Option<Snapshot> {
-    let wanted = |origin: &Origin| origin.account.is_none_or(|named| named == account);
-    snapshot::newest(&Tree::list(home.path()), &wanted, Timestamp::from_unix_seconds(NOW))
+    let wanted = |origin: &SnapshotOrigin| origin.account.is_none_or(|named| named == account);
+    rate_limits::newest(&Tree::list(home.path()), &wanted, Timestamp::from_unix_seconds(NOW))
 }
 
 /// The used percentages of the newest snapshot.
@@ -569,7 +586,8 @@ fn the_newest_limits_are_those_of_the_last_line_that_has_some() {
     let home = Home::new();
     assert_eq!(newest(&home), None);
     let (five_hours, week) = (window(36.0, 300, NOW + 60), window(99.0, 10_080, NOW + 600));
-    let other_pool = limits(&window(1.0, 300, NOW + 60), "null").replace("\"codex\"", "\"codex_spark\"");
+    let other_pool =
+        limits(&window(1.0, 300, NOW + 60), "null").replace("\"codex\"", "\"codex_spark\"");
     let told = [
         &limits(&window(20.0, 300, NOW + 60), "null"),
         &limits(&five_hours, &week),
@@ -584,7 +602,9 @@ fn the_newest_limits_are_those_of_the_last_line_that_has_some() {
     let windows: Vec<_> = snapshot
         .windows
         .iter()
-        .map(|window| (window.used_percent, window.minutes, window.resets_at.map(Timestamp::unix_seconds)))
+        .map(|window| {
+            (window.used_percent, window.minutes, window.resets_at.map(Timestamp::unix_seconds))
+        })
         .collect();
     assert_eq!(windows, [(36.0, Some(300), Some(NOW + 60)), (99.0, Some(10_080), Some(NOW + 600))]);
     // A half-written line says nothing yet.
@@ -621,8 +641,7 @@ fn limits_whose_reset_has_passed_are_gone() {
 #[test]
 fn old_versions_tell_resets_from_the_line_on() {
     let home = Home::new();
-    let told =
-        r#"{"primary":{"used_percent":12.5,"window_minutes":300,"resets_in_seconds":3600},"secondary":null}"#;
+    let told = r#"{"primary":{"used_percent":12.5,"window_minutes":300,"resets_in_seconds":3600},"secondary":null}"#;
     with_limits(&home, "archived_sessions/rollout-1.jsonl", "", NOW - 120, &[told]);
     let snapshot = newest_of(&home, "acc-1").unwrap();
     assert_eq!(snapshot.windows[0].resets_at.unwrap().unix_seconds(), NOW - 60 + 3600);
@@ -641,9 +660,9 @@ fn another_accounts_limits_are_not_shown() {
     // A file that does not say whose it is counts if who asks wants it.
     fs::write(&path, text.replace(r#","creator_account_id":"acc-1""#, "")).unwrap();
     assert_eq!(newest(&home), Some(vec![90.0]));
-    let wanted = |origin: &Origin| origin.account == Some("acc-1");
+    let wanted = |origin: &SnapshotOrigin| origin.account == Some("acc-1");
     let now = Timestamp::from_unix_seconds(NOW);
-    let snapshot = snapshot::newest(&Tree::list(home.path()), &wanted, now).unwrap();
+    let snapshot = rate_limits::newest(&Tree::list(home.path()), &wanted, now).unwrap();
     assert_eq!(snapshot.windows[0].used_percent, 10.0);
 }
 
@@ -685,7 +704,8 @@ fn what_a_fork_repeats_is_older_than_it_says() {
     assert_eq!(newest(&home), Some(vec![3.0]));
     let begun = Timestamp::from_unix_seconds(NOW - 30).rfc3339();
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace(&Timestamp::from_unix_seconds(NOW + 30).rfc3339(), &begun)).unwrap();
+    fs::write(&path, text.replace(&Timestamp::from_unix_seconds(NOW + 30).rfc3339(), &begun))
+        .unwrap();
     assert_eq!(newest(&home), Some(vec![50.0]));
 }
 
@@ -695,7 +715,8 @@ fn limits_are_found_behind_long_lines_and_in_compressed_files() {
     let file = "sessions/2026/11/22/rollout-1.jsonl";
     with_limits(&home, file, "", NOW - 3600, &[&limits(&window(36.0, 300, NOW + 60), "null")]);
     for length in [10, 300_000, 2_000_000] {
-        let line = format!("{{\"type\":\"response_item\",\"payload\":\"{}\"}}\n", "x".repeat(length));
+        let line =
+            format!("{{\"type\":\"response_item\",\"payload\":\"{}\"}}\n", "x".repeat(length));
         home.append(file, line.as_bytes());
     }
     assert_eq!(newest(&home), Some(vec![36.0]));
@@ -733,8 +754,11 @@ fn disturb(home: &Home, random: &mut Random, script: &Script, store: &mut Store)
         }
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
-            let count =
-                if random.one_in(3) { random.below(rest.len() as u64) as usize + 1 } else { rest.len() };
+            let count = if random.one_in(3) {
+                random.below(rest.len() as u64) as usize + 1
+            } else {
+                rest.len()
+            };
             home.append(file, &rest[..count]);
             rest = &rest[count..];
             scan_now(random, store);
@@ -810,7 +834,7 @@ proptest! {
         home.append("sessions/rollout-y.jsonl.zst", &tail);
         let store = scanned(home.path());
         let _ = all_days(&store);
-        let _ = snapshot::newest(&Tree::list(home.path()), &|_| true, Timestamp::from_unix_seconds(NOW));
+        let _ = rate_limits::newest(&Tree::list(home.path()), &|_| true, Timestamp::from_unix_seconds(NOW));
         prop_assert_eq!(Store::decode(&store.encode()), Some(store));
         let _ = Store::decode(&tail);
     }

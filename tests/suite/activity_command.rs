@@ -71,7 +71,10 @@ fn assert_report(report: &Value, days: usize, work: &[Work]) {
         jiff::Timestamp::from_millisecond(milliseconds).unwrap().to_zoned(zone()).date().to_string()
     };
     let (first, last) = (told.keys().next().unwrap(), told.keys().last().unwrap());
-    assert!(*last == date(now() * 1000) || *last == date(now() * 1000 - 60_000), "{last} is not today");
+    assert!(
+        *last == date(now() * 1000) || *last == date(now() * 1000 - 60_000),
+        "{last} is not today"
+    );
     let work: Vec<Work> = work.iter().filter(|work| date(work.time) >= *first).cloned().collect();
     let (expected, total) = by_day(&work, &zone());
     for (day, told) in &told {
@@ -81,7 +84,8 @@ fn assert_report(report: &Value, days: usize, work: &[Work]) {
 }
 
 fn stores(home: &Home) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(home.cache_directory()).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        std::fs::read_dir(home.cache_directory()).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|extension| extension != "lock")).collect()
 }
 
@@ -106,7 +110,8 @@ fn what_was_read_is_kept_and_what_is_new_is_added() {
 
     // Of files that look as they did, nothing is read again: what a spoilt one said still counts.
     let path = home.codex_home().join(&codex.files()[0]);
-    let (text, modified) = (std::fs::read(&path).unwrap(), path.metadata().unwrap().modified().unwrap());
+    let (text, modified) =
+        (std::fs::read(&path).unwrap(), path.metadata().unwrap().modified().unwrap());
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &vec![b' '; text.len()], 0).unwrap();
     file.set_modified(modified).unwrap();
@@ -162,10 +167,15 @@ fn nothing_there_is_told() {
     let output = home.run(&["activity", "--days=1"]);
     assert_eq!(output.code, Some(0), "{output:?}");
     let last = output.stdout.lines().last().unwrap();
-    assert_eq!(last.split_whitespace().collect::<Vec<_>>(), ["1", "day", "-", "-", "-", "-", "-", "-", "-"]);
+    assert_eq!(
+        last.split_whitespace().collect::<Vec<_>>(),
+        ["1", "day", "-", "-", "-", "-", "-", "-", "-"]
+    );
     let place = home.codex_home();
-    let expected =
-        format!("codexline: no session files in {}; set CODEX_HOME if they are elsewhere\n", place.display());
+    let expected = format!(
+        "codexline: no session files in {}; set CODEX_HOME if they are elsewhere\n",
+        place.display()
+    );
     assert_eq!(output.stderr, expected);
 }
 
@@ -191,18 +201,29 @@ fn what_cannot_be_read_or_kept_costs_no_numbers() {
     let output = home.run(&["activity"]);
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), expected.as_str()));
     let told = format!("codexline: cannot write {}", file.display());
-    assert!(output.stderr.starts_with(&told) && output.stderr.lines().count() == 1, "{}", output.stderr);
+    assert!(
+        output.stderr.starts_with(&told) && output.stderr.lines().count() == 1,
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
 fn accounts_are_told_each_for_itself() {
     let (mut home, other) = (home(), TempDir::new());
     let (codex, others) = (played(&home), played_in(other.path(), 4));
-    let option = format!("--account=private={},work={}", home.codex_home().display(), other.path().display());
+    let option = format!(
+        "--account=private={},work={}",
+        home.codex_home().display(),
+        other.path().display()
+    );
     let output = home.run(&["activity", "--json", "--days=30", &option]);
     assert_eq!(output.stderr, "");
     let told = output.json();
-    assert_eq!((told[0]["account"].as_str(), told[1]["account"].as_str()), (Some("private"), Some("work")));
+    assert_eq!(
+        (told[0]["account"].as_str(), told[1]["account"].as_str()),
+        (Some("private"), Some("work"))
+    );
     assert_report(&told[0], 30, &codex.work);
     assert_report(&told[1], 30, &others.work);
     assert_eq!(told.as_array().unwrap().len(), 2);
@@ -210,7 +231,11 @@ fn accounts_are_told_each_for_itself() {
     // As for the one login, under each one's name.
     let output = home.run(&["activity", &option]);
     let own = home.run(&["activity"]).stdout;
-    assert!(output.stdout.starts_with(&format!("private\n{own}\nwork\nday  ")), "{}", output.stdout);
+    assert!(
+        output.stdout.starts_with(&format!("private\n{own}\nwork\nday  ")),
+        "{}",
+        output.stdout
+    );
 
     // Those of the config file, and one picked of them; one that is not there hides nobody's numbers.
     let config = home.path().join("config/codexline");
@@ -226,11 +251,18 @@ fn accounts_are_told_each_for_itself() {
     assert_eq!((output.code, output.stderr.as_str()), (Some(1), expected));
     let told: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_report(&told[0], 30, &others.work);
-    assert_eq!((&told[1]["account"], &told[1]["error"]["code"]), (&"gone".into(), &"home_missing".into()));
+    assert_eq!(
+        (&told[1]["account"], &told[1]["error"]["code"]),
+        (&"gone".into(), &"home_missing".into())
+    );
     assert!(told[1].get("days").is_none(), "{told}");
     let output = home.run(&["activity"]);
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(output.stdout.starts_with("work\nday  ") && !output.stdout.contains("gone"), "{}", output.stdout);
+    assert!(
+        output.stdout.starts_with("work\nday  ") && !output.stdout.contains("gone"),
+        "{}",
+        output.stdout
+    );
     home.set("CODEXLINE_ACCOUNT", "wrok");
     assert_eq!(home.run(&["activity"]).code, Some(2));
 }
@@ -264,12 +296,13 @@ fn a_scan_that_is_interrupted_keeps_what_it_has_counted() {
         let mut codex = Writer::new(5, Disk::new(&home.codex_home()));
         codex.clock = now() * 1000 - DAY;
         codex.pace = 1000;
-        let sessions =
-            [Version::Legacy, Version::Middle, Version::Paginated].map(|version| codex.begin(version));
+        let sessions = [Version::Legacy, Version::Middle, Version::Paginated]
+            .map(|version| codex.begin(version));
         for session in sessions {
             (0..5).for_each(|_| codex.turn(session));
         }
-        let files: Vec<PathBuf> = codex.files().iter().map(|file| home.codex_home().join(file)).collect();
+        let files: Vec<PathBuf> =
+            codex.files().iter().map(|file| home.codex_home().join(file)).collect();
         let (last, others) = files.split_last().unwrap();
         let length = last.metadata().unwrap().len();
         std::fs::OpenOptions::new().write(true).open(last).unwrap().set_len(HOLE).unwrap();

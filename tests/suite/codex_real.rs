@@ -102,7 +102,8 @@ fn longest_hold(path: &Path, span: Duration) -> Duration {
 /// Starts codexline; calling what comes back waits for its end.
 fn spawn(home: &Home, arguments: &[&str]) -> impl FnOnce() -> Output + use<> {
     let start = Instant::now();
-    let child = home.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child =
+        home.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     move || collect(child, start)
 }
 
@@ -258,8 +259,9 @@ fn a_token_that_both_send_at_the_same_moment() {
             let theirs = codex.rate_limits();
             (ours.join().unwrap(), theirs)
         });
-        let what =
-            format!("round {round}: {winner:?} wins, {order:?}, {arguments:?}: {output:?}, {limits:?}");
+        let what = format!(
+            "round {round}: {winner:?} wins, {order:?}, {arguments:?}: {output:?}, {limits:?}"
+        );
         let met = login.met() > met;
         login.assert_codexline_spent_nothing_twice();
         login.assert_signed_in(&home);
@@ -363,7 +365,9 @@ fn codex_holds_its_locks_while_codexline_has_a_token_to_commit() {
     while start.elapsed() < Duration::from_millis(300) {
         assert_eq!(home.read_auth(), before, "written in spite of Codex's lock");
     }
-    eventually("Codex still in the middle of its commit", || is_held(&lock_path(&home, "auth.lock")));
+    eventually("Codex still in the middle of its commit", || {
+        is_held(&lock_path(&home, "auth.lock"))
+    });
     drop(held);
     codex.initialise();
     let output = ours();
@@ -504,8 +508,9 @@ fn check_trace(trace: &str) -> Duration {
                 }
             }
             _ if !held.is_empty() => {
-                let network =
-                    call.contains("<socket:") || call.contains("<TCP") || call.starts_with("connect(");
+                let network = call.contains("<socket:")
+                    || call.contains("<TCP")
+                    || call.starts_with("connect(");
                 assert!(!network, "the network under {held:?}: {line}");
                 if call.starts_with("rename") && call.contains("/auth.json\"") {
                     assert_eq!(held.len(), 2, "{line}");
@@ -605,7 +610,10 @@ fn asked_alone_codex_keeps_its_login() {
         home.settle();
         assert_eq!(home.run(&[]).stdout, crate::support::USUAL_LINE);
         assert_eq!(home.run(&["json"]).json()["source"], "codex");
-        assert_eq!((login.spends_of(Who::Codexline).len(), login.spends_of(Who::Codex).len()), (0, renewals));
+        assert_eq!(
+            (login.spends_of(Who::Codexline).len(), login.spends_of(Who::Codex).len()),
+            (0, renewals)
+        );
         login.assert_signed_in(&home);
         assert!(!login.server.requests().iter().any(is_ours), "nothing is asked by us");
     }

@@ -27,7 +27,10 @@ fn write(home: &Home, config: &str) -> PathBuf {
 
 #[track_caller]
 fn prints(output: &Output, expected: &str) {
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code), (expected, "", Some(0)));
+    assert_eq!(
+        (output.stdout.as_str(), output.stderr.as_str(), output.code),
+        (expected, "", Some(0))
+    );
 }
 
 // --- layers -----------------------------------------------------------------------------------------------------------
@@ -103,7 +106,10 @@ fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
     assert!(output.stderr.contains(&expected), "{output:?}");
     let json = home.run(&["json"]).json();
     assert_eq!(json["error"]["code"], "config_mistake");
-    assert!(json["error"]["message"].as_str().unwrap().ends_with("did you mean max-age?"), "{json}");
+    assert!(
+        json["error"]["message"].as_str().unwrap().ends_with("did you mean max-age?"),
+        "{json}"
+    );
     assert_eq!((&json["stale"], &json["windows"][0]["used_percent"]), (&false.into(), &42.into()));
     let waybar = home.run(&["waybar"]).json();
     assert_eq!(waybar["text"], "5h · 7d (config:3)");
@@ -172,7 +178,10 @@ fn what_is_worse_than_a_mistake_is_the_error() {
 fn old_numbers_keep_their_age_beside_the_mark() {
     let (home, _) = home("wran = 1\n");
     home.age(Duration::from_secs(23 * 60));
-    assert_eq!(home.run(&["--offline"]).stdout, USUAL_LINE.replace('\n', " (23m ago) (config:1)\n"));
+    assert_eq!(
+        home.run(&["--offline"]).stdout,
+        USUAL_LINE.replace('\n', " (23m ago) (config:1)\n")
+    );
 }
 
 // --- codexline config -------------------------------------------------------------------------------------------------
@@ -180,7 +189,8 @@ fn old_numbers_keep_their_age_beside_the_mark() {
 #[test]
 fn config_shows_what_is_in_force_and_where_it_comes_from() {
     let (home, path) = home("warn = 60\n[tmux]\nwindow = '{used}'\n");
-    let output = home.run_with(&["config", "tmux", "--critical", "95"], &[("CODEXLINE_COLOR", "never")]);
+    let output =
+        home.run_with(&["config", "tmux", "--critical", "95"], &[("CODEXLINE_COLOR", "never")]);
     assert_eq!((output.stderr.as_str(), output.code), ("", Some(0)));
     let lines: Vec<(&str, &str)> = output
         .stdout
@@ -209,8 +219,11 @@ fn config_tells_of_every_mistake_also_for_other_hosts() {
     let (home, _) = home("wran = 60\n[tmux]\nwindow = '{usd}'\n[wayba]\n");
     let output = home.run(&["config", "json"]);
     assert_eq!(output.code, Some(1));
-    for text in [":1: unknown key wran; did you mean warn?", "did you mean {used}?", "did you mean [waybar]?"]
-    {
+    for text in [
+        ":1: unknown key wran; did you mean warn?",
+        "did you mean {used}?",
+        "did you mean [waybar]?",
+    ] {
         assert!(output.stderr.contains(text), "{text}: {output:?}");
     }
     assert_eq!(output.stderr.lines().count(), 3, "{output:?}");
@@ -280,7 +293,11 @@ fn on_fetch_sees_the_new_numbers_and_does_not_start_itself_again() {
     home.run(&["--wait", "0s"]);
     eventually("the new line", || told(&out) == "5h 50% 1h03m · 7d 20% 5d8h\n");
     home.settle();
-    assert_eq!(server.count(USAGE), 3, "by hand, behind the line, by the fetch in the command; no more");
+    assert_eq!(
+        server.count(USAGE),
+        3,
+        "by hand, behind the line, by the fetch in the command; no more"
+    );
 }
 
 #[test]

@@ -18,13 +18,19 @@ const MINUTE: i64 = 60;
 fn fails(output: &Output, named: &str) {
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
     assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
-    assert!(output.stderr.starts_with("codexline: ") && output.stderr.ends_with('\n'), "{output:?}");
+    assert!(
+        output.stderr.starts_with("codexline: ") && output.stderr.ends_with('\n'),
+        "{output:?}"
+    );
     assert!(output.stderr.contains(named), "{named} is not named: {output:?}");
 }
 
 #[track_caller]
 fn prints(output: &Output, expected: &str) {
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code), (expected, "", Some(0)));
+    assert_eq!(
+        (output.stdout.as_str(), output.stderr.as_str(), output.code),
+        (expected, "", Some(0))
+    );
 }
 
 /// The stored failure's code and how many seconds it waits.
@@ -109,7 +115,10 @@ fn the_url_follows_codex_s_config() {
     check("chatgpt_base_url = 'URL'", "/api/codex/usage");
     check("chatgpt_base_url = 'URL/prefix/'", "/prefix/api/codex/usage");
     check("chatgpt_base_url = 'URL/gate/backend-api/x'", "/gate/backend-api/x/wham/usage");
-    check("model = 'x'\nchatgpt_base_url = 'URL/backend-api'\n[mcp.y]\nz = 'z'\n", "/backend-api/wham/usage");
+    check(
+        "model = 'x'\nchatgpt_base_url = 'URL/backend-api'\n[mcp.y]\nz = 'z'\n",
+        "/backend-api/wham/usage",
+    );
 }
 
 #[test]
@@ -178,7 +187,10 @@ fn refused_meanwhile(status: u16, old: &Login, renewed: &Login) -> (Server, Home
         }
     });
     let gate = Gate::closed();
-    server.push(USAGE, Answer::json(status, &json!({"error": {"code": "token_expired"}})).behind(&gate));
+    server.push(
+        USAGE,
+        Answer::json(status, &json!({"error": {"code": "token_expired"}})).behind(&gate),
+    );
     let home = Home::at(&server, old);
     let start = Instant::now();
     let mut command = home.command(&["fetch"]);
@@ -194,7 +206,8 @@ fn refused_meanwhile(status: u16, old: &Login, renewed: &Login) -> (Server, Home
 #[test]
 fn a_refusal_is_asked_again_once_with_the_token_that_codex_has_renewed() {
     for status in [401, 403] {
-        let (server, home, output) = refused_meanwhile(status, &Login::of(ACCOUNT), &Login::of(ACCOUNT));
+        let (server, home, output) =
+            refused_meanwhile(status, &Login::of(ACCOUNT), &Login::of(ACCOUNT));
         prints(&output, "");
         assert_eq!(server.count(USAGE), 2);
         assert_eq!(server.last(USAGE).header("chatgpt-account-id"), Some(ACCOUNT));
@@ -209,7 +222,8 @@ fn a_refusal_is_asked_again_once_with_the_token_that_codex_has_renewed() {
 #[test]
 fn a_second_refusal_is_the_end() {
     let (server, _, output) = {
-        let server = Server::start(|_| Answer::json(401, &json!({"error": {"code": "token_expired"}})));
+        let server =
+            Server::start(|_| Answer::json(401, &json!({"error": {"code": "token_expired"}})));
         let gate = Gate::closed();
         server.push(USAGE, Answer::json(401, &json!({})).behind(&gate));
         let home = Home::new(&server);
@@ -232,7 +246,10 @@ fn another_account_s_token_is_not_tried_for_the_first_one_s_question() {
     fails(&output, "auth.json");
     assert_eq!(server.count(USAGE), 1);
     // The new login has numbers of its own, at the next look.
-    server.always(Answer::json(200, &json!({"account_id": "acc-2", "rate_limit": usage()["rate_limit"]})));
+    server.always(Answer::json(
+        200,
+        &json!({"account_id": "acc-2", "rate_limit": usage()["rate_limit"]}),
+    ));
     prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
 }
 
@@ -263,7 +280,12 @@ fn blocks_and_portals_wait_a_quarter_of_an_hour() {
         "blocked",
         quarter.clone(),
     );
-    check(Answer::html(200, "<html>Welcome to the hotel</html>"), "not_json", "portal", quarter.clone());
+    check(
+        Answer::html(200, "<html>Welcome to the hotel</html>"),
+        "not_json",
+        "portal",
+        quarter.clone(),
+    );
     check(Answer::html(200, "").header("Content-Type", "text/html"), "not_json", "portal", quarter);
 }
 
@@ -303,9 +325,19 @@ fn retry_after_is_obeyed_within_bounds() {
 fn outages_wait_a_minute_at_first() {
     let minute = MINUTE..=MINUTE;
     for status in [500, 502, 503, 504, 599] {
-        check(Answer::html(status, "<html>Bad gateway</html>"), "server_error", "outage", minute.clone());
+        check(
+            Answer::html(status, "<html>Bad gateway</html>"),
+            "server_error",
+            "outage",
+            minute.clone(),
+        );
     }
-    check(Answer::json(404, &json!({"detail": "Not Found"})), "unexpected_status", "error", minute.clone());
+    check(
+        Answer::json(404, &json!({"detail": "Not Found"})),
+        "unexpected_status",
+        "error",
+        minute.clone(),
+    );
     check(Answer::status(418), "unexpected_status", "error", minute);
 }
 
@@ -325,7 +357,12 @@ fn rubbish_is_not_an_answer() {
     let rubbish: &[&[u8]] =
         &[b"{}", b"[]", b"null", b"5", b"\"rate_limit\"", b"{\"error\": {\"code\": \"x\"}}"];
     for body in rubbish {
-        check(Answer::bytes(200, "application/json", *body), "bad_answer", "bad-answer", minute.clone());
+        check(
+            Answer::bytes(200, "application/json", *body),
+            "bad_answer",
+            "bad-answer",
+            minute.clone(),
+        );
     }
     let broken: &[&[u8]] =
         &[b"", b"{\"rate_limit\": {\"primary_window\"", b"\xff\xfe\x00{", b"\0\0\0\0", b"[[[[[[[["];
@@ -347,7 +384,12 @@ fn a_broken_connection_is_the_network_s_fault() {
     check(Answer::hang_up(), "network", "offline", minute.clone());
     check(Answer::json(200, &usage()).cut_after(40), "network", "offline", minute.clone());
     check(Answer::raw("SSH-2.0-OpenSSH_9.2\r\n"), "network", "offline", minute.clone());
-    check(Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), "network", "offline", minute.clone());
+    check(
+        Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+        "network",
+        "offline",
+        minute.clone(),
+    );
     let endless_header = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
     check(Answer::raw(endless_header), "network", "offline", minute);
 
@@ -369,7 +411,8 @@ fn a_broken_connection_is_the_network_s_fault() {
 fn bomb(length: usize) -> Vec<u8> {
     // RFC 1951, fixed Huffman codes: one literal 0, then as often as needed "258 bytes from 1 byte back", then the end.
     let mut bits: Vec<bool> = Vec::new();
-    let mut code = |value: u32, width: u32| (0..width).rev().for_each(|bit| bits.push(value >> bit & 1 == 1));
+    let mut code =
+        |value: u32, width: u32| (0..width).rev().for_each(|bit| bits.push(value >> bit & 1 == 1));
     code(0b1, 1); // the last block
     code(0b10, 2); // fixed codes (least significant bit first)
     code(0b0011_0000, 8); // literal 0
@@ -379,7 +422,9 @@ fn bomb(length: usize) -> Vec<u8> {
     }
     code(0, 7); // end of block
     let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    let pack = |bits: &[bool]| bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | u8::from(*bit) << at);
+    let pack = |bits: &[bool]| {
+        bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | u8::from(*bit) << at)
+    };
     bytes.extend(bits.chunks(8).map(pack));
     bytes.extend([0; 8]); // checksum and length: nobody gets that far
     bytes
@@ -388,7 +433,11 @@ fn bomb(length: usize) -> Vec<u8> {
 /// The program with no more than this much address space, in KiB: what it must not take would end it.
 fn in_little_memory(home: &Home, arguments: &str) -> Output {
     let program = env!("CARGO_BIN_EXE_codexline");
-    finish(&mut home.wrapped(&["sh", "-c", &format!("ulimit -v 300000; exec {program} {arguments}")]))
+    finish(&mut home.wrapped(&[
+        "sh",
+        "-c",
+        &format!("ulimit -v 300000; exec {program} {arguments}"),
+    ]))
 }
 
 #[test]
@@ -407,7 +456,8 @@ fn bodies_are_bounded() {
     check(Answer::endless("text/html", &[b'x'; 65_536]), "too_large");
     let length = Answer::json(200, &usage()).header("Content-Length", "99999999999999");
     check(length, "network");
-    let bomb = Answer::bytes(200, "application/json", bomb(800 << 20)).header("Content-Encoding", "gzip");
+    let bomb =
+        Answer::bytes(200, "application/json", bomb(800 << 20)).header("Content-Encoding", "gzip");
     let server = Server::start(move |_| bomb.clone());
     let home = Home::new(&server);
     fails(&in_little_memory(&home, "fetch"), &server.base());
@@ -627,7 +677,9 @@ fn an_authority_that_is_only_in_the_system_s_directory_is_found() {
 #[test]
 fn a_certificate_file_that_cannot_be_used_is_named() {
     for variable in ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"] {
-        for content in [None, Some(""), Some("no certificate"), Some("-----BEGIN CERTIFICATE-----\nAAAA")] {
+        for content in
+            [None, Some(""), Some("no certificate"), Some("-----BEGIN CERTIFICATE-----\nAAAA")]
+        {
             let (server, mut home, file) = secure();
             match content {
                 None => std::fs::remove_file(&file).unwrap(),
@@ -664,7 +716,9 @@ fn a_token_goes_over_https_or_stays_on_the_machine() {
     let server = Server::usage(usage());
     let mut home = Home::new(&server);
     // Would a request be made, it would come here.
-    for variable in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+    for variable in
+        ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
         home.set(variable, server.url(""));
     }
     for url in [
@@ -693,7 +747,9 @@ fn plain_http_to_loopback_never_goes_through_a_proxy() {
     let server = Server::usage(usage());
     let mut home = Home::new(&server);
     let proxy = Server::start(|_| Answer::status(500));
-    for variable in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+    for variable in
+        ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
         home.set(variable, proxy.url(""));
     }
     prints(&home.run(&[]), USUAL_LINE);
@@ -736,7 +792,10 @@ fn a_dead_proxy_is_an_outage_of_the_network() {
         home.set("HTTPS_PROXY", proxy);
         let output = home.run(&["fetch"]);
         fails(&output, &server.base());
-        assert!(output.stderr.contains("proxy") && !output.stderr.contains("password"), "{output:?}");
+        assert!(
+            output.stderr.contains("proxy") && !output.stderr.contains("password"),
+            "{output:?}"
+        );
         assert_eq!(failure(&home), ("network".into(), MINUTE));
         // Local failures and network failures alike are counted anew here.
         std::fs::remove_dir_all(home.cache_directory()).unwrap();

@@ -28,7 +28,10 @@ fn herd(home: &Home, count: usize, arguments: &[&str], meanwhile: impl FnOnce())
 #[track_caller]
 fn all_print(outputs: &[Output], expected: &str) {
     for output in outputs {
-        assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code), (expected, "", Some(0)));
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str(), output.code),
+            (expected, "", Some(0))
+        );
     }
 }
 
@@ -49,7 +52,8 @@ fn worker(home: &Home) -> u32 {
     let mut found = Vec::new();
     eventually("a worker", || {
         found = home.processes();
-        found.retain(|process| arguments_of(*process).iter().any(|argument| argument == "--worker"));
+        found
+            .retain(|process| arguments_of(*process).iter().any(|argument| argument == "--worker"));
         !found.is_empty()
     });
     assert_eq!(found.len(), 1, "{found:?}");
@@ -58,7 +62,9 @@ fn worker(home: &Home) -> u32 {
 
 fn arguments_of(process: u32) -> Vec<String> {
     let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-    line.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
+    line.split(|byte| *byte == 0)
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect()
 }
 
 // --- many -------------------------------------------------------------------------------------------------------------
@@ -180,7 +186,10 @@ fn a_worker_that_hangs_delays_nobody_for_longer_than_they_want() {
     // SAFETY: no memory is involved; the process is this test's own.
     let signal = |number| unsafe { libc::kill(worker as i32, number) };
     signal(libc::SIGSTOP);
-    all_print(&[home.run(&["plain", "--wait", "100ms"]), home.run(&["tmux", "--color=never"])], USUAL_LINE);
+    all_print(
+        &[home.run(&["plain", "--wait", "100ms"]), home.run(&["tmux", "--color=never"])],
+        USUAL_LINE,
+    );
     signal(libc::SIGCONT);
     gate.open();
     home.settle();
@@ -262,7 +271,10 @@ fn the_worker_holds_nothing_of_the_host_s() {
     // As waybar up to 0.9.17 does: further pipes and files without close-on-exec, among them the very end of the output that
     // is read here until it ends.
     let program = env!("CARGO_BIN_EXE_codexline");
-    let script = format!("exec 5<'{0}' 7>>'{0}' 9>&1; exec {program} starship --color never", leak.display());
+    let script = format!(
+        "exec 5<'{0}' 7>>'{0}' 9>&1; exec {program} starship --color never",
+        leak.display()
+    );
     let mut command = home.wrapped(&["sh", "-c", &script]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     all_print(&[collect(child, Instant::now())], USUAL_LINE);
@@ -275,8 +287,9 @@ fn the_worker_holds_nothing_of_the_host_s() {
 
 /// What the system tells of a running worker.
 fn check_worker(home: &Home, process: u32, leak: &std::path::Path, secret: &str) {
-    let link =
-        |descriptor: &str| std::fs::read_link(format!("/proc/{process}/fd/{descriptor}")).unwrap_or_default();
+    let link = |descriptor: &str| {
+        std::fs::read_link(format!("/proc/{process}/fd/{descriptor}")).unwrap_or_default()
+    };
     assert_eq!(link("0"), home.entry_path().with_extension("lock"));
     assert_eq!((link("1").to_str(), link("2").to_str()), (Some("/dev/null"), Some("/dev/null")));
     for descriptor in std::fs::read_dir(format!("/proc/{process}/fd")).unwrap() {
@@ -292,7 +305,10 @@ fn check_worker(home: &Home, process: u32, leak: &std::path::Path, secret: &str)
     assert_eq!(fields[4], "0", "no terminal: {stat}");
     let arguments = arguments_of(process);
     assert!(arguments.iter().all(|argument| !argument.contains(secret)), "{arguments:?}");
-    assert_eq!(std::fs::read_link(format!("/proc/{process}/cwd")).unwrap(), std::path::Path::new("/"));
+    assert_eq!(
+        std::fs::read_link(format!("/proc/{process}/cwd")).unwrap(),
+        std::path::Path::new("/")
+    );
 }
 
 #[test]

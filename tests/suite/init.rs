@@ -16,7 +16,8 @@ fn odd() -> (Home, PathBuf) {
     std::fs::create_dir(&directory).unwrap();
     let program = directory.join("codexline");
     // By another process: one that this process has had open for writing cannot always be run ("text file busy").
-    let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_codexline")).arg(&program).status().unwrap();
+    let status =
+        Command::new("cp").arg(env!("CARGO_BIN_EXE_codexline")).arg(&program).status().unwrap();
     assert!(status.success());
     (home, program)
 }
@@ -57,8 +58,13 @@ fn on_path_the_snippet_is_the_file_as_it_is() {
     assert_eq!(style, include_str!("../../integrations/waybar/style.css"));
     let list = home.run(&["init", "--list"]);
     assert_eq!((list.code, list.stderr.as_str()), (Some(0), ""));
-    for (host, line) in [("tmux", "codexline.tmux"), ("waybar", "style.css"), ("starship", "~/.config")] {
-        assert!(list.stdout.lines().any(|found| found.starts_with(host) && found.contains(line)), "{list:?}");
+    for (host, line) in
+        [("tmux", "codexline.tmux"), ("waybar", "style.css"), ("starship", "~/.config")]
+    {
+        assert!(
+            list.stdout.lines().any(|found| found.starts_with(host) && found.contains(line)),
+            "{list:?}"
+        );
     }
     let wrong = home.run(&["init", "tmx"]);
     assert_eq!(wrong.code, Some(2));
@@ -79,7 +85,8 @@ fn without_it_on_path_the_commands_run_from_where_it_lies() {
     assert!(shell(rest(&text, "command=")).starts_with(USUAL_LINE), "{text}");
 
     let text = init(&home, &program, &["waybar", "config.jsonc"]);
-    let exec: String = serde_json::from_str(rest(&text, "\"exec\": ").trim_end_matches(',')).unwrap();
+    let exec: String =
+        serde_json::from_str(rest(&text, "\"exec\": ").trim_end_matches(',')).unwrap();
     assert!(shell(&exec).contains("\"text\":\"5h 42%"), "{text}");
 
     let text = init(&home, &program, &["claude-code"]);
@@ -229,8 +236,14 @@ fn the_man_page_tells_of_every_option_and_command() {
     if installed("groff", "") {
         let path = home.path().join("codexline.1");
         std::fs::write(&path, page).unwrap();
-        let output =
-            finish(&mut home.wrapped(&["groff", "-k", "-Tutf8", "-man", "-ww", path.to_str().unwrap()]));
+        let output = finish(&mut home.wrapped(&[
+            "groff",
+            "-k",
+            "-Tutf8",
+            "-man",
+            "-ww",
+            path.to_str().unwrap(),
+        ]));
         assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
         assert!(output.stdout.contains("The last answer"));
     }

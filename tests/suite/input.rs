@@ -13,7 +13,10 @@ use crate::support::{USAGE, USUAL_LINE, eventually, installed, now, usage};
 
 #[track_caller]
 fn prints(output: &Output, expected: &str) {
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code), (expected, "", Some(0)));
+    assert_eq!(
+        (output.stdout.as_str(), output.stderr.as_str(), output.code),
+        (expected, "", Some(0))
+    );
 }
 
 fn make_fifo(path: &Path) {
@@ -74,7 +77,9 @@ fn auth_json_missing() {
         std::os::unix::fs::symlink("/nowhere/auth.json", home.auth_path()).unwrap();
     });
     check_login("signed-out", "not_signed_in", "auth.json", |home| write(home, "{}"));
-    check_login("signed-out", "not_signed_in", "auth.json", |home| write(home, r#"{"tokens": null}"#));
+    check_login("signed-out", "not_signed_in", "auth.json", |home| {
+        write(home, r#"{"tokens": null}"#)
+    });
     check_login("signed-out", "not_signed_in", "auth.json", |home| {
         home.sign_in(&Login { access_token: String::new(), ..Login::of(ACCOUNT) });
     });
@@ -91,8 +96,14 @@ fn auth_json_empty_or_half() {
 
 #[test]
 fn auth_json_of_another_shape() {
-    for text in ["[]", "5", "null", "not json", r#"{"tokens": 5}"#, r#"{"tokens": {"access_token": ["x"]}}"#]
-    {
+    for text in [
+        "[]",
+        "5",
+        "null",
+        "not json",
+        r#"{"tokens": 5}"#,
+        r#"{"tokens": {"access_token": ["x"]}}"#,
+    ] {
         check_login("bad-login", "auth_invalid", "auth.json", |home| write(home, text));
     }
     let deep = "[".repeat(100_000);
@@ -323,7 +334,11 @@ fn check_miss(name: &str, spoil: impl Fn(&Home, &Path)) {
     let entry = home.entry_path();
     spoil(&home, &entry);
     let offline = home.run(&["--offline"]);
-    assert_eq!((offline.stdout.as_str(), offline.code), ("pending\n", Some(0)), "{name}: {offline:?}");
+    assert_eq!(
+        (offline.stdout.as_str(), offline.code),
+        ("pending\n", Some(0)),
+        "{name}: {offline:?}"
+    );
     for _ in 0..2 {
         prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
     }
@@ -345,7 +360,9 @@ fn a_cache_entry_that_is_of_no_use_is_a_miss() {
     check_miss("huge", |_, path| std::fs::write(path, " ".repeat(1 << 20)).unwrap());
     check_miss("sparse", |_, path| std::fs::File::create(path).unwrap().set_len(1 << 40).unwrap());
     check_miss("deep", |_, path| std::fs::write(path, "[".repeat(8000)).unwrap());
-    check_miss("foreign", |home, _| home.patch(|entry| entry["home"] = json!("/home/somebody-else/.codex")));
+    check_miss("foreign", |home, _| {
+        home.patch(|entry| entry["home"] = json!("/home/somebody-else/.codex"))
+    });
     check_miss("newer schema", |home, _| {
         home.patch(|entry| entry["schema"] = json!(entry["schema"].as_u64().unwrap() + 1));
     });
@@ -379,7 +396,8 @@ fn numbers_in_an_entry_that_make_no_sense_do_no_harm() {
         home.fill();
         home.patch(|entry| change(&mut entry["answer"]["usage"]["windows"][0]));
         for host in ["plain", "tmux", "waybar", "i3blocks", "json"] {
-            let output = home.run(&[host, "--window", "{label} {used} {left} {bar} {reset} {reset_at}"]);
+            let output =
+                home.run(&[host, "--window", "{label} {used} {left} {bar} {reset} {reset_at}"]);
             assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{host}: {output:?}");
         }
         home.settle();
@@ -469,14 +487,26 @@ fn a_directory_in_the_place_of_the_entry_or_its_lock() {
         home.write_config(&format!("chatgpt_base_url = '{}'", server.base()));
         for _ in 0..3 {
             let output = home.run(&["--wait", "1s"]);
-            assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{extension}: {output:?}");
+            assert_eq!(
+                (output.code, output.stderr.as_str()),
+                (Some(0), ""),
+                "{extension}: {output:?}"
+            );
             assert_eq!(output.stdout.split_whitespace().count(), 1, "{extension}: {output:?}");
             home.settle();
         }
         let output = home.run(&["fetch"]);
-        assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{extension}: {output:?}");
+        assert_eq!(
+            (output.code, output.stderr.lines().count()),
+            (Some(1), 1),
+            "{extension}: {output:?}"
+        );
         assert!(output.stderr.contains(&format!(".{extension}")), "{output:?}");
-        assert_eq!(server.connections(), 0, "{extension}: an answer that cannot be kept is not asked for");
+        assert_eq!(
+            server.connections(),
+            0,
+            "{extension}: an answer that cannot be kept is not asked for"
+        );
         std::fs::remove_dir_all(home.cache_directory()).unwrap();
         prints(&home.run(&[]), USUAL_LINE);
     }
@@ -522,7 +552,8 @@ fn a_directory_without_write_permission() {
         // The login must be that user's, or there would be another word.
         set_mode(&home.auth_path(), 0o644);
     }
-    let run = |arguments: &[&str]| finish(&mut home.wrapped(&[prefix, &[program], arguments].concat()));
+    let run =
+        |arguments: &[&str]| finish(&mut home.wrapped(&[prefix, &[program], arguments].concat()));
     prints(&run(&["--wait", "5s"]), "no-cache\n");
     let output = run(&["fetch"]);
     assert!(output.stderr.contains("permission denied"), "{output:?}");
@@ -557,7 +588,9 @@ fn a_full_disk_costs_no_request() {
             env!("CARGO_BIN_EXE_codexline")
         )
     };
-    let run = |command: &str| finish(&mut home.wrapped(&["unshare", "-rm", "sh", "-c", &script(command)]));
+    let run = |command: &str| {
+        finish(&mut home.wrapped(&["unshare", "-rm", "sh", "-c", &script(command)]))
+    };
     let output = run("fetch");
     if output.stderr.contains("unshare:") || output.stderr.contains("mount:") {
         eprintln!("skipped: no mount namespace here: {}", output.stderr.trim());
@@ -630,7 +663,8 @@ fn entries_from_before_and_after_a_clock_was_set_right() {
     home.patch(|entry| {
         let usage = &mut entry["answer"]["usage"];
         for window in usage["windows"].as_array_mut().unwrap() {
-            window["resets_at"] = json!(window["resets_at"].as_i64().unwrap() + years.as_secs() as i64);
+            window["resets_at"] =
+                json!(window["resets_at"].as_i64().unwrap() + years.as_secs() as i64);
         }
         entry["answer"]["fetched_at"] = json!(now() + years.as_secs() as i64);
     });

@@ -5,13 +5,14 @@ use std::os::fd::AsRawFd as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use codexline::settings::OPTIONS;
+use codexline::config::settings::OPTIONS;
 use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, collect, jwt, set_mode};
 use crate::support::server::{Answer, Gate, Server};
 use crate::support::{
-    TOKEN, USAGE, USUAL_LINE, can_trace, eventually, fixture, fresh_fixture, installed, now, usage, usage_of,
+    TOKEN, USAGE, USUAL_LINE, can_trace, eventually, fixture, fresh_fixture, installed, now, usage,
+    usage_of,
 };
 
 const HOSTS: [&str; 6] = ["plain", "starship", "tmux", "waybar", "i3blocks", "json"];
@@ -19,7 +20,10 @@ const HOSTS: [&str; 6] = ["plain", "starship", "tmux", "waybar", "i3blocks", "js
 /// A line was printed, and nothing else.
 #[track_caller]
 fn prints(output: &Output, expected: &str) {
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code), (expected, "", Some(0)));
+    assert_eq!(
+        (output.stdout.as_str(), output.stderr.as_str(), output.code),
+        (expected, "", Some(0))
+    );
 }
 
 fn minutes(minutes: u64) -> Duration {
@@ -54,7 +58,8 @@ fn warm_it_asks_nobody() {
 /// The system calls of a run, without the process ids in front.
 fn calls(home: &Home, arguments: &[&str]) -> Vec<String> {
     let log = home.path().join("trace");
-    let tracer = ["strace", "-f", "-s", "400", "-o", log.to_str().unwrap(), env!("CARGO_BIN_EXE_codexline")];
+    let tracer =
+        ["strace", "-f", "-s", "400", "-o", log.to_str().unwrap(), env!("CARGO_BIN_EXE_codexline")];
     let output = crate::support::home::finish(&mut home.wrapped(&[&tracer, arguments].concat()));
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:?}");
     let log = std::fs::read_to_string(log).unwrap();
@@ -80,7 +85,10 @@ fn check_calls(home: &Home, arguments: &[&str]) -> Vec<String> {
         "{arguments:?}"
     );
     let written = like(&calls, &["write", "writev", "pwrite64", "sendto", "sendmsg"]);
-    assert!(written.len() == 1 && written[0].starts_with("write(1, "), "{arguments:?}: {written:?}");
+    assert!(
+        written.len() == 1 && written[0].starts_with("write(1, "),
+        "{arguments:?}: {written:?}"
+    );
     let opened = like(&calls, &["open", "openat", "openat2"]);
     for call in opened {
         let changes = ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| call.contains(flag));
@@ -202,7 +210,8 @@ fn waiting_ends_without_an_answer_too() {
     let output = home.run(&["tmux", "--color", "never", "--verbose"]);
     assert_eq!((output.stdout.as_str(), output.code), ("pending\n", Some(0)));
     let waited = output.stderr.split("within ").nth(1).and_then(|rest| rest.split(' ').next());
-    let waited: u64 = waited.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{output:?}"));
+    let waited: u64 =
+        waited.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{output:?}"));
     assert!((100..1000).contains(&waited), "{output:?}");
     prints(&home.run(&["plain", "--wait", "50ms"]), "pending\n");
     prints(&home.run(&["starship", "--color", "never"]), "pending\n");
@@ -322,20 +331,29 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
         words.insert(expected.to_owned());
     };
     check("signed-out", &|home| std::fs::remove_file(home.auth_path()).unwrap());
-    check("signed-out", &|home| home.write_auth(json!({"auth_mode": "chatgpt", "tokens": null}).to_string()));
+    check("signed-out", &|home| {
+        home.write_auth(json!({"auth_mode": "chatgpt", "tokens": null}).to_string())
+    });
     check("api-key", &|home| home.write_auth(Login::api_key("sk-made-up").to_string()));
     check("api-key", &|home| home.set("CODEX_API_KEY", "sk-made-up"));
     check("keyring", &|home| {
         std::fs::remove_file(home.auth_path()).unwrap();
         home.write_config("cli_auth_credentials_store = \"keyring\"\n");
     });
-    for mode in ["headers", "agentIdentity", "personalAccessToken", "bedrockApiKey", "bedrockAccessKeys"] {
+    for mode in
+        ["headers", "agentIdentity", "personalAccessToken", "bedrockApiKey", "bedrockAccessKeys"]
+    {
         let login = Login { mode: Some(mode.into()), ..login.clone() };
         check("no-plan", &move |home| home.sign_in(&login));
     }
     check("bad-login", &|home| home.write_auth("{}x"));
     check("bad-config", &|home| home.write_config("chatgpt_base_url = \n"));
     check("no-home", &|home| home.set("CODEX_HOME", home.path().join("nowhere")));
+    // Who has never started Codex has no home for it, and has named none.
+    check("signed-out", &|home| {
+        home.set("CODEX_HOME", "");
+        home.set("HOME", home.path().join("newcomer"));
+    });
     assert_eq!(words.len(), 7, "{words:?}");
 }
 
@@ -394,7 +412,13 @@ fn two_homes_share_a_cache_directory_and_nothing_else() {
 
 /// One fixture through the real binary: the plain line, and from `json` the state, the binding limit and the pools' names.
 #[track_caller]
-fn check_fixture(name: &str, line: &str, state: &str, binding: Option<&str>, pools: &[&str]) -> Value {
+fn check_fixture(
+    name: &str,
+    line: &str,
+    state: &str,
+    binding: Option<&str>,
+    pools: &[&str],
+) -> Value {
     let answer = fresh_fixture(name);
     let account = answer["account_id"].as_str().unwrap_or(ACCOUNT).to_owned();
     let server = Server::usage(answer);
@@ -406,9 +430,17 @@ fn check_fixture(name: &str, line: &str, state: &str, binding: Option<&str>, poo
     }
     let json = home.run(&["json"]).json();
     check_keys(&json);
-    assert_eq!((json["state"].as_str(), json["binding"].as_str()), (Some(state), binding), "{name}: {json}");
-    let names: Vec<&str> =
-        json["pools"].as_array().unwrap().iter().map(|pool| pool["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        (json["state"].as_str(), json["binding"].as_str()),
+        (Some(state), binding),
+        "{name}: {json}"
+    );
+    let names: Vec<&str> = json["pools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pool| pool["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, pools, "{name}");
     assert_eq!(
         (&json["source"], &json["error"], &json["stale"]),
@@ -473,7 +505,8 @@ fn check_keys(json: &Value) {
     }
     if !json["activity"].is_null() {
         let counts = ["sessions", "turns", "total_tokens", "age_seconds"];
-        let tokens = ["input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens"];
+        let tokens =
+            ["input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens"];
         check_object(&json["activity"], &[&counts[..], &tokens].concat());
     }
     if !json["error"].is_null() {
@@ -483,8 +516,13 @@ fn check_keys(json: &Value) {
 
 #[test]
 fn the_classic_pair() {
-    let json =
-        check_fixture("plus-5h-and-weekly-2026-05", "5h 46% 1h52m · 7d 15% 5d20h", "ok", Some("5h"), &[]);
+    let json = check_fixture(
+        "plus-5h-and-weekly-2026-05",
+        "5h 46% 1h52m · 7d 15% 5d20h",
+        "ok",
+        Some("5h"),
+        &[],
+    );
     assert_eq!(json["plan"], "plus");
     assert_eq!(json["credits"], json!({"available": false, "unlimited": false, "balance": 0}));
     assert_eq!(json["windows"][0]["minutes"], 300);
@@ -497,7 +535,8 @@ fn the_classic_pair() {
 
 #[test]
 fn a_weekly_window_alone_in_primary() {
-    let json = check_fixture("pro-weekly-only-2026-09", "7d 93% 2d23h", "critical", Some("7d"), &[]);
+    let json =
+        check_fixture("pro-weekly-only-2026-09", "7d 93% 2d23h", "critical", Some("7d"), &[]);
     assert_eq!((&json["plan"], json["windows"].as_array().unwrap().len()), (&json!("pro"), 1));
 }
 
@@ -505,8 +544,13 @@ fn a_weekly_window_alone_in_primary() {
 fn windows_that_have_not_started() {
     let json = check_fixture("free-weekly-only-2026-05", "7d 3% 7d0h", "ok", Some("7d"), &[]);
     assert_eq!(json["windows"][0]["started"], true, "3 % are used");
-    let json =
-        check_fixture("unstarted-window-reset_after-equals-window", "5h 0% · 7d 0%", "ok", Some("5h"), &[]);
+    let json = check_fixture(
+        "unstarted-window-reset_after-equals-window",
+        "5h 0% · 7d 0%",
+        "ok",
+        Some("5h"),
+        &[],
+    );
     for window in json["windows"].as_array().unwrap() {
         assert_eq!((&window["started"], &window["resets_at"]), (&json!(false), &Value::Null));
     }
@@ -529,15 +573,25 @@ fn further_pools() {
         Some("7d"),
         &["GPT-5.3-Codex-Spark", "gpt-reserve"],
     );
-    let labels: Vec<&Value> =
-        json["pools"][0]["windows"].as_array().unwrap().iter().map(|window| &window["label"]).collect();
+    let labels: Vec<&Value> = json["pools"][0]["windows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|window| &window["label"])
+        .collect();
     assert_eq!(labels, ["5h", "7d"]);
     assert_eq!(json["pools"][1]["windows"][0]["used_percent"], 71);
 }
 
 #[test]
 fn a_business_plan_has_a_budget_and_no_error() {
-    let json = check_fixture("business-spend-control-2026-07", "budget 1% 15d3h", "ok", Some("budget"), &[]);
+    let json = check_fixture(
+        "business-spend-control-2026-07",
+        "budget 1% 15d3h",
+        "ok",
+        Some("budget"),
+        &[],
+    );
     let budget = &json["budget"];
     assert_eq!((&budget["used_percent"], &budget["limit"]), (&json!(1), &json!(12500)));
     assert!((budget["used"].as_f64().unwrap() - 94.480_792_522_430_42).abs() < 1e-9);
@@ -572,7 +626,8 @@ fn a_window_is_named_by_its_length_never_by_its_slot() {
 #[test]
 fn either_reset_gives_the_other() {
     let line = "5h 37% 1h00m · 7d 12% 1d0h";
-    let json = check_fixture("self_serve_business_prolite-no-reset_at", line, "ok", Some("5h"), &[]);
+    let json =
+        check_fixture("self_serve_business_prolite-no-reset_at", line, "ok", Some("5h"), &[]);
     let at = json["windows"][0]["resets_at"].as_i64().unwrap();
     assert!((now() + 3600..=now() + 3645).contains(&at), "{json}");
 }
@@ -638,7 +693,10 @@ fn the_json_form_has_the_same_keys_in_every_state() {
     home.age(minutes(5));
     let failed = home.run(&["json", "--wait=20s"]).json();
     check_keys(&failed);
-    assert_eq!((&failed["error"]["code"], &failed["stale"]), (&json!("server_error"), &json!(true)));
+    assert_eq!(
+        (&failed["error"]["code"], &failed["stale"]),
+        (&json!("server_error"), &json!(true))
+    );
     assert_eq!(failed["windows"][0]["used_percent"], 42);
     home.set("CODEX_HOME", "/nowhere/at/all");
     let none = home.run(&["json", "--wait=20s"]).json();
@@ -659,8 +717,12 @@ fn templates_and_options_shape_the_line() {
     let home = Home::new(&server);
     home.fill();
     home.age(Duration::from_secs(20));
-    let check = |arguments: &[&str], expected: &str| prints(&home.run(arguments), &format!("{expected}\n"));
-    check(&["--format", "{binding.label} {binding.used} {binding.left} {binding.reset}"], "5h 42% 58% 1h03m");
+    let check =
+        |arguments: &[&str], expected: &str| prints(&home.run(arguments), &format!("{expected}\n"));
+    check(
+        &["--format", "{binding.label} {binding.used} {binding.left} {binding.reset}"],
+        "5h 42% 58% 1h03m",
+    );
     check(&["--format", "{5h.left}/{7d.left}"], "58%/83%");
     check(&["--format", "{plan} {credits}"], "plus 12.5");
     check(&["--format", "{{x}} [[y]] [{30d.used} never]{plan}"], "{x} [y] plus");
@@ -691,7 +753,9 @@ fn reset_at_is_local_clock_time() {
     home.set("TZ", "UTC");
     prints(&home.run(&["--format", "{7d.reset_at}"]), "1 Jan\n");
     let at = home.entry().unwrap()["answer"]["usage"]["windows"][0]["resets_at"].as_i64().unwrap();
-    let clock = |shift: i64| format!("{:02}:{:02}\n", (at + shift) % 86_400 / 3600, (at + shift) % 3600 / 60);
+    let clock = |shift: i64| {
+        format!("{:02}:{:02}\n", (at + shift) % 86_400 / 3600, (at + shift) % 3600 / 60)
+    };
     let text = home.run(&["--format", "{5h.reset_at}"]).stdout;
     assert!(text.ends_with(&clock(0)), "{text}");
     home.set("TZ", "XXX-5:30");
@@ -734,26 +798,35 @@ fn every_option_can_be_given_in_the_environment() {
         }),
         ("format", "{plan}", &["--offline"], &|output| output.stdout == "plus\n"),
         ("window", "{used}", &["--offline"], &|output| output.stdout == "42% · 17%\n"),
-        ("separator", "/", &["--offline"], &|output| output.stdout == USUAL_LINE.replace(" · ", "/")),
+        ("separator", "/", &["--offline"], &|output| {
+            output.stdout == USUAL_LINE.replace(" · ", "/")
+        }),
         ("warn", "40", &["json", "--offline"], &|output| output.json()["state"] == "warning"),
         ("critical", "40", &["json", "--offline"], &|output| output.json()["state"] == "critical"),
-        ("severity", "pace", &["json", "--offline", "--warn=40"], &|output| output.json()["state"] == "ok"),
+        ("severity", "pace", &["json", "--offline", "--warn=40"], &|output| {
+            output.json()["state"] == "ok"
+        }),
         ("color", "always", &["--offline"], &|output| output.stdout.contains("\u{1b}[32m")),
         ("verbose", "1", &["--offline"], &|output| !output.stderr.is_empty()),
     ];
     for (name, value, arguments, holds) in &cases {
         let variable = format!("CODEXLINE_{}", name.to_uppercase().replace('-', "_"));
         let output = home.run_with(arguments, &[(&variable, value)]);
-        assert!(output.code == Some(0) && holds(&output), "{variable}={value} {arguments:?}: {output:?}");
+        assert!(
+            output.code == Some(0) && holds(&output),
+            "{variable}={value} {arguments:?}: {output:?}"
+        );
         let without = home.run(arguments);
         assert!(*name == "offline" || !holds(&without), "{name} makes no difference: {without:?}");
     }
     for option in OPTIONS {
         // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.
         let looks = ["short", "icon", "glyphs", "ascii", "colors", "urgent-exit"];
-        let elsewhere =
-            ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"].into_iter().chain(looks);
-        let covered = cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
+        let elsewhere = ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"]
+            .into_iter()
+            .chain(looks);
+        let covered =
+            cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);
     }
     // What was typed wins, and an empty variable is none.
@@ -769,7 +842,11 @@ fn the_options_of_the_fetch_can_be_given_in_the_environment_of_a_line() {
         let before = server.count(TOKEN);
         let home = Home::new(&server);
         let output = home.run_with(&["--wait", "20s"], &[(variable, value)]);
-        assert_eq!((output.stdout.split_whitespace().count(), output.code), (1, Some(0)), "{output:?}");
+        assert_eq!(
+            (output.stdout.split_whitespace().count(), output.code),
+            (1, Some(0)),
+            "{output:?}"
+        );
         home.settle();
         assert_eq!(server.count(TOKEN) - before, exchanges, "{variable}={value}");
     };
@@ -783,7 +860,8 @@ fn the_options_of_the_fetch_can_be_given_in_the_environment_of_a_line() {
     let (codex, log) = (home.path().join("another-codex"), home.path().join("started"));
     std::fs::write(&codex, format!("#!/bin/sh\necho \"$@\" >'{}'\n", log.display())).unwrap();
     set_mode(&codex, 0o755);
-    let output = home.run_with(&["--wait", "20s"], &[("CODEXLINE_CODEX_BIN", codex.to_str().unwrap())]);
+    let output =
+        home.run_with(&["--wait", "20s"], &[("CODEXLINE_CODEX_BIN", codex.to_str().unwrap())]);
     assert_eq!(output.code, Some(0), "{output:?}");
     home.settle();
     assert_eq!(std::fs::read_to_string(log).unwrap(), "app-server\n");
@@ -794,7 +872,11 @@ fn a_misused_command_line_ends_with_2_and_names_the_nearest_name() {
     let home = Home::signed_out();
     let check = |arguments: &[&str], named: &[&str]| {
         let output = home.run(arguments);
-        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{arguments:?}: {output:?}");
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(2), ""),
+            "{arguments:?}: {output:?}"
+        );
         assert_eq!(output.stderr.lines().count(), 1, "one line: {output:?}");
         for name in named {
             assert!(output.stderr.contains(name), "{arguments:?} should name {name}: {output:?}");
@@ -819,7 +901,10 @@ fn a_misused_command_line_ends_with_2_and_names_the_nearest_name() {
     check(&["fetsh"], &["fetsh", "fetch"]);
     let output = home.run_with(&[], &[("CODEXLINE_WARN", "much")]);
     assert_eq!(output.code, Some(2), "{output:?}");
-    assert!(output.stderr.contains("CODEXLINE_WARN") && output.stderr.contains("much"), "{output:?}");
+    assert!(
+        output.stderr.contains("CODEXLINE_WARN") && output.stderr.contains("much"),
+        "{output:?}"
+    );
     assert!(!home.cache_directory().exists(), "a slip writes nothing");
 }
 
@@ -830,7 +915,11 @@ fn bytes_that_are_no_text_are_a_slip_too() {
     let bytes = std::ffi::OsStr::from_bytes(b"{\xff}");
     for arguments in [&["--format"][..], &["--window"], &["--wait"], &[]] {
         let output = crate::support::home::finish(home.command(arguments).arg(bytes));
-        assert_eq!((output.code, output.stderr.lines().count()), (Some(2), 1), "{arguments:?}: {output:?}");
+        assert_eq!(
+            (output.code, output.stderr.lines().count()),
+            (Some(2), 1),
+            "{arguments:?}: {output:?}"
+        );
     }
     let output = crate::support::home::finish(home.command(&[]).env("CODEXLINE_FORMAT", bytes));
     assert_eq!((output.code, output.stderr.lines().count()), (Some(2), 1), "{output:?}");
@@ -929,15 +1018,20 @@ fn waybar_gets_one_object_on_one_line() {
     assert_eq!((&json["percentage"], json["percentage"].is_i64()), (&json!(75), true));
     assert_eq!(json["class"], json!(["warning"]));
     let tooltip = json["tooltip"].as_str().unwrap();
-    assert!(tooltip.contains("plus") && tooltip.contains("7d") && tooltip.contains('\n'), "{tooltip}");
+    assert!(
+        tooltip.contains("plus") && tooltip.contains("7d") && tooltip.contains('\n'),
+        "{tooltip}"
+    );
 }
 
 #[test]
 fn text_from_the_server_is_inert_in_every_host() {
-    let hostile = "a\u{1b}[31m#(touch x)#[fg=red]\r\n\t%{F#f00}<b x='\"'>&\u{7}\u{0}\u{202e}\u{9b}31m";
+    let hostile =
+        "a\u{1b}[31m#(touch x)#[fg=red]\r\n\t%{F#f00}<b x='\"'>&\u{7}\u{0}\u{202e}\u{9b}31m";
     let mut answer = usage();
     answer["plan_type"] = json!(hostile);
-    answer["additional_rate_limits"] = json!([{"limit_name": hostile, "rate_limit": answer["rate_limit"]}]);
+    answer["additional_rate_limits"] =
+        json!([{"limit_name": hostile, "rate_limit": answer["rate_limit"]}]);
     let server = Server::usage(answer);
     let home = Home::new(&server);
     home.fill();
@@ -946,7 +1040,8 @@ fn text_from_the_server_is_inert_in_every_host() {
         let lines = if host == "i3blocks" { 2 } else { 1 };
         assert_eq!(output.stdout.lines().count(), lines, "{output:?}");
         let odd = |character: char| {
-            (character.is_control() && character != '\n') || ('\u{202a}'..='\u{202e}').contains(&character)
+            (character.is_control() && character != '\n')
+                || ('\u{202a}'..='\u{202e}').contains(&character)
         };
         assert!(!output.stdout.contains(odd), "{host}: {output:?}");
         match host {
@@ -956,10 +1051,15 @@ fn text_from_the_server_is_inert_in_every_host() {
                 let json = output.json();
                 for key in ["text", "tooltip"] {
                     let text = json[key].as_str().unwrap();
-                    let text =
-                        text.strip_prefix("<tt>").and_then(|text| text.strip_suffix("</tt>")).unwrap_or(text);
+                    let text = text
+                        .strip_prefix("<tt>")
+                        .and_then(|text| text.strip_suffix("</tt>"))
+                        .unwrap_or(text);
                     assert!(!text.contains(['<', '>', '\'', '"']), "{key}: {text}");
-                    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{key}: {text:?}");
+                    assert!(
+                        !text.contains(|c: char| c.is_control() && c != '\n'),
+                        "{key}: {text:?}"
+                    );
                     let entity = |part: &str| {
                         ["amp;", "lt;", "gt;", "#39;", "apos;", "quot;"]
                             .iter()
@@ -1003,11 +1103,17 @@ fn a_closed_stdout_ends_quietly() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let start = Instant::now();
-        let mut child = home.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            home.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
         let mut complaint = String::new();
         std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut complaint).unwrap();
         let status = child.wait().unwrap();
-        assert_eq!((complaint.as_str(), status.code()), ("", Some(0)), "{arguments:?} {:?}", start.elapsed());
+        assert_eq!(
+            (complaint.as_str(), status.code()),
+            ("", Some(0)),
+            "{arguments:?} {:?}",
+            start.elapsed()
+        );
     }
     // No stdout at all, and one that takes nothing.
     for redirection in [">&-", ">/dev/full", "<&- >&- 2>&-"] {
@@ -1034,7 +1140,8 @@ fn closed_standard_descriptors_do_no_harm() {
             let home = Home::new(&server);
             for _ in 0..2 {
                 let script = format!("exec {program} {arguments} {redirection}");
-                let output = crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
+                let output =
+                    crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
                 let expected = if arguments.starts_with("fetch") && status != 200 { 1 } else { 0 };
                 assert_eq!(output.code, Some(expected), "{arguments} {redirection}: {output:?}");
                 home.settle();
@@ -1045,7 +1152,11 @@ fn closed_standard_descriptors_do_no_harm() {
                 home.age(minutes(5));
             }
             assert!(server.total() >= 1);
-            assert_eq!(server.connections(), server.total(), "each connection carried a whole request");
+            assert_eq!(
+                server.connections(),
+                server.total(),
+                "each connection carried a whole request"
+            );
         }
     }
 }
@@ -1100,7 +1211,8 @@ fn the_cache_is_private() {
         let script = format!("umask {umask}; exec {program}");
         let output = crate::support::home::finish(&mut home.wrapped(&["sh", "-c", &script]));
         prints(&output, USUAL_LINE);
-        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mode =
+            |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&home.cache_directory()), 0o700, "umask {umask}");
         for file in std::fs::read_dir(home.cache_directory()).unwrap() {
             let path = file.unwrap().path();
@@ -1131,8 +1243,11 @@ fn the_entry_stays_small_whatever_the_server_says() {
 #[test]
 fn a_token_without_claims_does_as_well() {
     let server = Server::usage(usage());
-    for token in ["opaque", "a.b.c", &jwt(&json!([1])), &jwt(&json!({"https://api.openai.com/auth": 5}))] {
-        let login = Login { access_token: token.into(), id_token: token.into(), ..Login::of(ACCOUNT) };
+    for token in
+        ["opaque", "a.b.c", &jwt(&json!([1])), &jwt(&json!({"https://api.openai.com/auth": 5}))]
+    {
+        let login =
+            Login { access_token: token.into(), id_token: token.into(), ..Login::of(ACCOUNT) };
         let home = Home::at(&server, &login);
         prints(&home.run(&[]), USUAL_LINE);
         assert_eq!(server.last(USAGE).bearer(), Some(token));

@@ -32,7 +32,9 @@ fn every_look_can_be_asked_for() {
             .iter()
             .filter_map(|argument| argument.strip_prefix("--"))
             .map(|option| option.split_once('=').unwrap_or((option, "1")))
-            .map(|(name, value)| (format!("CODEXLINE_{}", name.to_uppercase().replace('-', "_")), value))
+            .map(|(name, value)| {
+                (format!("CODEXLINE_{}", name.to_uppercase().replace('-', "_")), value)
+            })
             .collect();
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -71,7 +73,9 @@ fn a_word_and_an_old_line_have_their_icon_too() {
     }
     let (home, _server) = warm(usage());
     home.age(std::time::Duration::from_secs(23 * 60 + 20));
-    let line = |arguments: &[&str]| first_line(&home.run(&[&["--offline"], arguments].concat())).to_owned();
+    let line = |arguments: &[&str]| {
+        first_line(&home.run(&[&["--offline"], arguments].concat())).to_owned()
+    };
     assert_eq!(line(&["--format", "{5h.used}"]), "42% (23m ago)");
     assert_eq!(line(&["--format", "{5h.used}", "--glyphs", "nerd"]), "42% \u{f017} 23m");
     assert_eq!(line(&["--short"]), "5h 42%*");
@@ -81,8 +85,14 @@ fn a_word_and_an_old_line_have_their_icon_too() {
 fn a_mistake_names_the_nearest() {
     let home = Home::signed_out();
     for (arguments, expected) in [
-        (&["--glyphs", "nrd"][..], "--glyphs 'nrd': is not unicode, nerd or ascii; did you mean nerd?"),
-        (&["--colors", "warn=red"], "--colors 'warn=red': unknown severity warn; did you mean warning?"),
+        (
+            &["--glyphs", "nrd"][..],
+            "--glyphs 'nrd': is not unicode, nerd or ascii; did you mean nerd?",
+        ),
+        (
+            &["--colors", "warn=red"],
+            "--colors 'warn=red': unknown severity warn; did you mean warning?",
+        ),
         (&["--colors", "ok=gren"], "--colors 'ok=gren': unknown colour gren; did you mean green?"),
         (&["--colors", "ok=300"], "--colors 'ok=300': 300 is not a colour: 0 to 255, or #rrggbb"),
         (&["--format", "{icn}"], "--format '{icn}': unknown name {icn}; did you mean {icon}?"),
@@ -166,7 +176,10 @@ fn a_right_click_shows_the_next_window_and_it_stays() {
         assert_eq!(block(&home, "", ""), expected);
         // Other buttons do not change what is shown, and other hosts do not care.
         assert_eq!(block(&home, "4", ""), expected);
-        assert_eq!(first_line(&home.run_with(&["tmux"], &[("BLOCK_BUTTON", "3")])).matches("fg=").count(), 2);
+        assert_eq!(
+            first_line(&home.run_with(&["tmux"], &[("BLOCK_BUTTON", "3")])).matches("fg=").count(),
+            2
+        );
     }
     // The colour and the short text are those of the window.
     let output = home.run_with(&["i3blocks", "--warn", "40"], &[]);
@@ -245,7 +258,8 @@ fn exhausted_is_urgent_where_that_is_asked_for() {
         check(&[host, "--urgent-exit"], 0);
     }
     assert_eq!(home.run_with(&["i3blocks"], &[("CODEXLINE_URGENT_EXIT", "1")]).code, Some(33));
-    let swaybar: Value = serde_json::from_str(&home.run(&["swaybar", "--urgent-exit"]).stdout).unwrap();
+    let swaybar: Value =
+        serde_json::from_str(&home.run(&["swaybar", "--urgent-exit"]).stdout).unwrap();
     assert_eq!(swaybar["urgent"], true);
     assert_eq!(home.run(&["swaybar"]).json()["urgent"], Value::Null);
 }

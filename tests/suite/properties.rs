@@ -1,33 +1,40 @@
 //! Properties that hold for every input, through the library: templates, escaping, and the answer. No input panics.
 
-use codexline::cache::{Answer, Source};
+use codexline::cli;
 use codexline::codex::{answer, config::Config};
-use codexline::environment::Surroundings;
+use codexline::config::settings::{OPTIONS, Settings};
 use codexline::hosts::{HOSTS, Host};
+use codexline::io::env::Env;
 use codexline::line::compose;
+use codexline::model::entry::{Answer, Source};
+use codexline::model::text;
+use codexline::model::time::{Timestamp, age, countdown, retry_after, window_label};
+use codexline::model::usage::whole_percent;
+use codexline::model::usage::{Thresholds, Usage};
+use codexline::model::view::View;
 use codexline::render::style::escape_pango;
-use codexline::render::template::{Kind, Template};
-use codexline::settings::{OPTIONS, Settings};
-use codexline::time::{Timestamp, age, countdown, retry_after, window_label};
-use codexline::usage::whole_percent;
-use codexline::usage::{Thresholds, Usage};
-use codexline::view::View;
-use codexline::{cli, text};
+use codexline::render::template::{Template, TemplateKind};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
 const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };
 
-fn surroundings() -> Surroundings {
-    Surroundings::made_up(&[("HOME", "/nowhere")], || NOW)
+fn env() -> Env {
+    Env::for_test(&[("HOME", "/nowhere")], || NOW)
 }
 
 /// What a host prints for a usage, with these templates.
-fn line(host: &'static Host, usage: Usage, format: Template, window: Template, now: Timestamp) -> String {
+fn line(
+    host: &'static Host,
+    usage: Usage,
+    format: Template,
+    window: Template,
+    now: Timestamp,
+) -> String {
     let settings = Settings { format, window, ..Settings::new(host) };
     let answer = Answer { fetched_at: NOW, source: Source::Api, usage };
-    compose(&settings, &surroundings(), &[View::of_answer(&answer, now, THRESHOLDS)])
+    compose(&settings, &env(), &[View::of_answer(&answer, now, THRESHOLDS)])
 }
 
 // --- what inputs look like --------------------------------------------------------------------------------------------
@@ -74,7 +81,10 @@ fn hostile() -> impl Strategy<Value = String> {
         "`",
         ":",
     ]);
-    prop_oneof![prop::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat()), any::<String>()]
+    prop_oneof![
+        prop::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat()),
+        any::<String>()
+    ]
 }
 
 /// Templates: pieces of the language in any order, so that many are valid and many just miss it.
@@ -120,12 +130,15 @@ fn template() -> impl Strategy<Value = String> {
         "\u{1b}",
         "%",
     ]);
-    prop_oneof![prop::collection::vec(pieces, 0..10).prop_map(|pieces| pieces.concat()), any::<String>()]
+    prop_oneof![
+        prop::collection::vec(pieces, 0..10).prop_map(|pieces| pieces.concat()),
+        any::<String>()
+    ]
 }
 
 /// `Kind` has no `Debug`, which a strategy's values need.
-fn kind_of(is_line: bool) -> Kind {
-    if is_line { Kind::Line } else { Kind::Window }
+fn kind_of(is_line: bool) -> TemplateKind {
+    if is_line { TemplateKind::Line } else { TemplateKind::Window }
 }
 
 /// A number in any of the kinds in which one arrives, and in some in which none should.
@@ -135,7 +148,8 @@ fn number() -> impl Strategy<Value = Value> {
         (-10.0..200.0).prop_map(|number: f64| json!(number)),
         any::<f64>().prop_map(|number| json!(number)),
         (-10.0..200.0).prop_map(|number: f64| json!(number.to_string())),
-        prop::sample::select(vec![300, 900, 3600, 18_000, 604_800, 2_592_000]).prop_map(Value::from),
+        prop::sample::select(vec![300, 900, 3600, 18_000, 604_800, 2_592_000])
+            .prop_map(Value::from),
         (-9_000_000..9_000_000_i64).prop_map(|after| json!(NOW.unix_seconds() + after)),
         prop::sample::select(vec!["", "NaN", "inf", "1e999", "-0", "42.7%", " 5 ", "٣"])
             .prop_map(Value::from),
@@ -145,7 +159,8 @@ fn number() -> impl Strategy<Value = Value> {
 
 /// Any JSON.
 fn anything() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![number(), hostile().prop_map(Value::from), any::<bool>().prop_map(Value::from)];
+    let leaf =
+        prop_oneof![number(), hostile().prop_map(Value::from), any::<bool>().prop_map(Value::from)];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -193,8 +208,11 @@ fn rate_limit() -> BoxedStrategy<Value> {
 fn an_answer() -> impl Strategy<Value = Value> {
     let word = || or_anything(hostile().prop_map(Value::from));
     let flag = || or_anything(any::<bool>().prop_map(Value::from));
-    let pool =
-        object(vec![("limit_name", word()), ("metered_feature", word()), ("rate_limit", rate_limit())]);
+    let pool = object(vec![
+        ("limit_name", word()),
+        ("metered_feature", word()),
+        ("rate_limit", rate_limit()),
+    ]);
     let limit = object(vec![
         ("limit", or_anything(number())),
         ("used", or_anything(number())),
@@ -205,15 +223,21 @@ fn an_answer() -> impl Strategy<Value = Value> {
         ("reset_at", or_anything(number())),
     ]);
     let spend = object(vec![("reached", flag()), ("individual_limit", or_anything(limit))]);
-    let credits =
-        object(vec![("has_credits", flag()), ("unlimited", flag()), ("balance", or_anything(number()))]);
+    let credits = object(vec![
+        ("has_credits", flag()),
+        ("unlimited", flag()),
+        ("balance", or_anything(number())),
+    ]);
     object(vec![
         ("plan_type", word()),
         ("account_id", word()),
         ("user_id", word()),
         ("rate_limit", rate_limit()),
         ("code_review_rate_limit", rate_limit()),
-        ("additional_rate_limits", or_anything(prop::collection::vec(pool, 0..4).prop_map(Value::from))),
+        (
+            "additional_rate_limits",
+            or_anything(prop::collection::vec(pool, 0..4).prop_map(Value::from)),
+        ),
         ("credits", or_anything(credits)),
         ("spend_control", or_anything(spend)),
         ("rate_limit_reached_type", word()),
@@ -227,7 +251,8 @@ fn parse(value: &Value) -> Option<Usage> {
 /// Text that holds nothing that could end a line or move a terminal's cursor.
 fn is_inert(text: &str) -> bool {
     !text.contains(|character: char| {
-        character.is_control() || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}')
+        character.is_control()
+            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}')
     })
 }
 
@@ -244,7 +269,8 @@ fn pango_shows(markup: &str) -> Option<String> {
             ("&apos;", '\''),
             ("&quot;", '"'),
         ];
-        if let Some((entity, meant)) = entities.iter().find(|(entity, _)| rest.starts_with(entity)) {
+        if let Some((entity, meant)) = entities.iter().find(|(entity, _)| rest.starts_with(entity))
+        {
             shown.push(*meant);
             rest = &rest[entity.len()..];
         } else if matches!(character, '&' | '<' | '>' | '\'' | '"') {
@@ -282,7 +308,7 @@ proptest! {
         let parsed = Template::parse(&doubled, kind_of(is_line));
         prop_assert!(parsed.is_ok(), "{doubled:?}: {parsed:?}");
         if is_line {
-            let window = Template::parse("", Kind::Window).unwrap();
+            let window = Template::parse("", TemplateKind::Window).unwrap();
             let plain = HOSTS.iter().find(|host| host.name == "plain").unwrap();
             prop_assert_eq!(line(plain, Usage::default(), parsed.unwrap(), window, NOW), format!("{text}\n"));
         }
@@ -302,8 +328,8 @@ proptest! {
         };
         let now = NOW.plus(later);
         for host in HOSTS {
-            let format = valid(&format, Kind::Line, "{plan} {windows} {credits} {budget} {age}");
-            let window = valid(&window, Kind::Window, "{label} {used} {left} {bar} {reset} {reset_at}");
+            let format = valid(&format, TemplateKind::Line, "{plan} {windows} {credits} {budget} {age}");
+            let window = valid(&window, TemplateKind::Window, "{label} {used} {left} {bar} {reset} {reset_at}");
             let output = line(host, usage.clone(), format, window, now);
             prop_assert!(output.ends_with('\n'), "{}: {output:?}", host.name);
             let colour = |text: &str| text.replace('\u{1b}', "");
@@ -366,8 +392,8 @@ proptest! {
     fn waybar_s_text_and_tooltip_are_markup_whatever_the_server_says(answer in an_answer()) {
         let Some(usage) = parse(&answer) else { return Ok(()) };
         let waybar = HOSTS.iter().find(|host| host.name == "waybar").unwrap();
-        let format = Template::parse("{plan} {credits}", Kind::Line).unwrap();
-        let output = line(waybar, usage, format, Template::parse("{label}", Kind::Window).unwrap(), NOW);
+        let format = Template::parse("{plan} {credits}", TemplateKind::Line).unwrap();
+        let output = line(waybar, usage, format, Template::parse("{label}", TemplateKind::Window).unwrap(), NOW);
         let block: Value = serde_json::from_str(&output).unwrap();
         let tooltip = block["tooltip"].as_str().and_then(|text| text.strip_prefix("<tt>")?.strip_suffix("</tt>"));
         for text in [block["text"].as_str(), tooltip] {
@@ -491,7 +517,7 @@ proptest! {
     ], 0..5)) {
         let mut line = vec![std::ffi::OsString::from("codexline")];
         line.extend(arguments.iter().map(Into::into));
-        if let Err(error) = cli::parse(line, &surroundings()) {
+        if let Err(error) = cli::parse(line, &env()) {
             prop_assert!(!error.to_string().is_empty());
             prop_assert!(!error.hint().is_empty());
         }

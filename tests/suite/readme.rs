@@ -3,9 +3,9 @@
 use crate::support::home::{Home, finish};
 use crate::support::server::{Answer, Server};
 use crate::support::{TOKEN, usage_of};
-use codexline::integrations::INTEGRATIONS;
+use codexline::commands::init::INTEGRATIONS;
+use codexline::config::settings::OPTIONS;
 use codexline::render::template::{FIELD_NAMES, LINE_NAMES};
-use codexline::settings::OPTIONS;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ const README: &str = include_str!("../../README.md");
 /// The README and those of the hosts: each with its path.
 fn readmes() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let hosts = INTEGRATIONS.iter().map(|host| root.join("integrations").join(host.name).join("README.md"));
+    let hosts =
+        INTEGRATIONS.iter().map(|host| root.join("integrations").join(host.name).join("README.md"));
     let paths = std::iter::once(root.join("README.md")).chain(hosts);
     paths.map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
 }
@@ -65,7 +66,9 @@ fn output(arguments: &[&str]) -> String {
 /// A home with numbers, and `codexline` and a `make` on its PATH.
 fn home() -> (Home, Server) {
     let server = Server::start(|request| match (request.line().as_str(), request.bearer()) {
-        (TOKEN, _) => Answer::json(200, &json!({ "access_token": crate::support::home::jwt(&json!({})) })),
+        (TOKEN, _) => {
+            Answer::json(200, &json!({ "access_token": crate::support::home::jwt(&json!({})) }))
+        }
         (_, Some(_)) => Answer::json(200, &usage_of(42, 17)),
         (_, None) => Answer::json(401, &json!({ "error": { "code": "unauthorized" } })),
     });
@@ -86,7 +89,8 @@ fn home() -> (Home, Server) {
 fn command_in(text: &str) -> Option<String> {
     let start = text.match_indices("codexline ").map(|(at, _)| at).find(|at| {
         // Not the end of a path or another word.
-        !text[..*at].ends_with(|before: char| before.is_alphanumeric() || "-_/.@#{".contains(before))
+        !text[..*at]
+            .ends_with(|before: char| before.is_alphanumeric() || "-_/.@#{".contains(before))
     })?;
     let mut command = text[start..].trim_end();
     let is_open = |text: &str| {
@@ -136,7 +140,8 @@ fn every_snippet_is_what_init_prints() {
     let (home, _server) = home();
     let mut seen = 0;
     for integration in INTEGRATIONS {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations").join(integration.name);
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations").join(integration.name);
         for entry in std::fs::read_dir(&folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             if name == "README.md" || name == "picture.png" {
@@ -168,7 +173,8 @@ fn every_command_that_is_shown_runs() {
             let fine = output.code == Some(0) || may_say_no && output.code == Some(1);
             assert!(fine, "{}: {command}: {output:?}", path.display());
             // There are no sessions to count.
-            let may_speak = may_say_no || command.contains("--verbose") || command.ends_with(" activity");
+            let may_speak =
+                may_say_no || command.contains("--verbose") || command.ends_with(" activity");
             let is_quiet = may_speak || output.stderr.is_empty();
             assert!(is_quiet, "{}: {command}: {output:?}", path.display());
             count += 1;
@@ -192,8 +198,10 @@ fn every_option_that_is_shown_exists() {
             assert!(known.contains(name) || name == "--NAME", "{}: {name}", path.display());
         }
         for name in text.match_indices("@codexline_").map(|(at, word)| &text[at + word.len()..]) {
-            let name =
-                name.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').next().unwrap();
+            let name = name
+                .split(|letter: char| !letter.is_ascii_lowercase() && letter != '_')
+                .next()
+                .unwrap();
             let known = OPTIONS.iter().any(|option| option.name.replace('-', "_") == name);
             // `@codexline_NAME` stands for any.
             assert!(known || name.is_empty(), "{}: @codexline_{name}", path.display());
@@ -214,7 +222,10 @@ fn every_config_file_that_is_shown_is_sound() {
         for host in ["plain", "tmux"] {
             let report = home.run(&["config", host]);
             assert_eq!(report.code, Some(0), "{file}: {report:?}");
-            assert!(report.stdout.contains("config.toml") && !report.stdout.contains("wrong"), "{report:?}");
+            assert!(
+                report.stdout.contains("config.toml") && !report.stdout.contains("wrong"),
+                "{report:?}"
+            );
         }
         assert!(!home.run(&["--offline"]).stdout.contains("config:"), "{file}");
     }
@@ -265,7 +276,8 @@ fn the_table_of_json_has_every_key_and_no_other() {
     let (home, server) = home();
     let mut full = usage_of(42, 17);
     full["plan_type"] = "business".into();
-    full["additional_rate_limits"] = json!([{ "limit_name": "other", "rate_limit": full["rate_limit"] }]);
+    full["additional_rate_limits"] =
+        json!([{ "limit_name": "other", "rate_limit": full["rate_limit"] }]);
     full["credits"] = json!({ "has_credits": true, "unlimited": false, "balance": "12.5" });
     full["spend_control"] = json!({ "reached": false, "individual_limit": { "limit": "40", "used": "1", "remaining": "39", "used_percent": 2.5, "reset_at": 2_000_000_000 } });
     server.script(move |_| Answer::json(200, &full));
@@ -304,18 +316,24 @@ fn sources(directory: &Path) -> String {
 
 #[test]
 fn the_table_of_words_has_every_word_and_no_other() {
-    let source = include_str!("../../src/error.rs");
+    let source = include_str!("../../src/model/error.rs");
     // `kind("code", "word", "hint")`, over several lines where it is long.
-    let calls = source.split("kind(").skip(1).map(|call| call.split('"').skip(1).step_by(2).take(2));
+    let calls =
+        source.split("kind(").skip(1).map(|call| call.split('"').skip(1).step_by(2).take(2));
     let words: BTreeSet<&str> = calls.filter_map(|mut strings| strings.nth(1)).collect();
-    let shown: BTreeSet<&str> = table("| shown | meaning |").iter().flat_map(|row| code(row[0])).collect();
+    let shown: BTreeSet<&str> =
+        table("| shown | meaning |").iter().flat_map(|row| code(row[0])).collect();
     let all = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     for word in &shown {
         // Two rows show a line.
         let is_line = word.contains(' ');
-        assert!(is_line || all.contains(&format!("\"{word}\"")), "{word} is no word of the program's");
+        assert!(
+            is_line || all.contains(&format!("\"{word}\"")),
+            "{word} is no word of the program's"
+        );
     }
-    let missing: Vec<_> = words.iter().filter(|word| !shown.contains(*word) && **word != "usage").collect();
+    let missing: Vec<_> =
+        words.iter().filter(|word| !shown.contains(*word) && **word != "usage").collect();
     assert!(words.len() > 10 && missing.is_empty(), "not in the table: {missing:?}");
 }
 
@@ -356,9 +374,11 @@ fn the_table_of_on_change_has_every_variable_and_no_other() {
     let environment = std::fs::read_to_string(told).unwrap();
     let names = environment.lines().filter_map(|line| line.split_once('=').map(|(name, _)| name));
     // What keeps a codexline in the command from fetching is its own business.
-    let told: BTreeSet<&str> =
-        names.filter(|name| name.starts_with("CODEXLINE_") && *name != "CODEXLINE_PUSHED_AT").collect();
-    let shown: BTreeSet<&str> = table("| variable | value |").iter().flat_map(|row| code(row[0])).collect();
+    let told: BTreeSet<&str> = names
+        .filter(|name| name.starts_with("CODEXLINE_") && *name != "CODEXLINE_PUSHED_AT")
+        .collect();
+    let shown: BTreeSet<&str> =
+        table("| variable | value |").iter().flat_map(|row| code(row[0])).collect();
     assert_eq!(told, shown);
 }
 

@@ -82,7 +82,14 @@ fn check(place: &str, home: &Home) -> Output {
     for host in ["plain", "starship", "tmux", "waybar", "i3blocks", "json"] {
         check_output(
             place,
-            &home.run(&[host, "--verbose", "--wait", "20s", "--format", "{plan} {windows} {credits}"]),
+            &home.run(&[
+                host,
+                "--verbose",
+                "--wait",
+                "20s",
+                "--format",
+                "{plan} {windows} {credits}",
+            ]),
         );
     }
     home.settle();
@@ -128,9 +135,15 @@ fn no_answer_brings_a_token_to_light() {
         }),
         ("no HTTP", |request| Answer::raw(echo(request))),
         ("status text", |request| {
-            Answer::raw(format!("HTTP/1.1 {} {}\r\n\r\n", 599, request.bearer().unwrap_or_default()))
+            Answer::raw(format!(
+                "HTTP/1.1 {} {}\r\n\r\n",
+                599,
+                request.bearer().unwrap_or_default()
+            ))
         }),
-        ("bad header", |request| Answer::raw(format!("HTTP/1.1 200 OK\r\n{}\r\n\r\n", echo(request)))),
+        ("bad header", |request| {
+            Answer::raw(format!("HTTP/1.1 200 OK\r\n{}\r\n\r\n", echo(request)))
+        }),
         ("another account", |request| {
             let bearer = request.bearer().unwrap_or_default();
             Answer::json(
@@ -156,9 +169,10 @@ fn no_file_of_the_login_is_quoted() {
     let whole = login().json().to_string();
     let array = json!({"tokens": {"access_token": [login().access_token]}}).to_string();
     let swapped = json!({"tokens": login().access_token, "auth_mode": "chatgpt"}).to_string();
-    let split = json!({"tokens": {"access_token": format!("{}\n{MARK}", login().access_token)}}).to_string();
-    let account =
-        json!({"tokens": {"access_token": "a", "account_id": format!("{MARK}\u{7f}\n")}}).to_string();
+    let split = json!({"tokens": {"access_token": format!("{}\n{MARK}", login().access_token)}})
+        .to_string();
+    let account = json!({"tokens": {"access_token": "a", "account_id": format!("{MARK}\u{7f}\n")}})
+        .to_string();
     let key = Login::api_key(&format!("sk-{MARK}")).to_string();
     let number = format!("{{\"tokens\": {MARK}}}");
     for (place, text) in [
@@ -189,7 +203,10 @@ fn no_config_is_quoted() {
         ("a wrong type", format!("chatgpt_base_url = [\"{MARK}\"]\n")),
         (
             "a password in the URL",
-            format!("chatgpt_base_url = 'https://user:{MARK}@127.0.0.1:{}/backend-api'", dead_port()),
+            format!(
+                "chatgpt_base_url = 'https://user:{MARK}@127.0.0.1:{}/backend-api'",
+                dead_port()
+            ),
         ),
         ("a query", format!("chatgpt_base_url = 'http://name.invalid/backend-api?key={MARK}'")),
         ("a fragment", format!("chatgpt_base_url = 'http://name.invalid/backend-api#{MARK}'")),
@@ -254,7 +271,8 @@ fn the_worker_s_command_line_holds_none() {
     server.wait_for(USAGE, 1);
     let workers = home.processes();
     assert_eq!(workers.len(), 1);
-    let told = |name: &str| std::fs::read(format!("/proc/{}/{name}", workers[0])).unwrap_or_default();
+    let told =
+        |name: &str| std::fs::read(format!("/proc/{}/{name}", workers[0])).unwrap_or_default();
     check_text("its command line", &told("cmdline"));
     check_text("its environment", &told("environ"));
     gate.open();
@@ -280,11 +298,20 @@ fn a_fetch_writes_nowhere_but_into_the_cache() {
     let home = Home::at(&server, &login());
     let log = home.path().join("trace");
     let program = env!("CARGO_BIN_EXE_codexline");
-    let tracer =
-        ["strace", "-f", "-y", "-s", "100000", "-e", "trace=write,writev,pwrite64,open,openat,creat", "-o"];
-    let output = finish(
-        &mut home.wrapped(&[&tracer[..], &[log.to_str().unwrap(), program, "fetch", "--verbose"]].concat()),
-    );
+    let tracer = [
+        "strace",
+        "-f",
+        "-y",
+        "-s",
+        "100000",
+        "-e",
+        "trace=write,writev,pwrite64,open,openat,creat",
+        "-o",
+    ];
+    let output =
+        finish(&mut home.wrapped(
+            &[&tracer[..], &[log.to_str().unwrap(), program, "fetch", "--verbose"]].concat(),
+        ));
     assert_eq!(output.code, Some(0), "{output:?}");
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("codexline/"), "{log}");
@@ -295,11 +322,13 @@ fn a_fetch_writes_nowhere_but_into_the_cache() {
         }
     }
     let cache = home.cache_directory().display().to_string();
-    for line in log
-        .lines()
-        .filter(|line| line.contains("O_CREAT") || line.contains("O_WRONLY") || line.contains("O_RDWR"))
-    {
-        assert!(line.contains(&cache) || line.contains("/dev/null"), "written outside the cache: {line}");
+    for line in log.lines().filter(|line| {
+        line.contains("O_CREAT") || line.contains("O_WRONLY") || line.contains("O_RDWR")
+    }) {
+        assert!(
+            line.contains(&cache) || line.contains("/dev/null"),
+            "written outside the cache: {line}"
+        );
     }
     eventually("the end", || home.processes().is_empty());
 }

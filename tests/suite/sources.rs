@@ -15,13 +15,20 @@ const MINUTE: i64 = 60;
 /// A session of `account` (nobody's, if that is empty) that began so many seconds ago, with one line for each of
 /// `told`: seconds ago, and percent used of 5 hours, which reset an hour from now.
 fn session(home: &Home, name: &str, account: &str, begun: i64, told: &[(i64, i64)]) -> PathBuf {
-    let window = |used: i64| json!({"used_percent": used, "window_minutes": 300, "resets_at": now() + 3645});
+    let window =
+        |used: i64| json!({"used_percent": used, "window_minutes": 300, "resets_at": now() + 3645});
     let told: Vec<(i64, Value)> = told.iter().map(|(ago, used)| (*ago, window(*used))).collect();
     session_of(home, name, account, begun, &told)
 }
 
 /// The same with whole windows.
-fn session_of(home: &Home, name: &str, account: &str, begun: i64, told: &[(i64, Value)]) -> PathBuf {
+fn session_of(
+    home: &Home,
+    name: &str,
+    account: &str,
+    begun: i64,
+    told: &[(i64, Value)],
+) -> PathBuf {
     let at = |ago: i64| jiff::Timestamp::from_second(now() - ago).unwrap().to_string();
     // In the order in which Codex writes keys.
     let line = |ago: i64, rest: &str| format!("{{\"timestamp\":\"{}\",{rest}}}\n", at(ago));
@@ -29,10 +36,12 @@ fn session_of(home: &Home, name: &str, account: &str, begun: i64, told: &[(i64, 
         "" => String::new(),
         account => format!(r#","creator_account_id":"{account}""#),
     };
-    let mut text = line(begun, &format!(r#""type":"session_meta","payload":{{"id":"{name}"{owner}}}"#));
+    let mut text =
+        line(begun, &format!(r#""type":"session_meta","payload":{{"id":"{name}"{owner}}}"#));
     for (ago, window) in told {
-        let limits =
-            format!(r#"{{"limit_id":"codex","primary":{window},"secondary":null,"plan_type":"plus"}}"#);
+        let limits = format!(
+            r#"{{"limit_id":"codex","primary":{window},"secondary":null,"plan_type":"plus"}}"#
+        );
         text += &line(
             *ago,
             &format!(
@@ -104,7 +113,11 @@ fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) 
     let answer = case.answer;
     // Refused tokens are not renewed here: that is another story.
     let server = Server::start(move |request| {
-        if request.line() == TOKEN { Answer::json(401, &json!({"error": "invalid_grant"})) } else { answer() }
+        if request.line() == TOKEN {
+            Answer::json(401, &json!({"error": "invalid_grant"}))
+        } else {
+            answer()
+        }
     });
     let mut home = Home::new(&server);
     match case.signed {
@@ -141,9 +154,22 @@ fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) 
     let shown = home.run(&[&["json", "--wait", "20s"], *options].concat()).json();
     home.settle();
     let code = shown["error"]["code"].as_str().unwrap_or_default();
-    assert_eq!((shown["source"].as_str().unwrap_or_default(), code), (source, error), "{name}: {shown}");
-    assert_eq!((server.count(USAGE), codex.was_asked()), (gets, asks_codex), "{name}: {}", codex.log());
-    assert_eq!(shown["windows"].as_array().unwrap().is_empty(), source.is_empty(), "{name}: {shown}");
+    assert_eq!(
+        (shown["source"].as_str().unwrap_or_default(), code),
+        (source, error),
+        "{name}: {shown}"
+    );
+    assert_eq!(
+        (server.count(USAGE), codex.was_asked()),
+        (gets, asks_codex),
+        "{name}: {}",
+        codex.log()
+    );
+    assert_eq!(
+        shown["windows"].as_array().unwrap().is_empty(),
+        source.is_empty(),
+        "{name}: {shown}"
+    );
     if source == "sessions" {
         assert_eq!(shown["windows"][0]["used_percent"], 44, "{name}");
         let age = shown["age_seconds"].as_i64().unwrap();
@@ -162,8 +188,7 @@ fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) 
 
 /// A login whose token ends in so many seconds.
 fn ending_in(seconds: i64) -> Login {
-    let claims =
-        json!({"exp": now() + seconds, "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}});
+    let claims = json!({"exp": now() + seconds, "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}});
     Login { access_token: jwt(&claims), ..Login::of(ACCOUNT) }
 }
 
@@ -208,9 +233,21 @@ fn where_only_we_are_refused_codex_is_asked() {
         check(&Case { answer, codex: Installed::No, ..USUAL }, "sessions", code, 1, false);
         check(&Case { answer, codex: Installed::Fails, ..USUAL }, "sessions", code, 1, true);
     }
-    check(&Case { answer: blocked, codex: Installed::No, session: None, ..USUAL }, "", "blocked", 1, false);
+    check(
+        &Case { answer: blocked, codex: Installed::No, session: None, ..USUAL },
+        "",
+        "blocked",
+        1,
+        false,
+    );
     // It would renew a token that is about to end, in a network in which that may go wrong.
-    check(&Case { answer: blocked, signed: Signed::Ending, ..USUAL }, "sessions", "blocked", 1, false);
+    check(
+        &Case { answer: blocked, signed: Signed::Ending, ..USUAL },
+        "sessions",
+        "blocked",
+        1,
+        false,
+    );
     let others = Case { answer: blocked, codex: Installed::Others, ..USUAL };
     check(&others, "", "login_changed", 1, true);
 }
@@ -222,7 +259,13 @@ fn a_refused_login_is_not_asked_with_again() {
     }
     for how in ["off", "reload"] {
         let options = ["--recover", how];
-        check(&Case { answer: refused, options: &options, ..USUAL }, "sessions", "unauthorized", 1, false);
+        check(
+            &Case { answer: refused, options: &options, ..USUAL },
+            "sessions",
+            "unauthorized",
+            1,
+            false,
+        );
     }
     check(&Case { answer: refused, ..USUAL }, "sessions", "refresh_refused", 1, false);
 }
@@ -293,7 +336,8 @@ fn codex_alone_is_not_asked_where_it_could_lose_the_login() {
             codex.set("refuses", "");
             spoil(&home);
             let bin = codex.path();
-            let arguments = [&["fetch", "--source", "codex", "--codex-bin", &bin], options].concat();
+            let arguments =
+                [&["fetch", "--source", "codex", "--codex-bin", &bin], options].concat();
             let output = home.run(&arguments);
             assert_eq!(output.code, Some(1), "{code} {left}: {output:?}");
             assert_eq!(home.entry().unwrap()["failure"]["code"], code, "{left}");
@@ -381,7 +425,11 @@ fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
     assert_eq!(home.run(&line).stdout, "5h 44% 1h00m (20m ago)\n");
     session(&home, "a", ACCOUNT, 7200, &[(20 * MINUTE, 44), (10, 45)]);
     for _ in 0..2 {
-        assert_eq!(home.run(&line).stdout, "5h 44% 1h00m (20m ago)\n", "nobody looks before its time");
+        assert_eq!(
+            home.run(&line).stdout,
+            "5h 44% 1h00m (20m ago)\n",
+            "nobody looks before its time"
+        );
     }
     home.patch(|entry| entry["checked_at"] = json!(now() - 119));
     let soon = home.run(&["--verbose", "--offline"]).stderr;
@@ -416,10 +464,13 @@ fn a_window_whose_time_has_passed_is_not_known_any_more() {
     let path = session_of(&home, "a", ACCOUNT, 7200, &[(300, week)]);
     let text = std::fs::read_to_string(&path).unwrap();
     let five = json!({"used_percent": 80, "window_minutes": 300, "resets_at": now() + 3645});
-    std::fs::write(&path, text.replace("\"secondary\":null", &format!("\"secondary\":{five}"))).unwrap();
+    std::fs::write(&path, text.replace("\"secondary\":null", &format!("\"secondary\":{five}")))
+        .unwrap();
     assert_eq!(home.run(&[]).stdout, "5h 80% 1h00m · 7d 7% 1d1h\n", "shortest first");
     let pass = |place: usize| {
-        home.patch(|entry| entry["answer"]["usage"]["windows"][place]["resets_at"] = json!(now() - 100));
+        home.patch(|entry| {
+            entry["answer"]["usage"]["windows"][place]["resets_at"] = json!(now() - 100)
+        });
     };
     pass(0);
     assert_eq!(home.run(&["--offline"]).stdout, "7d 7% 1d1h\n", "who knows what others used since");
@@ -443,7 +494,10 @@ fn older_numbers_never_take_the_place_of_newer_ones() {
     server.always(outage());
     session(&home, "a", ACCOUNT, 7200, &[(900, 44)]);
     let shown = home.run(&["json", "--wait", "20s"]).json();
-    assert_eq!((&shown["source"], &shown["error"]["code"]), (&json!("api"), &json!("server_error")));
+    assert_eq!(
+        (&shown["source"], &shown["error"]["code"]),
+        (&json!("api"), &json!("server_error"))
+    );
     home.settle();
     // A turn since then knows better.
     session(&home, "a", ACCOUNT, 7200, &[(900, 44), (240, 46)]);
@@ -468,7 +522,11 @@ fn a_back_off_holds_while_the_sessions_go_on_being_read() {
     home.settle();
     let failure = home.entry().unwrap()["failure"].clone();
     session(&home, "a", ACCOUNT, 7200, &[(300, 44), (180, 45)]);
-    assert_eq!(home.run(&["--wait", "20s"]).stdout, "5h 44% 1h00m (5m ago)\n", "not before max-age");
+    assert_eq!(
+        home.run(&["--wait", "20s"]).stdout,
+        "5h 44% 1h00m (5m ago)\n",
+        "not before max-age"
+    );
     home.patch(|entry| entry["checked_at"] = json!(now() - 130));
     assert_eq!(home.run(&["--wait", "20s"]).stdout, "5h 45% 1h00m (3m ago)\n");
     home.settle();
@@ -576,7 +634,11 @@ fn a_session_that_went_on_under_another_account_is_that_one_s() {
         assert_eq!(shown["error"]["code"], "server_error");
         shown["windows"][0]["used_percent"].clone()
     };
-    assert_eq!(shown(&[(70 * MINUTE, 44), (30 * MINUTE, 99)]), Value::Null, "resumed by the second");
+    assert_eq!(
+        shown(&[(70 * MINUTE, 44), (30 * MINUTE, 99)]),
+        Value::Null,
+        "resumed by the second"
+    );
     assert_eq!(shown(&[(70 * MINUTE, 44), (5 * MINUTE, 99)]), Value::Null, "nobody knows");
     assert_eq!(shown(&[(70 * MINUTE, 44)]), 44);
     // What is written after auth.json was is by who is in it.
@@ -611,7 +673,8 @@ fn a_session_that_does_not_say_whose_it_is() {
     let check = |account: &str, begun: i64, expected: &str| {
         session(&home, "a", account, begun, &[(-4, 44)]);
         home.run(&["fetch", "--source", "sessions"]);
-        let shown = home.run(&["--offline", "--source", "sessions", "--format", "{5h.used}"]).stdout;
+        let shown =
+            home.run(&["--offline", "--source", "sessions", "--format", "{5h.used}"]).stdout;
         assert_eq!(shown, expected, "{account} {begun}");
         std::fs::remove_dir_all(home.cache_directory()).unwrap();
     };
@@ -619,7 +682,8 @@ fn a_session_that_does_not_say_whose_it_is() {
     check("", 600, "no-session\n");
     check("", -3, "44%\n");
     // Where auth.json does not say who that is, the same holds for every session.
-    let nobody = Login { account: None, access_token: "opaque-made-up".into(), ..Login::of(ACCOUNT) };
+    let nobody =
+        Login { account: None, access_token: "opaque-made-up".into(), ..Login::of(ACCOUNT) };
     home.sign_in(&nobody);
     check(ACCOUNT, 600, "no-session\n");
     check(ACCOUNT, -3, "44%\n");
@@ -643,7 +707,10 @@ fn a_keyring_s_sessions_are_those_of_codex_s_last_answer() {
     session(&home, "a", ACCOUNT, 1200, &[(240, 44)]);
     session(&home, "b", "acc-2", 1200, &[(120, 99)]);
     let shown = home.run(&["json", "--wait", "20s"]).json();
-    assert_eq!((&shown["source"], &shown["error"]["code"]), (&json!("sessions"), &json!("codex_failed")));
+    assert_eq!(
+        (&shown["source"], &shown["error"]["code"]),
+        (&json!("sessions"), &json!("codex_failed"))
+    );
     assert_eq!(shown["windows"][0]["used_percent"], 44);
     home.settle();
     // Also for a line that never asks Codex.
@@ -656,7 +723,10 @@ fn a_keyring_s_sessions_are_those_of_codex_s_last_answer() {
     home.age(Duration::from_secs(900));
     codex.set("error", "made up");
     let shown = home.run(&["json", "--wait", "20s"]).json();
-    assert_eq!((&shown["source"], &shown["error"]["code"]), (&json!("codex"), &json!("codex_failed")));
+    assert_eq!(
+        (&shown["source"], &shown["error"]["code"]),
+        (&json!("codex"), &json!("codex_failed"))
+    );
     assert_eq!(server.connections(), 0);
 }
 
@@ -668,10 +738,19 @@ fn every_account_has_sessions_of_its_own() {
     let second = Home::at(&server, &Login::of("acc-2"));
     session(&second, "a", "acc-2", 600, &[(60, 55)]);
     session(&second, "b", ACCOUNT, 600, &[(30, 99)]);
-    let words = format!("one={},two={}", home.codex_home().display(), second.codex_home().display());
+    let words =
+        format!("one={},two={}", home.codex_home().display(), second.codex_home().display());
     for source in ["auto", "sessions"] {
-        let options =
-            ["--wait", "20s", "--account", &words, "--source", source, "--format", "{account} {5h.used}"];
+        let options = [
+            "--wait",
+            "20s",
+            "--account",
+            &words,
+            "--source",
+            source,
+            "--format",
+            "{account} {5h.used}",
+        ];
         let shown = home.run(&options).stdout;
         let plain = shown.replace(" (1m ago)", "");
         assert_eq!(plain, "one 44% | two 55%\n", "{source}");
@@ -696,7 +775,10 @@ fn a_clock_that_jumps_does_not_make_every_prompt_read_again() {
     session(&home, "b", ACCOUNT, 600, &[(-30, 45)]);
     home.age(Duration::from_secs(130));
     let shown = home.run(&["json", "--wait", "20s"]).json();
-    assert_eq!((&shown["windows"][0]["used_percent"], shown["age_seconds"].as_i64()), (&json!(45), Some(0)));
+    assert_eq!(
+        (&shown["windows"][0]["used_percent"], shown["age_seconds"].as_i64()),
+        (&json!(45), Some(0))
+    );
     home.settle();
     assert!(home.run(&["--verbose"]).stderr.contains("fresh"));
     // An entry from the future is none: read anew, once.
@@ -721,7 +803,8 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
         file.seek(SeekFrom::Current(hole as i64)).unwrap();
         file.write_all(format!("\n{after}").as_bytes()).unwrap();
         let output = home.run(&["fetch", "--source", "sessions"]);
-        let shown = home.run(&["--offline", "--source", "sessions", "--format", "{5h.used}"]).stdout;
+        let shown =
+            home.run(&["--offline", "--source", "sessions", "--format", "{5h.used}"]).stdout;
         assert_eq!(shown, expected, "{hole}: {output:?}");
         std::fs::remove_dir_all(home.cache_directory()).unwrap();
     };
@@ -740,10 +823,16 @@ fn the_source_is_an_option_like_the_others() {
     session(&home, "a", ACCOUNT, 600, &[(60, 44)]);
     let directory = home.path().join("config/codexline");
     std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(directory.join("config.toml"), "source = 'codex'\n[tmux]\nsource = 'sessions'\n").unwrap();
+    std::fs::write(
+        directory.join("config.toml"),
+        "source = 'codex'\n[tmux]\nsource = 'sessions'\n",
+    )
+    .unwrap();
     let source = |arguments: &[&str], environment: &[(&str, &str)]| {
-        let told = home
-            .run_with(&[&["--wait", "20s", "--verbose", "--color=never"], arguments].concat(), environment);
+        let told = home.run_with(
+            &[&["--wait", "20s", "--verbose", "--color=never"], arguments].concat(),
+            environment,
+        );
         home.settle();
         told.stdout
     };
@@ -765,7 +854,8 @@ fn the_doctor_tells_whom_the_numbers_come_from() {
     let mut home = Home::new(&server);
     let found = |home: &Home, source: &str, name: &str| {
         let report: Value =
-            serde_json::from_str(&home.run(&["doctor", "--json", "--source", source]).stdout).unwrap();
+            serde_json::from_str(&home.run(&["doctor", "--json", "--source", source]).stdout)
+                .unwrap();
         let checks = report["checks"].as_array().unwrap().clone();
         let check = checks.into_iter().find(|check| check["name"] == name).unwrap();
         (check["state"].as_str().unwrap().to_owned(), check["found"].as_str().unwrap().to_owned())

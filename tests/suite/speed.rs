@@ -11,8 +11,9 @@ use crate::support::home::{Home, collect, finish};
 use crate::support::server::{Answer, Authority, Server};
 use crate::support::{USAGE, USUAL_LINE, can_trace, installed, usage, usage_of};
 
-/// What the C library and the dynamic loader ask for before the program's own code runs, and at its end.
-const LOADER: [&str; 24] = [
+/// What the dynamic loader, the C library and Rust's runtime ask for before the program's own code
+/// runs, and at its end.
+const LOADER: [&str; 25] = [
     "execve",
     "brk",
     "mmap",
@@ -37,6 +38,7 @@ const LOADER: [&str; 24] = [
     "mremap",
     "exit_group",
     "fcntl",
+    "gettid",
 ];
 
 /// What the line itself needs: whether stdout is a terminal, what auth.json looks like, the entry, the line.
@@ -59,9 +61,11 @@ fn calls(home: &Home, program: &str, arguments: &[&str]) -> Vec<(String, String)
     log.lines().filter_map(call).collect()
 }
 
-/// Whether the dynamic loader looks for a library there.
+/// Whether the dynamic loader looks for a library there, or Rust's runtime for the stack's end.
 fn is_library(call: &str) -> bool {
-    ["ld.so.cache", "libc.so", "libgcc_s.so", "libm.so"].iter().any(|name| call.contains(name))
+    ["ld.so.cache", "libc.so", "libgcc_s.so", "libm.so", "/proc/self/maps"]
+        .iter()
+        .any(|name| call.contains(name))
 }
 
 #[track_caller]
@@ -72,7 +76,10 @@ fn check_warm(home: &Home, program: &str, arguments: &[&str]) {
         assert!(known, "{arguments:?}: {name}({rest}");
     }
     let of = |wanted: &'static [&str]| {
-        calls.iter().filter(|(name, _)| wanted.contains(&name.as_str())).map(|(_, rest)| rest.as_str())
+        calls
+            .iter()
+            .filter(|(name, _)| wanted.contains(&name.as_str()))
+            .map(|(_, rest)| rest.as_str())
     };
     assert_eq!(of(&["write"]).find(|rest| !rest.starts_with("1, ")), None, "written elsewhere");
     assert_eq!(of(&["write"]).count(), 1, "{arguments:?}: the line is one write");
@@ -86,7 +93,8 @@ fn check_warm(home: &Home, program: &str, arguments: &[&str]) {
         "{arguments:?}: {opened:?}"
     );
     for rest in &opened {
-        let changes = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_DIRECTORY"].iter().any(|flag| rest.contains(flag));
+        let changes =
+            ["O_WRONLY", "O_RDWR", "O_CREAT", "O_DIRECTORY"].iter().any(|flag| rest.contains(flag));
         assert!(!changes, "{arguments:?}: {rest}");
     }
     let place = calls.iter().position(|(_, rest)| rest.contains("/cache/codexline/")).unwrap();
@@ -97,7 +105,8 @@ fn check_warm(home: &Home, program: &str, arguments: &[&str]) {
     let reads = until_closed.filter(|(name, _)| name.contains("read")).count();
     assert_eq!(reads, 1, "{arguments:?}: the entry is read in one call");
     // Memory: what a run maps beside its libraries is a handful of pages, not an allocation storm.
-    let private = of(&["mmap", "brk"]).filter(|rest| !rest.contains("MAP_PRIVATE|MAP_FIXED")).count();
+    let private =
+        of(&["mmap", "brk"]).filter(|rest| !rest.contains("MAP_PRIVATE|MAP_FIXED")).count();
     assert!(private < 40, "{arguments:?}: {private} times asked for memory");
 }
 
@@ -136,8 +145,14 @@ fn the_time_zone_is_read_only_for_a_template_that_asks() {
         home.run(arguments);
         home.settle();
         let calls = calls(&home, env!("CARGO_BIN_EXE_codexline"), arguments);
-        assert!(calls.iter().all(|(name, _)| !name.starts_with("getdents")), "no directory is scanned");
-        calls.iter().filter(|(_, rest)| rest.contains("zoneinfo") || rest.contains("localtime")).count()
+        assert!(
+            calls.iter().all(|(name, _)| !name.starts_with("getdents")),
+            "no directory is scanned"
+        );
+        calls
+            .iter()
+            .filter(|(_, rest)| rest.contains("zoneinfo") || rest.contains("localtime"))
+            .count()
     };
     assert_eq!(zone(&["--window", "{label} {reset}"]), 0);
     assert_eq!(zone(&["tmux"]), 0);
@@ -158,7 +173,10 @@ fn stale_the_line_is_out_and_the_output_ended_before_a_worker_is_started() {
     home.age(Duration::from_secs(300));
     let calls = calls(&home, env!("CARGO_BIN_EXE_codexline"), &["starship"]);
     let place = |wanted: &[&str], rest: &str| {
-        calls.iter().position(|(name, line)| wanted.contains(&name.as_str()) && line.contains(rest)).unwrap()
+        calls
+            .iter()
+            .position(|(name, line)| wanted.contains(&name.as_str()) && line.contains(rest))
+            .unwrap()
     };
     let line = place(&["write"], "42%");
     let end = place(&["dup2", "dup3"], ", 1");
@@ -211,7 +229,10 @@ fn two_hundred_stale_prompts_start_hardly_more_than_one_worker() {
     for child in children {
         let output = collect(child, began);
         assert_eq!(output.code, Some(0), "{output:?}");
-        assert!(["5h 42% ", "5h 50% "].iter().any(|line| output.stdout.starts_with(line)), "{output:?}");
+        assert!(
+            ["5h 42% ", "5h 50% "].iter().any(|line| output.stdout.starts_with(line)),
+            "{output:?}"
+        );
         workers += output.stderr.matches("a fetch has been started").count();
     }
     assert!((1..=3).contains(&workers), "{workers} workers were started");
@@ -237,11 +258,13 @@ fn the_entry_is_under_8_kib_for_the_largest_answer() {
     answer["plan_type"] = json!(wide);
     answer["rate_limit"] = rate_limit.clone();
     answer["code_review_rate_limit"] = rate_limit.clone();
-    answer["additional_rate_limits"] = json!(vec![json!({"limit_name": wide, "rate_limit": rate_limit}); 50]);
+    answer["additional_rate_limits"] =
+        json!(vec![json!({"limit_name": wide, "rate_limit": rate_limit}); 50]);
     let amount = 99_999_999_999_999.98;
     answer["spend_control"] = json!({"reached": true, "individual_limit": {"limit": amount, "used": amount,
         "remaining": -amount, "used_percent": number, "reset_after_seconds": 300_000_000}});
-    answer["credits"] = json!({"has_credits": false, "unlimited": false, "balance": "-99999999999999.98"});
+    answer["credits"] =
+        json!({"has_credits": false, "unlimited": false, "balance": "-99999999999999.98"});
     let server = Server::usage(answer);
 
     let mut home = Home::new(&server);
@@ -292,12 +315,17 @@ fn static_build() -> Option<PathBuf> {
 fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
     let Some(program) = static_build() else { return };
     let program = program.to_str().unwrap();
-    let run = |home: &Home, arguments: &[&str]| finish(&mut home.wrapped(&[&[program], arguments].concat()));
+    let run = |home: &Home, arguments: &[&str]| {
+        finish(&mut home.wrapped(&[&[program], arguments].concat()))
+    };
 
     // A name, from /etc/hosts.
     let server = Server::usage(usage());
     let home = Home::new(&server);
-    home.write_config(&format!("chatgpt_base_url = \"http://localhost:{}/backend-api\"\n", server.port()));
+    home.write_config(&format!(
+        "chatgpt_base_url = \"http://localhost:{}/backend-api\"\n",
+        server.port()
+    ));
     let output = run(&home, &["--wait", "20s"]);
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (USUAL_LINE, ""));
     assert_eq!(server.total(), 1);
@@ -306,7 +334,10 @@ fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
     let authority = Authority::new();
     let server = Server::tls(&authority, |_| Answer::json(200, &usage()));
     let mut home = Home::new(&server).direct();
-    home.write_config(&format!("chatgpt_base_url = \"https://localhost:{}/backend-api\"\n", server.port()));
+    home.write_config(&format!(
+        "chatgpt_base_url = \"https://localhost:{}/backend-api\"\n",
+        server.port()
+    ));
     let refused = run(&home, &["fetch"]);
     assert_eq!((refused.code, server.total()), (Some(1), 0), "{refused:?}");
     let certificate = home.path().join("authority.pem");
@@ -318,14 +349,19 @@ fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
     if can_trace() {
         if Path::new("/etc/ssl/certs").is_dir() {
             let calls = calls(&home, program, &["fetch"]);
-            let read =
-                calls.iter().filter(|(name, rest)| name == "open" && rest.contains("/etc/ssl/cert")).count();
+            let read = calls
+                .iter()
+                .filter(|(name, rest)| name == "open" && rest.contains("/etc/ssl/cert"))
+                .count();
             assert!(read > 0, "the system's certificates are read as well");
         }
         check_warm(&home, program, &[]);
     }
     if installed("readelf", "") {
         let output = Command::new("readelf").args(["-dW", program]).output().unwrap();
-        assert!(!String::from_utf8_lossy(&output.stdout).contains("(NEEDED)"), "it needs no library");
+        assert!(
+            !String::from_utf8_lossy(&output.stdout).contains("(NEEDED)"),
+            "it needs no library"
+        );
     }
 }

@@ -21,7 +21,8 @@ fn five_hours(used: f64, resets_in: i64) -> Value {
 /// Gives the entry these samples of the window of 5 hours: seconds ago and percent.
 fn remember(home: &Home, samples: &[(i64, i64)]) {
     home.patch(|entry| {
-        let track: Vec<Value> = samples.iter().map(|(ago, used)| json!([now() - ago, used * 10])).collect();
+        let track: Vec<Value> =
+            samples.iter().map(|(ago, used)| json!([now() - ago, used * 10])).collect();
         entry["history"] = json!({"5h": track});
     });
 }
@@ -64,7 +65,10 @@ fn the_rate_is_the_present_one_if_samples_tell_it() {
     let out = |home: &Home| home.run(&["--format", "[{5h.runs_out}]"]).stdout;
     assert_eq!(out(&home), "\n", "nothing was used for 40 minutes");
     remember(&home, &[(2400, 55), (1200, 65)]);
-    assert!(["49m\n", "50m\n"].contains(&out(&home).as_str()), "20 points in 40 minutes: 25 more in 50");
+    assert!(
+        ["49m\n", "50m\n"].contains(&out(&home).as_str()),
+        "20 points in 40 minutes: 25 more in 50"
+    );
     // The next answer adds to the samples instead of replacing them.
     home.fill();
     let samples = home.entry().unwrap()["history"]["5h"].as_array().unwrap().len();
@@ -78,7 +82,8 @@ fn samples_end_with_the_account_and_outlive_a_failure_and_a_new_token() {
     let home = Home::new(&server);
     home.fill();
     remember(&home, &[(2400, 55), (1200, 65)]);
-    let samples = |home: &Home| home.entry().unwrap()["history"]["5h"].as_array().map_or(0, Vec::len);
+    let samples =
+        |home: &Home| home.entry().unwrap()["history"]["5h"].as_array().map_or(0, Vec::len);
     server.push(USAGE, Answer::status(500));
     assert_eq!(home.run(&["fetch"]).code, Some(1));
     assert_eq!(samples(&home), 2);
@@ -98,7 +103,9 @@ fn samples_that_make_no_sense_do_not_matter() {
     let server = Server::usage(usage());
     let home = Home::new(&server);
     home.fill();
-    for history in [json!(5), json!({"5h": "x"}), json!({"5h": [[1, 2, 3]]}), json!({"5h": [[-1, 70_000]]})] {
+    for history in
+        [json!(5), json!({"5h": "x"}), json!({"5h": [[1, 2, 3]]}), json!({"5h": [[-1, 70_000]]})]
+    {
         home.patch(|entry| entry["history"] = history.clone());
         assert_eq!(home.run(&["--format", "{5h.used} {5h.pace}"]).stdout, "42% -37\n", "{history}");
     }
@@ -128,7 +135,9 @@ fn the_entry_stays_small_however_often_is_asked() {
     let entry = home.entry().unwrap();
     assert!(entry.to_string().len() < 8192);
     let tracks = entry["history"].as_object().unwrap();
-    assert!(!tracks.is_empty() && tracks.values().all(|track| track.as_array().unwrap().len() <= 24));
+    assert!(
+        !tracks.is_empty() && tracks.values().all(|track| track.as_array().unwrap().len() <= 24)
+    );
 }
 
 #[test]
@@ -141,8 +150,14 @@ fn severity_may_follow_the_pace() {
         output.json()["state"].as_str().unwrap().to_string()
     };
     // Nearly full, but its reset is near; nearly empty, but too fast.
-    assert_eq!((state(92.0, 600, "used"), state(92.0, 600, "pace")), ("critical".into(), "ok".into()));
-    assert_eq!((state(40.0, 15_000, "used"), state(40.0, 15_000, "pace")), ("ok".into(), "warning".into()));
+    assert_eq!(
+        (state(92.0, 600, "used"), state(92.0, 600, "pace")),
+        ("critical".into(), "ok".into())
+    );
+    assert_eq!(
+        (state(40.0, 15_000, "used"), state(40.0, 15_000, "pace")),
+        ("ok".into(), "warning".into())
+    );
     assert_eq!(state(92.0, 7200, "pace"), "critical");
     assert_eq!(state(100.0, 7200, "pace"), "exhausted");
     let home = Home::signed_out();
@@ -183,7 +198,10 @@ fn the_page_shows_what_there_is() {
     assert_eq!(lines[0], "plan           plus");
     assert_eq!(lines[1], "5h             ███████████████████████████░░░░░░░░░ 75% used, 25% left");
     assert!(lines[2].starts_with("               resets in 2h00m, at "), "{page:?}");
-    assert_eq!(lines[3], "               15 points ahead of an even pace; at this rate empty in 59m, 1h00m");
+    assert_eq!(
+        lines[3],
+        "               15 points ahead of an even pace; at this rate empty in 59m, 1h00m"
+    );
     assert_eq!(lines[4], "               before the reset");
     assert!(page.stdout.contains("\nsource         api, "), "{page:?}");
     assert!(!page.stdout.contains('\u{1b}'));
@@ -212,10 +230,18 @@ fn every_answer_fits_every_width() {
         login.account = None;
         let home = Home::at(&server, &login);
         for columns in ["80", "47", "30", "20", "0"] {
-            let page = home.run_with(&["status", "--max-age", "1h"], &[("COLUMNS", columns), WIDE[1]]);
-            let widest = page.stdout.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-            let most = columns.parse().map_or(80, |columns: usize| if columns == 0 { 80 } else { columns });
-            assert!(page.code == Some(0) && widest <= most, "{name} {columns} {widest}: {}", page.stdout);
+            let page =
+                home.run_with(&["status", "--max-age", "1h"], &[("COLUMNS", columns), WIDE[1]]);
+            let widest =
+                page.stdout.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+            let most = columns
+                .parse()
+                .map_or(80, |columns: usize| if columns == 0 { 80 } else { columns });
+            assert!(
+                page.code == Some(0) && widest <= most,
+                "{name} {columns} {widest}: {}",
+                page.stdout
+            );
         }
     }
 }
@@ -228,7 +254,10 @@ fn banked_resets_and_credits_are_told() {
     let server = Server::usage(answer);
     let home = Home::new(&server);
     let page = home.run(&["status"]).stdout;
-    assert!(page.contains("\nbanked resets  2\n") && page.contains("\ncredits        12.5\n"), "{page}");
+    assert!(
+        page.contains("\nbanked resets  2\n") && page.contains("\ncredits        12.5\n"),
+        "{page}"
+    );
     assert_eq!(home.run(&["json"]).json()["banked_resets"], 2);
 }
 
@@ -236,7 +265,10 @@ fn banked_resets_and_credits_are_told() {
 fn without_numbers_the_page_says_why_and_what_to_do() {
     let page = Home::signed_out().run(&["status"]);
     assert_eq!(page.code, Some(0));
-    assert!(page.stdout.starts_with("Codex          signed-out\nproblem        not signed in"), "{page:?}");
+    assert!(
+        page.stdout.starts_with("Codex          signed-out\nproblem        not signed in"),
+        "{page:?}"
+    );
     assert!(page.stdout.ends_with("run codex login\n"), "{page:?}");
     let offline = Home::signed_out().run(&["status", "--offline"]);
     assert_eq!(offline.stdout, "Codex          pending\n");
@@ -261,8 +293,11 @@ fn watched_it_shows_news_and_ends_with_its_reader() {
     assert!(!text().contains('\u{1b}'), "no terminal, no sequences");
 
     let mut command = home.command(&["status", "--watch", "--max-age", "1h"]);
-    let mut child =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let begun = Instant::now();
     home.patch_while_running(|entry| entry["answer"]["usage"]["windows"][0]["used"] = json!(77));
@@ -276,7 +311,10 @@ fn watched_it_shows_news_and_ends_with_its_reader() {
 
 #[track_caller]
 fn judges(output: &Output, code: i32, stderr: &str) {
-    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(code), "", stderr));
+    assert_eq!(
+        (output.code, output.stdout.as_str(), output.stderr.as_str()),
+        (Some(code), "", stderr)
+    );
 }
 
 #[test]
@@ -290,7 +328,11 @@ fn check_guards_scripts() {
     judges(&home.run(&["check", "--left", "10", "--window", "5h"]), 1, lacks);
     judges(&home.run(&["check", "--left", "10%", "--window", "7d"]), 0, "");
     // The variable of another option's name means that option.
-    judges(&home.run_with(&["check", "--left", "10%"], &[("CODEXLINE_WINDOW", "{used}")]), 1, lacks);
+    judges(
+        &home.run_with(&["check", "--left", "10%"], &[("CODEXLINE_WINDOW", "{used}")]),
+        1,
+        lacks,
+    );
     judges(
         &home.run(&["check", "--left", "10%", "--window", "30d"]),
         1,
@@ -303,7 +345,10 @@ fn check_says_so_when_nobody_knows() {
     let out = Home::signed_out();
     let unknown = out.run(&["check", "--left", "10%"]);
     assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(1), ""));
-    assert!(unknown.stderr.starts_with("codexline: what is left is not known: not signed in"), "{unknown:?}");
+    assert!(
+        unknown.stderr.starts_with("codexline: what is left is not known: not signed in"),
+        "{unknown:?}"
+    );
     assert_eq!(unknown.stderr.lines().count(), 1);
     // Old numbers are not known ones; what has just failed to be refreshed still is.
     let server = Server::usage(usage());
@@ -325,7 +370,10 @@ fn check_is_strict_about_what_is_asked() {
         (vec!["check"], "--left"),
         (vec!["check", "--left", "lots"], "--left 'lots': is not a percentage from 0 to 100"),
         (vec!["check", "--left", "101%"], "is not a percentage"),
-        (vec!["check", "--left", "5%", "--window", "weekly"], "--window 'weekly': is not a window's name"),
+        (
+            vec!["check", "--left", "5%", "--window", "weekly"],
+            "--window 'weekly': is not a window's name",
+        ),
         (vec!["check", "--left", "5%", "--nonsense"], "--nonsense"),
     ] {
         let output = home.run(&arguments);
@@ -340,7 +388,8 @@ fn check_is_strict_about_what_is_asked() {
 fn recorder(home: &Home) -> (std::path::PathBuf, String) {
     let log = home.path().join("changes");
     let facts = "$CODEXLINE_EVENT $CODEXLINE_WINDOW $CODEXLINE_USED $CODEXLINE_LEFT $CODEXLINE_STATE $CODEXLINE_PREVIOUS_STATE";
-    let command = format!("echo \"{facts} ${{CODEXLINE_RESETS_AT:+known}}\" >> '{}'", log.display());
+    let command =
+        format!("echo \"{facts} ${{CODEXLINE_RESETS_AT:+known}}\" >> '{}'", log.display());
     (log, command)
 }
 
@@ -405,8 +454,19 @@ fn thresholds_are_the_line_s_and_a_codexline_in_the_command_shows_its_usual_line
     server.always(Answer::json(200, &usage_of(33, 17)));
     home.age(Duration::from_secs(300));
     let (log, _) = recorder(&home);
-    let command = format!("{} plain --color never >> '{}'", env!("CARGO_BIN_EXE_codexline"), log.display());
-    home.run(&["tmux", "--wait", "20s", "--warn", "30", "--critical", "60", "--on-change", &command]);
+    let command =
+        format!("{} plain --color never >> '{}'", env!("CARGO_BIN_EXE_codexline"), log.display());
+    home.run(&[
+        "tmux",
+        "--wait",
+        "20s",
+        "--warn",
+        "30",
+        "--critical",
+        "60",
+        "--on-change",
+        &command,
+    ]);
     home.settle();
     assert_eq!(std::fs::read_to_string(log).unwrap(), "5h 33% 1h03m · 7d 17% 5d8h\n");
     assert_eq!(server.total(), 2, "it does not fetch in turn");
@@ -418,13 +478,19 @@ fn thresholds_are_the_line_s_and_a_codexline_in_the_command_shows_its_usual_line
 #[track_caller]
 fn finding<'a>(report: &'a Value, name: &str) -> &'a Value {
     let checks = report["checks"].as_array().unwrap();
-    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {report:#}"))
+    checks
+        .iter()
+        .find(|check| check["name"] == name)
+        .unwrap_or_else(|| panic!("no {name}: {report:#}"))
 }
 
 fn examine(home: &Home, arguments: &[&str]) -> (Option<i32>, Value) {
     let output = home.run(&[&["doctor", "--json"], arguments].concat());
     assert_eq!(output.stderr, "");
-    (output.code, serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}")))
+    (
+        output.code,
+        serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}")),
+    )
 }
 
 /// Answers the doctor, who brings no token, as the service does, and a fetch with numbers.
@@ -444,8 +510,12 @@ fn a_sound_home_is_found_sound() {
     home.fill();
     let output = home.run(&["doctor"]);
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{}", output.stdout);
-    let names: Vec<&str> =
-        output.stdout.lines().map(|line| line[8..22].trim()).filter(|name| *name != "host").collect();
+    let names: Vec<&str> = output
+        .stdout
+        .lines()
+        .map(|line| line[8..22].trim())
+        .filter(|name| *name != "host")
+        .collect();
     assert_eq!(
         names,
         [
@@ -491,7 +561,10 @@ fn a_sound_home_is_found_sound() {
         ("rescue", "none pending"),
         ("hosts", "none found"),
     ] {
-        assert!(finding(&report, name)["found"].as_str().unwrap().contains(part), "{name}: {report:#}");
+        assert!(
+            finding(&report, name)["found"].as_str().unwrap().contains(part),
+            "{name}: {report:#}"
+        );
     }
 }
 
@@ -543,7 +616,8 @@ fn what_is_broken_is_told_with_what_to_do() {
     home.fill();
     server.push(USAGE, Answer::html(200, "<html>sign in</html>"));
     check(&home, "server", "broken", "answers 200 with a page", "sign in to the network");
-    server.push(USAGE, Answer::json(401, &json!({})).header("Date", "Sun, 06 Nov 1994 08:49:37 GMT"));
+    server
+        .push(USAGE, Answer::json(401, &json!({})).header("Date", "Sun, 06 Nov 1994 08:49:37 GMT"));
     check(&home, "clock", "broken", "ahead of the server's", "set the clock");
     std::fs::write(home.codex_home().join("auth.json.codexline.new"), "{}").unwrap();
     check(&home, "rescue", "broken", "new tokens wait", "codexline fetch");
@@ -554,7 +628,10 @@ fn what_is_broken_is_told_with_what_to_do() {
     check(&home, "config.toml", "broken", "line 1", "codex reads it too");
     home.write_config("chatgpt_base_url = 'http://10.0.0.1/backend-api'");
     check(&home, "base URL", "broken", "is not encrypted", "https");
-    home.write_config(&format!("chatgpt_base_url = 'http://127.0.0.1:{}/backend-api'", dead_port()));
+    home.write_config(&format!(
+        "chatgpt_base_url = 'http://127.0.0.1:{}/backend-api'",
+        dead_port()
+    ));
     check(&home, "server", "broken", "cannot reach", "network");
     check(&Home::signed_out(), "login", "broken", "not signed in", "codex login");
 }

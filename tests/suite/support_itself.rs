@@ -79,12 +79,15 @@ fn the_tls_variant_is_trusted_by_who_trusts_its_authority() {
     let pem = authority.pem();
     use rustls::pki_types::pem::PemObject as _;
     roots.add(rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connection = rustls::ClientConnection::new(config.into(), "127.0.0.1".try_into().unwrap()).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(
+        rustls::crypto::ring::default_provider().into(),
+    )
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(roots)
+    .with_no_client_auth();
+    let connection =
+        rustls::ClientConnection::new(config.into(), "127.0.0.1".try_into().unwrap()).unwrap();
     let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let mut stream = rustls::StreamOwned::new(connection, stream);
     stream.write_all(GET.as_bytes()).unwrap();

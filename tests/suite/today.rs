@@ -42,10 +42,11 @@ fn played(home: &Path, ago: i64, turns: usize) -> Writer<Disk> {
 /// As the line tells today's work.
 fn told(work: &[&[Work]]) -> String {
     let zone = TimeZone::posix(&noon()).unwrap();
-    let today = jiff::Timestamp::from_second(now()).unwrap().to_zoned(zone.clone()).date().to_string();
+    let today =
+        jiff::Timestamp::from_second(now()).unwrap().to_zoned(zone.clone()).date().to_string();
     let (days, _) = by_day(&work.concat(), &zone);
     let (sessions, turns, tokens) = days.get(&today).copied().unwrap_or_default();
-    format!("{sessions}/{turns}/{}", codexline::text::short_count(tokens[4]))
+    format!("{sessions}/{turns}/{}", codexline::model::text::short_count(tokens[4]))
 }
 
 fn line(home: &Home) -> String {
@@ -135,7 +136,9 @@ fn every_host_that_tells_more_tells_it() {
     let home = at_noon(Home::new(&server));
     let codex = played(&home.codex_home(), HOUR, 2);
     let told = told(&[&codex.work]);
-    let [sessions, turns, tokens] = told.split('/').collect::<Vec<_>>()[..] else { panic!("{told}") };
+    let [sessions, turns, tokens] = told.split('/').collect::<Vec<_>>()[..] else {
+        panic!("{told}")
+    };
     assert_eq!((sessions, turns), ("1", "2"));
     let told = format!("1 session, 2 turns, {tokens} tokens");
     let object = home.run(&["json", "--wait=10s"]).json();
@@ -179,11 +182,15 @@ fn accounts_are_counted_each_for_itself() {
     std::fs::write(other.path().join("auth.json"), Login::of("acc-1").json().to_string()).unwrap();
     played(&home.codex_home(), HOUR, 2);
     played(other.path(), HOUR, 3);
-    let option = format!("--account=a={},b={}", home.codex_home().display(), other.path().display());
+    let option =
+        format!("--account=a={},b={}", home.codex_home().display(), other.path().display());
     let output = home.run(&[&option, "--format={account}:[{turns_today}]", "--wait=10s"]);
     assert_eq!(output.stdout, "a:2 | b:3\n");
     let list = home.run(&[&option, "json"]).json();
-    assert_eq!((&list[0]["activity"]["turns"], &list[1]["activity"]["turns"]), (&json!(2), &json!(3)));
+    assert_eq!(
+        (&list[0]["activity"]["turns"], &list[1]["activity"]["turns"]),
+        (&json!(2), &json!(3))
+    );
 }
 
 #[test]
@@ -204,14 +211,16 @@ fn who_does_not_ask_pays_nothing() {
         assert_eq!(output.code, Some(0), "{output:?}");
         home.settle();
     }
-    let names = std::fs::read_dir(home.cache_directory()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names =
+        std::fs::read_dir(home.cache_directory()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
     let key = names[0].strip_suffix(".json").unwrap();
     assert_eq!(names, [format!("{key}.json"), format!("{key}.lock")]);
     assert_eq!(home.entry().unwrap().get("today"), None);
     // Nor does a command of --on-fetch count, which would go on for ever.
-    let output = home.run_with(&[FORMAT, "--wait=10s"], &[("CODEXLINE_PUSHED_AT", &now().to_string())]);
+    let output =
+        home.run_with(&[FORMAT, "--wait=10s"], &[("CODEXLINE_PUSHED_AT", &now().to_string())]);
     assert_eq!((output.stdout.as_str(), store(&home)), ("42%\n", None));
 }
 
@@ -237,7 +246,10 @@ fn the_service_has_no_part_in_it() {
     assert_eq!(line(&signed_out), "signed-out");
     let page = signed_out.run(&["status"]).stdout;
     assert!(page.starts_with("Codex          signed-out\nproblem        not signed in"), "{page}");
-    assert!(page.lines().last().unwrap().starts_with("today          1 session, 4 turns, "), "{page}");
+    assert!(
+        page.lines().last().unwrap().starts_with("today          1 session, 4 turns, "),
+        "{page}"
+    );
     let object = signed_out.run(&["json"]).json();
     assert_eq!(
         (&object["activity"]["turns"], &object["error"]["code"]),
@@ -253,16 +265,20 @@ fn a_count_that_takes_long_delays_no_numbers_and_is_the_only_one() {
     let codex = played(&home.codex_home(), HOUR, 2);
     let file = home.codex_home().join(&codex.files()[0]);
     let length = file.metadata().unwrap().len();
-    let resize =
-        |length| std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(length).unwrap();
+    let resize = |length| {
+        std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(length).unwrap()
+    };
     resize(1 << 40);
     line(&home);
-    eventually("the numbers are there", || home.entry().is_some_and(|entry| entry.get("answer").is_some()));
+    eventually("the numbers are there", || {
+        home.entry().is_some_and(|entry| entry.get("answer").is_some())
+    });
     eventually("the fetch has ended", || home.processes().len() == 1);
     let counting = home.processes();
     for round in 2..5 {
         home.patch_while_running(|entry| {
-            entry["answer"]["fetched_at"] = json!(entry["answer"]["fetched_at"].as_i64().unwrap() - 300);
+            entry["answer"]["fetched_at"] =
+                json!(entry["answer"]["fetched_at"].as_i64().unwrap() - 300);
         });
         for _ in 0..10 {
             assert_eq!(line(&home), "42%");

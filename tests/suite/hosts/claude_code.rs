@@ -11,7 +11,10 @@ fn with_arguments(arguments: &str) -> String {
     let changed = SNIPPET
         .replace("codexline claude-code", &format!("codexline claude-code {arguments}"))
         .replace("\"refreshInterval\": 15", "\"refreshInterval\": 1");
-    assert!(changed.contains(arguments) && changed.contains(": 1\n"), "the snippet has another form");
+    assert!(
+        changed.contains(arguments) && changed.contains(": 1\n"),
+        "the snippet has another form"
+    );
     changed
 }
 

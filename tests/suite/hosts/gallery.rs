@@ -89,7 +89,11 @@ fn terminal() {
         typed("codexline --short"),
         typed("codexline status")
     );
-    keep(&directory, ".", &in_terminal(&scene.stage, 70, 15, &format!("sh -c {}", quoted(&script))));
+    keep(
+        &directory,
+        ".",
+        &in_terminal(&scene.stage, 70, 15, &format!("sh -c {}", quoted(&script))),
+    );
 }
 
 #[test]
@@ -172,8 +176,8 @@ fn waybar_with_its_tooltip() {
 
 /// A bar's configuration for i3 and sway, with a clock beside codexline.
 fn bar(stage: &Stage) -> String {
-    let blocks =
-        stage.write("blocks.conf", &format!("{I3BLOCKS}\n[clock]\ncommand=echo 14:53\ninterval=60\n"));
+    let blocks = stage
+        .write("blocks.conf", &format!("{I3BLOCKS}\n[clock]\ncommand=echo 14:53\ninterval=60\n"));
     format!(
         "bar {{\n position top\n font pango:DejaVu Sans Mono 10\n status_command i3blocks -c {}\n}}\n",
         quoted(blocks)
@@ -193,7 +197,8 @@ fn i3bar_and_swaybar() {
     };
     let first = scene(Stage::new());
     let screen = Xvfb::start(&first.stage, WIDTH, 60);
-    let config = first.stage.write("i3.conf", &format!("# i3 config file (v4)\n{}", bar(&first.stage)));
+    let config =
+        first.stage.write("i3.conf", &format!("# i3 config file (v4)\n{}", bar(&first.stage)));
     let _i3 = first.stage.start("i3", screen.command("i3").arg("-c").arg(config));
     keep(&directory, "i3blocks", &bar_alone(&at_rest(|| screen.picture()), 24));
     let second = scene(Stage::unprivileged());
@@ -221,7 +226,8 @@ fn i3status_rust() {
         .collect();
     let theme = scene.stage.write("theme.toml", &format!("{theme}separator = \"|\"\n"));
     let clock = "[[block]]\nblock = \"custom\"\ncommand = \"echo 14:53\"\ninterval = 60\n";
-    let config = scene.stage.write("i3status.toml", &format!("theme.theme = {theme:?}\n{I3STATUS}{clock}"));
+    let config =
+        scene.stage.write("i3status.toml", &format!("theme.theme = {theme:?}\n{I3STATUS}{clock}"));
     let screen = Xvfb::start(&scene.stage, WIDTH, 60);
     let config = format!(
         "# i3 config file (v4)\nbar {{\n position top\n font pango:DejaVu Sans Mono 10\n status_command i3status-rs {}\n}}\n",
@@ -261,6 +267,7 @@ fn polybar() {
     );
     let config = scene.stage.write("polybar.ini", &config);
     let screen = Xvfb::start(&scene.stage, WIDTH, 26);
-    let _polybar = scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
+    let _polybar =
+        scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
     keep(&directory, "polybar", &at_rest(|| screen.picture()));
 }

@@ -16,7 +16,8 @@ const WIDTH: usize = 1000;
 /// Two `bar { … }` blocks for i3 and sway: codexline's at the top, the expected one at the bottom.
 fn bars(stage: &Stage, exhausted: &Home) -> String {
     let codex_home = quoted(exhausted.codex_home());
-    let ours = SNIPPET.replace("codexline i3blocks", "codexline i3blocks --format \"{plan} {windows}\"");
+    let ours =
+        SNIPPET.replace("codexline i3blocks", "codexline i3blocks --format \"{plan} {windows}\"");
     let second = format!(
         "[second]\nmarkup=pango\ninterval=15\ncommand=CODEX_HOME={codex_home} exec codexline i3blocks\n"
     );
@@ -46,7 +47,8 @@ fn alike(picture: &Picture) -> bool {
     let half = picture.height / 2;
     let text = |half: Picture| {
         let row = |row: usize| half.part(0, row, WIDTH, 1);
-        let rows: Vec<usize> = (0..half.height).filter(|y| row(*y).count([255, 255, 255]) > 0).collect();
+        let rows: Vec<usize> =
+            (0..half.height).filter(|y| row(*y).count([255, 255, 255]) > 0).collect();
         let (first, last) = (*rows.first()?, *rows.last()?);
         Some(half.part(0, first, WIDTH, last - first + 1))
     };
@@ -63,8 +65,9 @@ fn i3bar_shows_the_blocks() {
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let screen = Xvfb::start(&scene.stage, WIDTH, 80);
-    let config =
-        scene.stage.write("i3.conf", &format!("# i3 config file (v4)\n{}", bars(&scene.stage, &exhausted)));
+    let config = scene
+        .stage
+        .write("i3.conf", &format!("# i3 config file (v4)\n{}", bars(&scene.stage, &exhausted)));
     let _i3 = scene.stage.start("i3", screen.command("i3").arg("-c").arg(config));
     screen.wait_for("both bars to be alike", alike);
     assert!(!scene.was_tricked());

@@ -22,7 +22,10 @@ fn with_arguments(arguments: &str) -> String {
     let changed = SNIPPET
         .replace("codexline i3blocks", &format!("codexline i3blocks {arguments}"))
         .replace("interval=15", "interval=1");
-    assert!(changed.contains(arguments) && changed.contains("interval=1\n"), "the snippet has another form");
+    assert!(
+        changed.contains(arguments) && changed.contains("interval=1\n"),
+        "the snippet has another form"
+    );
     changed
 }
 
@@ -35,7 +38,8 @@ fn the_number_is_in_the_block() {
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let mut config = SNIPPET.to_owned();
     config += "\n[urgent]\nmarkup=pango\ninterval=15\n";
-    config += &format!("command=CODEX_HOME={} exec codexline i3blocks\n", quoted(exhausted.codex_home()));
+    config +=
+        &format!("command=CODEX_HOME={} exec codexline i3blocks\n", quoted(exhausted.codex_home()));
     for version in versions() {
         let mut i3blocks = StatusCommand::i3blocks(&scene.stage, version, &config);
         let block = i3blocks.wait_for_text("codexline", LINE);
@@ -149,7 +153,9 @@ fn name_of(id: u32) -> String {
 /// Clicks until the block shows `wanted`. Once is enough, but i3blocks drops a click that comes while it thinks that the
 /// block's last command still runs; what is dropped changes nothing, so another one does no harm.
 fn click(i3blocks: &mut StatusCommand, button: u8, wanted: &str) {
-    let text = |i3blocks: &StatusCommand| i3blocks.block("codexline").map(|block| block["full_text"].clone());
+    let text = |i3blocks: &StatusCommand| {
+        i3blocks.block("codexline").map(|block| block["full_text"].clone())
+    };
     let before = text(i3blocks);
     let mut clicked = None::<Instant>;
     until(&format!("{wanted:?} after a click"), || {
@@ -191,7 +197,8 @@ fn urgency_is_shown_where_that_is_asked_for() {
     }
     let scene = Scene::warm(Stage::new(), usage_of(100, 17));
     for version in versions() {
-        let i3blocks = StatusCommand::i3blocks(&scene.stage, version, &with_arguments("--urgent-exit"));
+        let i3blocks =
+            StatusCommand::i3blocks(&scene.stage, version, &with_arguments("--urgent-exit"));
         i3blocks.wait_for("codexline", "urgency", |block| block["urgent"] == true);
         let i3blocks = StatusCommand::i3blocks(&scene.stage, version, SNIPPET);
         let block = i3blocks.wait_for_text("codexline", "100%");
@@ -205,7 +212,8 @@ fn the_object_for_swaybar_is_read_by_the_newer_version() {
         return;
     };
     let scene = Scene::warm(Stage::new(), usage_of(100, 17));
-    let config = "[codexline]\ncommand=exec codexline swaybar --urgent-exit\ninterval=15\nformat=json\n";
+    let config =
+        "[codexline]\ncommand=exec codexline swaybar --urgent-exit\ninterval=15\nformat=json\n";
     let i3blocks = StatusCommand::i3blocks(&scene.stage, version, config);
     let block = i3blocks.wait_for_text("codexline", "5h 100%");
     assert_eq!((&block["short_text"], &block["color"]), (&"5h 100%".into(), &"#ff5f5f".into()));

@@ -43,7 +43,11 @@ fn the_number_is_in_the_block_and_the_state_colours_it() {
         [(FIRST, LINE, "#00FF00FF"), (SECOND, LINE, "#FFFF00FF"), (THIRD, "5h 100%", "#FF0000FF")]
     {
         let block = bar.wait_for_text(name, text);
-        assert_eq!((&block["color"], &block["markup"]), (&colour.into(), &"pango".into()), "{block}");
+        assert_eq!(
+            (&block["color"], &block["markup"]),
+            (&colour.into(), &"pango".into()),
+            "{block}"
+        );
         let blocks = bar.blocks();
         let short = if name == THIRD { " 5h 100% " } else { " 5h 42% " };
         assert!(
@@ -81,7 +85,8 @@ fn signed_out_is_a_word() {
         return;
     }
     let scene = Scene::signed_out(Stage::new());
-    let bar = StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 1")]));
+    let bar =
+        StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 1")]));
     bar.wait_for_text(FIRST, "signed-out");
 }
 
@@ -116,8 +121,10 @@ fn a_click_fetches_and_a_signal_repaints() {
     // The real one would also repaint the bars of tests that run beside this one.
     scene.stage.set("PKILLED", scene.stage.path("pkilled"));
     scene.stage.install("pkill", &scene.stage.script("pkill", "echo \"$@\" >> \"$PKILLED\""));
-    let mut bar =
-        StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 86400")]));
+    let mut bar = StatusCommand::i3status_rust(
+        &scene.stage,
+        &changed(&[("interval = 15", "interval = 86400")]),
+    );
     bar.wait_for_text(FIRST, LINE);
     let answer = usage_of(70, 17);
     scene.server.script(move |_| Answer::json(200, &answer));
@@ -146,8 +153,10 @@ fn a_fetch_pushes_the_number_into_the_block() {
         return;
     }
     let scene = Scene::warm(Stage::new(), usage());
-    let mut bar =
-        StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 86400")]));
+    let mut bar = StatusCommand::i3status_rust(
+        &scene.stage,
+        &changed(&[("interval = 15", "interval = 86400")]),
+    );
     bar.wait_for_text(FIRST, LINE);
     let answer = usage_of(100, 17);
     scene.server.script(move |_| Answer::json(200, &answer));

@@ -80,7 +80,8 @@ impl Scene {
     /// README's line for that bar, but for the one process that it is to reach: others of the name may run.
     fn prompt_that_pushes(&self, bar: &str, signal: u32, id: u32) {
         let pid_file = quoted(self.stage.write("bar.pid", &format!("{id}\n")));
-        std::fs::create_dir_all(self.stage.path("config/codexline")).expect("directory on the stage");
+        std::fs::create_dir_all(self.stage.path("config/codexline"))
+            .expect("directory on the stage");
         let push = format!("on-fetch = \"pkill -RTMIN+{signal} --pidfile {pid_file} {bar}\"\n");
         self.stage.write("config/codexline/config.toml", &push);
         let before = self.requests();

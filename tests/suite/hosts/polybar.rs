@@ -23,8 +23,9 @@ fn bar(name: &str, bottom: bool, modules: &str) -> String {
 fn become_alike(scene: &Scene, config: &str, is_enough: impl Fn(&Picture) -> bool) {
     let config = scene.stage.write("polybar.ini", config);
     let screen = Xvfb::start(&scene.stage, WIDTH, 2 * BAR);
-    let start =
-        |name: &str| scene.stage.start(name, screen.command("polybar").arg("-c").arg(&config).arg(name));
+    let start = |name: &str| {
+        scene.stage.start(name, screen.command("polybar").arg("-c").arg(&config).arg(name))
+    };
     let _bars = [start("top"), start("bottom")];
     screen.wait_for("both bars to be alike", |picture| {
         let (top, bottom) = (picture.part(0, 0, WIDTH, BAR), picture.part(0, BAR, WIDTH, BAR));
@@ -39,8 +40,10 @@ fn the_number_is_in_the_bar_and_names_are_text() {
     }
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
-    let snippet =
-        SNIPPET.replace("codexline polybar", "codexline polybar --color never --format \"{plan} {windows}\"");
+    let snippet = SNIPPET.replace(
+        "codexline polybar",
+        "codexline polybar --color never --format \"{plan} {windows}\"",
+    );
     assert_ne!(snippet, SNIPPET, "the snippet has another form");
     // Braces that polybar would take for a tag come from a file as they are: `%{` broken up in the way of its manual.
     let expected = format!("{HOSTILE} {LINE}").replace("%{", "%%{F-}{");
@@ -52,7 +55,9 @@ fn the_number_is_in_the_bar_and_names_are_text() {
         bar("bottom", true, "expected exhausted"),
         quoted(exhausted.codex_home()),
     );
-    become_alike(&scene, &config, |bar| bar.count([255, 255, 255]) > 40 && bar.count([0xff, 0x5f, 0x5f]) > 8);
+    become_alike(&scene, &config, |bar| {
+        bar.count([255, 255, 255]) > 40 && bar.count([0xff, 0x5f, 0x5f]) > 8
+    });
     assert!(!scene.was_tricked());
 }
 
@@ -88,7 +93,8 @@ fn a_hanging_network_does_not_hold_the_other_modules() {
     );
     let config = scene.stage.write("polybar.ini", &config);
     let screen = Xvfb::start(&scene.stage, WIDTH, BAR);
-    let _polybar = scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
+    let _polybar =
+        scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
     scene.server.wait_for(crate::support::USAGE, 1);
     let count = || std::fs::read_to_string(&ticks).unwrap_or_default().lines().count();
     let before = count();

@@ -29,13 +29,18 @@ fn the_number_is_in_the_prompt_and_names_are_text() {
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     for (name, snippet) in SNIPPETS {
         let setup = setup(name, snippet, "--format \"{plan} {windows}\"");
-        let terminal = Terminal::open(&scene.stage, name, 120, 8, &shell(&scene.stage, name, &setup));
+        let terminal =
+            Terminal::open(&scene.stage, name, 120, 8, &shell(&scene.stage, name, &setup));
         terminal.wait_for(&format!("{HOSTILE} {LINE}"));
         // The shell must know how wide the line is: what is typed stands behind the prompt.
         terminal.enter("echo a''b");
         let shown = terminal.wait_for("\nab");
         assert!(shown.contains("ready> echo a''b"), "{name}:\n{shown}");
-        assert!(terminal.coloured().contains("\x1b[32m5h 42%"), "{name}: {:?}", terminal.coloured());
+        assert!(
+            terminal.coloured().contains("\x1b[32m5h 42%"),
+            "{name}: {:?}",
+            terminal.coloured()
+        );
     }
     assert!(!scene.was_tricked());
 }
@@ -49,7 +54,8 @@ fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
     for (scene, word) in [(&Scene::signed_out(Stage::new()), "signed-out"), (&hanging, "pending")] {
         for (name, snippet) in SNIPPETS {
             let setup = setup(name, snippet, "");
-            let terminal = Terminal::open(&scene.stage, name, 80, 24, &shell(&scene.stage, name, &setup));
+            let terminal =
+                Terminal::open(&scene.stage, name, 80, 24, &shell(&scene.stage, name, &setup));
             terminal.wait_for("ready>");
             let start = Instant::now();
             for count in 1..=4 {

@@ -26,7 +26,8 @@ fn they_have_the_form_that_their_host_reads() {
 fn every_folder_has_a_readme_and_a_snippet_and_every_picture_is_small() {
     let folders = std::fs::read_dir(path("")).unwrap().map(|entry| entry.unwrap().path());
     for folder in folders.filter(|path| path.is_dir()) {
-        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()).collect();
+        let files: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()).collect();
         let has = |name: &str| files.iter().any(|file| file.file_name() == name);
         assert!(has("README.md"), "{}", folder.display());
         assert!(files.len() >= 2, "{}: no snippet", folder.display());
@@ -69,11 +70,13 @@ function p10k() {
 fn powerlevel10k(scene: &Scene, arguments: &str) -> String {
     let stand_in = scene.stage.write("p10k-stand-in.zsh", POWERLEVEL10K);
     let text = read("powerlevel10k/p10k.zsh");
-    let changed = text.replace("codexline powerlevel10k", &format!("codexline powerlevel10k {arguments}"));
+    let changed =
+        text.replace("codexline powerlevel10k", &format!("codexline powerlevel10k {arguments}"));
     assert!(changed.contains(arguments), "the snippet has another form");
     let snippet = scene.stage.write("p10k.zsh", &changed);
     let mut command = scene.stage.command("zsh");
-    let script = format!("source {}; source {}; prompt_codexline", quoted(stand_in), quoted(snippet));
+    let script =
+        format!("source {}; source {}; prompt_codexline", quoted(stand_in), quoted(snippet));
     let ran = scene.stage.run(command.args(["-f", "-c", &script]));
     let mut text = ran.stdout.clone();
     while let Some(start) = text.find("\x1b[") {

@@ -13,7 +13,9 @@ const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 /// A prompt of the module alone, with marks around it.
 fn config(snippet: &str) -> String {
     // On a busy machine starship can take longer than its 30 ms for looking around, and then says so.
-    format!("scan_timeout = 2000\nadd_newline = false\nformat = '<${{custom.codexline}}>'\n{snippet}")
+    format!(
+        "scan_timeout = 2000\nadd_newline = false\nformat = '<${{custom.codexline}}>'\n{snippet}"
+    )
 }
 
 /// The snippet with arguments, in the place where its README says that they go.
@@ -69,7 +71,11 @@ fn every_shell_draws_it() {
         let as_root = name == "bash" && is_root();
         let plan = if as_root { HOSTILE.replace('$', "#") } else { HOSTILE.into() };
         assert!(shown.contains(&format!("<{plan} {LINE} >")), "{name}:\n{shown}");
-        assert!(terminal.coloured().contains("\x1b[32m5h 42%"), "{name}: {:?}", terminal.coloured());
+        assert!(
+            terminal.coloured().contains("\x1b[32m5h 42%"),
+            "{name}: {:?}",
+            terminal.coloured()
+        );
     }
     assert!(!stage.path("x").exists());
 }
@@ -105,7 +111,10 @@ fn a_hanging_network_does_not_hold_the_prompt() {
     scene.server.wait_for(crate::support::USAGE, 1);
     gate.open();
     until("the number", || {
-        starship::prompt(&scene.stage, "fish", &config(SNIPPET)).stdout.contains("42%").then_some(())
+        starship::prompt(&scene.stage, "fish", &config(SNIPPET))
+            .stdout
+            .contains("42%")
+            .then_some(())
     });
     assert_eq!(scene.requests(), 1);
 }

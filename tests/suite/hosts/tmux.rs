@@ -33,7 +33,10 @@ fn the_number_is_in_the_bar_of_every_client() {
     let two = tmux.attach("two", 80, 5);
     for client in [&one, &two] {
         let shown = client.wait_for(LINE);
-        assert!(shown.trim_end().ends_with(|last: char| last.is_ascii_digit()), "no clock behind:\n{shown}");
+        assert!(
+            shown.trim_end().ends_with(|last: char| last.is_ascii_digit()),
+            "no clock behind:\n{shown}"
+        );
     }
     assert!(one.coloured().contains("\x1b[32m"), "{:?}", one.coloured());
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
@@ -128,9 +131,11 @@ fn a_fetch_pushes_the_line_into_the_bar() {
     let client = tmux.attach("client", 120, 5);
     client.wait_for("END");
     let socket = crate::support::hosts::quoted(scene.stage.path("tmux.socket"));
-    let push =
-        format!("tmux -S {socket} set -g @codexline \"$(codexline tmux --format '{{plan}} {{windows}}')\"");
-    let ran = scene.stage.run(scene.stage.command("codexline").args(["fetch", "--on-fetch", &push]));
+    let push = format!(
+        "tmux -S {socket} set -g @codexline \"$(codexline tmux --format '{{plan}} {{windows}}')\""
+    );
+    let ran =
+        scene.stage.run(scene.stage.command("codexline").args(["fetch", "--on-fetch", &push]));
     assert!(ran.success, "{ran:?}");
     client.wait_for(&format!("100% #S {LINE} END"));
     assert_eq!(scene.requests(), 2);

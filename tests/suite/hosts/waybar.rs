@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 const SNIPPET: &str = include_str!("../../../integrations/waybar/config.jsonc");
 const STYLE: &str = include_str!("../../../integrations/waybar/style.css");
 
-const BASE_STYLE: &str = "* { font: 14px 'DejaVu Sans Mono'; border: none; border-radius: 0; min-height: 0; }
+const BASE_STYLE: &str =
+    "* { font: 14px 'DejaVu Sans Mono'; border: none; border-radius: 0; min-height: 0; }
 window { background: #101010; color: #ffffff; }
 tooltip { background: #002244; } tooltip label { color: #00ff00; }\n";
 
@@ -108,11 +109,13 @@ fn every_severity_has_its_class() {
         let mut module = module(&format!("--window \"{{label}} {{used}}\" {arguments}"));
         if class == "exhausted" {
             let exec = module["exec"].as_str().expect("a command").to_owned();
-            module["exec"] = format!("CODEX_HOME={}; {exec}", quoted(exhausted.codex_home())).into();
+            module["exec"] =
+                format!("CODEX_HOME={}; {exec}", quoted(exhausted.codex_home())).into();
         }
         config["modules-left"].as_array_mut().expect("an array").push(name.clone().into());
         config[&name] = module;
-        style += &format!("#custom-codexline.{class} {{ background: rgb({red},{green},{blue}); }}\n");
+        style +=
+            &format!("#custom-codexline.{class} {{ background: rgb({red},{green},{blue}); }}\n");
     }
     let _waybar = sway.waybar(&config, &style);
     sway.wait_for("the colours of all classes", |picture| {
@@ -148,8 +151,9 @@ fn a_hanging_network_does_not_hold_the_other_modules() {
         return;
     }
     let (scene, gate) = Scene::hanging(Stage::unprivileged());
-    let ticks =
-        |name: &str| std::fs::read_to_string(scene.stage.path(name)).unwrap_or_default().lines().count();
+    let ticks = |name: &str| {
+        std::fs::read_to_string(scene.stage.path(name)).unwrap_or_default().lines().count()
+    };
     let tick = |name: &str| {
         let file = quoted(scene.stage.path(name));
         json!({ "exec": format!("echo tick >> {file}; echo tick"), "interval": 1 })
@@ -228,7 +232,9 @@ fn a_fetch_pushes_the_number_into_the_bar() {
     scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
     // Without the push the bar would show the old one until tomorrow.
     scene.fetch(&scene.home);
-    throughout(Duration::from_millis(1500), "nobody told it", || sway.picture().count([0, 0x60, 0]) > 500);
+    throughout(Duration::from_millis(1500), "nobody told it", || {
+        sway.picture().count([0, 0x60, 0]) > 500
+    });
     let answer = usage_of(100, 18);
     scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
     scene.prompt_that_pushes("waybar", 8, waybar.id());

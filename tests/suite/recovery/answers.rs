@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Issuer, beside, codex_text, each, fails, fails_openly, fetch, holds, ledger, no_rescue, read, run,
-    succeeds, tokens_of,
+    Issuer, beside, codex_text, each, fails, fails_openly, fetch, holds, ledger, no_rescue, read,
+    run, succeeds, tokens_of,
 };
 use crate::support::home::{ACCOUNT, Home, Login};
 use crate::support::server::{Answer, Server, dead_port};
@@ -13,7 +13,13 @@ use crate::support::{TOKEN, USAGE, USUAL_LINE, usage};
 
 /// Several runs in a row: `expected` are the GETs and POSTs of each. Gives the last run's output.
 #[track_caller]
-fn count(name: &str, issuer: &Issuer, home: &Home, arguments: &[&str], expected: &[(usize, usize)]) {
+fn count(
+    name: &str,
+    issuer: &Issuer,
+    home: &Home,
+    arguments: &[&str],
+    expected: &[(usize, usize)],
+) {
     for (number, expected) in expected.iter().enumerate() {
         let before = (issuer.gets(), issuer.posts());
         let output = run(issuer, home, arguments);
@@ -48,7 +54,11 @@ fn not_renewed(name: &str, answer: &Answer, code: &str, state: &str) {
     assert_eq!(ledger(&home), [state], "{name}");
     count(name, &issuer, &home, FETCH, &ONCE[1..2]);
     fails_openly(&home, &fetch(&issuer, &home), code);
-    assert_eq!((std::fs::read(home.auth_path()).unwrap(), self::inode(&home)), (before, inode), "{name}");
+    assert_eq!(
+        (std::fs::read(home.auth_path()).unwrap(), self::inode(&home)),
+        (before, inode),
+        "{name}"
+    );
     no_rescue(&home);
     // Another login ends it.
     home.write_auth(codex_text(&issuer.good()));
@@ -64,9 +74,10 @@ fn inode(home: &Home) -> u64 {
 fn a_permanent_refusal_is_one_whatever_its_status_and_shape() {
     let mut cases = Vec::new();
     for (row, status) in [200, 400, 401, 403, 404, 429, 500, 503].into_iter().enumerate() {
-        for (column, code) in ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"]
-            .into_iter()
-            .enumerate()
+        for (column, code) in
+            ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"]
+                .into_iter()
+                .enumerate()
         {
             let body = match (row + column) % 3 {
                 0 => json!({"error": {"message": "made up", "code": code}}),
@@ -105,12 +116,16 @@ fn whatever_else_comes_the_token_counts_as_spent() {
             ("200 empty", Answer::status(200)),
             ("200 null", Answer::json(200, &Value::Null)),
             ("200 without tokens", Answer::json(200, &json!({"token_type": "Bearer"}))),
-            ("200 empty tokens", Answer::json(200, &json!({"access_token": "", "refresh_token": ""}))),
+            (
+                "200 empty tokens",
+                Answer::json(200, &json!({"access_token": "", "refresh_token": ""})),
+            ),
             ("200 numbers", Answer::json(200, &json!({"access_token": 1, "refresh_token": [2]}))),
             ("204", Answer::status(204)),
             (
                 "a challenge",
-                Answer::bytes(200, "application/json", new.clone()).header("Cf-Mitigated", "challenge"),
+                Answer::bytes(200, "application/json", new.clone())
+                    .header("Cf-Mitigated", "challenge"),
             ),
             ("hang up", Answer::hang_up()),
             ("half a body", Answer::bytes(200, "application/json", new.clone()).cut_after(half)),
@@ -126,7 +141,10 @@ fn whatever_else_comes_the_token_counts_as_spent() {
 /// The same status with each kind of body.
 fn bodies(status: u16) -> [(&'static str, Answer); 3] {
     [
-        ("JSON", Answer::json(status, &json!({"error": {"message": "made up", "code": "made_up"}}))),
+        (
+            "JSON",
+            Answer::json(status, &json!({"error": {"message": "made up", "code": "made_up"}})),
+        ),
         ("HTML", Answer::html(status, "<html>made up</html>")),
         ("empty", Answer::status(status)),
     ]
@@ -140,7 +158,11 @@ fn what_comes_is_stored_and_what_is_missing_stays() {
     let cases: Vec<Expected> = vec![
         ("all", tokens_of(&new), [true, true, true]),
         ("no refresh token", json!({"access_token": new.access_token}), [true, false, false]),
-        ("null", json!({"access_token": new.access_token, "refresh_token": null}), [true, false, false]),
+        (
+            "null",
+            json!({"access_token": new.access_token, "refresh_token": null}),
+            [true, false, false],
+        ),
         (
             "empty",
             json!({"access_token": new.access_token, "refresh_token": "", "id_token": ""}),
@@ -169,8 +191,9 @@ fn what_comes_is_stored_and_what_is_missing_stays() {
         let old = issuer.expired();
         let home = issuer.home_of(&old);
         fetch(&issuer, &home);
-        let choose =
-            |index: usize, new: &str, old: &str| if renewed[index] { new.into() } else { old.to_owned() };
+        let choose = |index: usize, new: &str, old: &str| {
+            if renewed[index] { new.into() } else { old.to_owned() }
+        };
         let expected = Login {
             access_token: choose(0, &new.access_token, &old.access_token),
             refresh_token: choose(1, &new.refresh_token, &old.refresh_token),
@@ -191,7 +214,10 @@ fn what_comes_is_stored_and_what_is_missing_stays() {
 fn an_endpoint_that_cannot_be_reached_costs_nothing() {
     let issuer = Issuer::new();
     let mut home = issuer.home();
-    home.set("CODEX_REFRESH_TOKEN_URL_OVERRIDE", format!("http://127.0.0.1:{}/oauth/token", dead_port()));
+    home.set(
+        "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
+        format!("http://127.0.0.1:{}/oauth/token", dead_port()),
+    );
     count("unreachable", &issuer, &home, FETCH, NEVER);
     fails(&home, &fetch(&issuer, &home), "network");
     assert!(ledger(&home).is_empty(), "it never left");
@@ -223,13 +249,17 @@ fn the_request_is_what_rfc_6749_says() {
 #[test]
 fn only_a_refusal_of_the_api_itself_spends_the_token() {
     let statuses = [
-        200, 204, 301, 302, 307, 308, 400, 402, 404, 405, 407, 408, 409, 418, 422, 429, 500, 502, 503, 504,
-        520, 599,
+        200, 204, 301, 302, 307, 308, 400, 402, 404, 405, 407, 408, 409, 418, 422, 429, 500, 502,
+        503, 504, 520, 599,
     ];
     let mut cases = Vec::new();
     for status in statuses {
         for (kind, answer) in bodies(status) {
-            cases.push((format!("{status} {kind}"), answer.header("Location", "/oauth/token"), NEVER));
+            cases.push((
+                format!("{status} {kind}"),
+                answer.header("Location", "/oauth/token"),
+                NEVER,
+            ));
         }
     }
     for status in [401, 403] {
@@ -284,7 +314,13 @@ fn a_login_that_somebody_else_has_renewed_is_adopted() {
         let home = issuer.home();
         let (path, text) = (home.auth_path(), codex_text(&issuer.good()));
         issuer.before_usage(move || std::fs::write(path, text).unwrap());
-        count(recover, &issuer, &home, &["fetch", "--verbose", "--recover", recover], &[(2, 0), (1, 0)]);
+        count(
+            recover,
+            &issuer,
+            &home,
+            &["fetch", "--verbose", "--recover", recover],
+            &[(2, 0), (1, 0)],
+        );
     }
 }
 
@@ -331,16 +367,28 @@ fn each_kind_of_login_and_each_setting_has_its_count() {
         ),
         (
             "an API key without a mode",
-            |_, home, login| sign_in(home, &Login { api_key: Some("sk".into()), mode: None, ..login }),
+            |_, home, login| {
+                sign_in(home, &Login { api_key: Some("sk".into()), mode: None, ..login })
+            },
             SILENT,
         ),
         (
             "lent tokens",
-            |_, home, login| sign_in(home, &Login { mode: Some("chatgptAuthTokens".into()), ..login }),
+            |_, home, login| {
+                sign_in(home, &Login { mode: Some("chatgptAuthTokens".into()), ..login })
+            },
             NEVER,
         ),
-        ("apikey", |_, home, login| sign_in(home, &Login { mode: Some("apikey".into()), ..login }), SILENT),
-        ("headers", |_, home, login| sign_in(home, &Login { mode: Some("headers".into()), ..login }), SILENT),
+        (
+            "apikey",
+            |_, home, login| sign_in(home, &Login { mode: Some("apikey".into()), ..login }),
+            SILENT,
+        ),
+        (
+            "headers",
+            |_, home, login| sign_in(home, &Login { mode: Some("headers".into()), ..login }),
+            SILENT,
+        ),
         (
             "agentIdentity",
             |_, home, login| sign_in(home, &Login { mode: Some("agentIdentity".into()), ..login }),
@@ -348,7 +396,9 @@ fn each_kind_of_login_and_each_setting_has_its_count() {
         ),
         (
             "personalAccessToken",
-            |_, home, login| sign_in(home, &Login { mode: Some("personalAccessToken".into()), ..login }),
+            |_, home, login| {
+                sign_in(home, &Login { mode: Some("personalAccessToken".into()), ..login })
+            },
             SILENT,
         ),
         (
@@ -358,7 +408,9 @@ fn each_kind_of_login_and_each_setting_has_its_count() {
         ),
         (
             "bedrockAccessKeys",
-            |_, home, login| sign_in(home, &Login { mode: Some("bedrockAccessKeys".into()), ..login }),
+            |_, home, login| {
+                sign_in(home, &Login { mode: Some("bedrockAccessKeys".into()), ..login })
+            },
             SILENT,
         ),
         (
@@ -373,7 +425,9 @@ fn each_kind_of_login_and_each_setting_has_its_count() {
         ),
         (
             "no refresh token",
-            |_, home, login| home.write_auth(codex_text(&login).replace("refresh_token", "made_up")),
+            |_, home, login| {
+                home.write_auth(codex_text(&login).replace("refresh_token", "made_up"))
+            },
             NEVER,
         ),
         ("store file", |issuer, home, _| store(issuer, home, "file"), RENEWED),
@@ -419,7 +473,13 @@ fn store(issuer: &Issuer, home: &Home, store: &str) {
 fn the_option_is_as_good_as_the_variable() {
     for (recover, expected) in [("full", RENEWED), ("reload", NEVER), ("off", NEVER)] {
         let issuer = Issuer::new();
-        count(recover, &issuer, &issuer.home(), &["fetch", "--verbose", "--recover", recover], expected);
+        count(
+            recover,
+            &issuer,
+            &issuer.home(),
+            &["fetch", "--verbose", "--recover", recover],
+            expected,
+        );
     }
 }
 
@@ -454,7 +514,9 @@ fn the_cache_belongs_to_the_renewed_login() {
 fn a_server_that_lies_about_the_account_is_not_believed_after_a_renewal_either() {
     let server = Server::start(|request| match request.line().as_str() {
         TOKEN => Answer::json(200, &tokens_of(&Login::of("acc-2"))),
-        _ if request.bearer().is_some_and(|bearer| bearer.len() > 9) => Answer::json(401, &json!({})),
+        _ if request.bearer().is_some_and(|bearer| bearer.len() > 9) => {
+            Answer::json(401, &json!({}))
+        }
         _ => Answer::json(200, &usage()),
     });
     let home = Home::new(&server);

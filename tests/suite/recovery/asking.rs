@@ -70,7 +70,10 @@ fn it_is_told_to_renew_a_login_that_is_refused() {
         codex.set("refuses", "");
         let arguments = ["fetch", "--verbose", "--recover", recover, "--codex-bin", &codex.path()];
         let output = run(&issuer, &home, &arguments);
-        assert!(!output.stderr.contains("rt_made-up"), "what it quotes is not passed on: {output:?}");
+        assert!(
+            !output.stderr.contains("rt_made-up"),
+            "what it quotes is not passed on: {output:?}"
+        );
         if renews {
             succeeds(&output);
             let mut expected = READ.to_vec();
@@ -129,8 +132,7 @@ fn what_codex_says_of_such_a_login_is_passed_on() {
 
 /// An access token that the usage endpoint refuses, that ends in `seconds` by the clock.
 fn ending_in(issuer: &Issuer, seconds: i64) -> Login {
-    let claims =
-        json!({"exp": now() + seconds, "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}});
+    let claims = json!({"exp": now() + seconds, "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}});
     Login { access_token: jwt(&claims), ..issuer.expired() }
 }
 
@@ -161,7 +163,11 @@ fn where_a_check_fails_codex_is_asked_only_while_it_has_no_reason_to_renew() {
         }
         // If it is refused as we were, it is not told to renew: it would lose what it gets.
         codex.set("refuses", "");
-        fails(&home, &run(&issuer, &home, &["fetch", "--codex-bin", &codex.path()]), "auth_read_only");
+        fails(
+            &home,
+            &run(&issuer, &home, &["fetch", "--codex-bin", &codex.path()]),
+            "auth_read_only",
+        );
         assert!(!codex.log().contains("getAuthStatus"), "{name}: {}", codex.log());
         assert_eq!(issuer.posts(), 0);
         assert_eq!(read(&home.auth_path()), codex_text(&login));
@@ -181,9 +187,12 @@ fn another_account_of_codex_s_is_not_shown() {
 
 #[test]
 fn in_a_store_that_only_codex_knows_it_renews_if_nothing_would_be_lost() {
-    for (kind, mode, renews) in
-        [("auto", 0o600, true), ("auto", 0o400, false), ("keyring", 0o600, true), ("keyring", 0o400, true)]
-    {
+    for (kind, mode, renews) in [
+        ("auto", 0o600, true),
+        ("auto", 0o400, false),
+        ("keyring", 0o600, true),
+        ("keyring", 0o400, true),
+    ] {
         let issuer = Issuer::new();
         let home = issuer.home_of(&ending_in(&issuer, 864_000));
         store(&issuer, &home, kind);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{
-    Issuer, PROGRAM, beside, codex_text, each, fails, fails_openly, fetch, holds, is_root, read, run_command,
-    succeeds,
+    Issuer, PROGRAM, beside, codex_text, each, fails, fails_openly, fetch, holds, is_root, read,
+    run_command, succeeds,
 };
 use crate::support::home::{Home, finish, set_mode};
 use crate::support::installed;
@@ -49,7 +49,12 @@ fn give(path: &Path, user: u32) {
 fn refused(name: &str, issuer: &Issuer, home: &Home, code: &str, command: impl Fn() -> Command) {
     let state = || {
         let metadata = std::fs::metadata(home.auth_path()).unwrap();
-        (std::fs::read(home.auth_path()).unwrap(), metadata.ino(), metadata.mode(), metadata.mtime_nsec())
+        (
+            std::fs::read(home.auth_path()).unwrap(),
+            metadata.ino(),
+            metadata.mode(),
+            metadata.mtime_nsec(),
+        )
     };
     let before = state();
     for gets in 1..=2 {
@@ -169,7 +174,9 @@ fn a_check_that_fails_while_another_one_spends_is_noticed() {
         let second = scope.spawn(move || finish(&mut command));
         crate::support::eventually("the second to wait", || {
             let waiting = |process: &u32| {
-                let Ok(descriptors) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return false };
+                let Ok(descriptors) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
+                    return false;
+                };
                 descriptors
                     .flatten()
                     .any(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link == lock))
@@ -224,8 +231,10 @@ fn root_reads_in_another_user_s_home_and_never_writes() {
         let home = issuer.home();
         break_it(&home);
         let names = || {
-            let mut names: Vec<_> =
-                std::fs::read_dir(home.codex_home()).unwrap().map(|file| file.unwrap().file_name()).collect();
+            let mut names: Vec<_> = std::fs::read_dir(home.codex_home())
+                .unwrap()
+                .map(|file| file.unwrap().file_name())
+                .collect();
             names.sort();
             names
         };
@@ -263,7 +272,13 @@ fn a_file_that_root_cannot_change_either() {
         let home = issuer.home();
         let chattr = |sign: &str| {
             let flag = format!("{sign}{flag}");
-            Command::new("chattr").arg(flag).arg(home.auth_path()).output().unwrap().status.success()
+            Command::new("chattr")
+                .arg(flag)
+                .arg(home.auth_path())
+                .output()
+                .unwrap()
+                .status
+                .success()
         };
         if !chattr("+") {
             eprintln!("skipped: no such flags on this file system");
@@ -271,7 +286,9 @@ fn a_file_that_root_cannot_change_either() {
         }
         // Set back whatever comes of it, or the directory could not be removed.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            refused(flag, &issuer, &home, "auth_read_only", || home.command(&["fetch", "--verbose"]));
+            refused(flag, &issuer, &home, "auth_read_only", || {
+                home.command(&["fetch", "--verbose"])
+            });
         }));
         assert!(chattr("-"));
         result.unwrap();
@@ -296,8 +313,12 @@ fn what_an_ordinary_user_may_not_do() {
         ("a home that takes no file", "auth_directory", |home| set_mode(&home.codex_home(), 0o555)),
         ("a home of root's", "auth_directory", |home| of_root(&home.codex_home(), 0o755)),
         ("auth.json of root's", "auth_not_owned", |home| of_root(&home.auth_path(), 0o666)),
-        ("auth.lock of root's, closed", "codex_lock", |home| of_root(&in_home(home, "auth.lock"), 0o600)),
-        ("auth.lock of root's, open", "codex_lock", |home| of_root(&in_home(home, "auth.lock"), 0o666)),
+        ("auth.lock of root's, closed", "codex_lock", |home| {
+            of_root(&in_home(home, "auth.lock"), 0o600)
+        }),
+        ("auth.lock of root's, open", "codex_lock", |home| {
+            of_root(&in_home(home, "auth.lock"), 0o666)
+        }),
         ("auth.json.lock of root's, closed", "codex_lock", |home| {
             of_root(&in_home(home, "auth.json.lock"), 0o600)
         }),
@@ -340,7 +361,8 @@ fn can_mount() -> bool {
     if !is_root() || !installed("unshare", "") {
         return false;
     }
-    let tried = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    let tried =
+        Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     let can = tried.is_ok_and(|output| output.status.success());
     if !can {
         eprintln!("skipped: mounting is not allowed here");
@@ -359,7 +381,11 @@ fn a_login_that_is_mounted_cannot_be_replaced() {
         return;
     }
     for (name, code, script) in [
-        ("the file", "auth_mount_point", r#"mount --bind "$CODEX_HOME/auth.json" "$CODEX_HOME/auth.json""#),
+        (
+            "the file",
+            "auth_mount_point",
+            r#"mount --bind "$CODEX_HOME/auth.json" "$CODEX_HOME/auth.json""#,
+        ),
         (
             "another file over it",
             "auth_mount_point",
@@ -380,7 +406,8 @@ fn a_login_that_is_mounted_cannot_be_replaced() {
     // Below a mount of the whole home it is as anywhere.
     let issuer = Issuer::new();
     let home = issuer.home();
-    let script = r#"mount --bind "$CODEX_HOME" "$CODEX_HOME" || exit 77; exec "$0" fetch --verbose"#;
+    let script =
+        r#"mount --bind "$CODEX_HOME" "$CODEX_HOME" || exit 77; exec "$0" fetch --verbose"#;
     succeeds(&run_command(&issuer, &home, &mut mounted(&home, script)));
     holds(&home, &issuer.minted());
 }
@@ -429,13 +456,17 @@ fn no_problem_is_made_up() {
     // What looks unusual and is none: the checks must not keep anybody from a renewal who could have one.
     let cases: [(&str, Break); 5] = [
         ("mode 0666", |home| set_mode(&home.auth_path(), 0o666)),
-        ("mode 0200 and root", |home| set_mode(&home.auth_path(), if is_root() { 0o200 } else { 0o600 })),
+        ("mode 0200 and root", |home| {
+            set_mode(&home.auth_path(), if is_root() { 0o200 } else { 0o600 })
+        }),
         ("lock files with content", |home| {
             std::fs::write(in_home(home, "auth.lock"), "x").unwrap();
             std::fs::write(in_home(home, "auth.json.lock"), "x").unwrap();
         }),
         ("two links to the file", |home| symlink("auth.json", in_home(home, "other")).unwrap()),
-        ("leftovers of Codex's", |home| std::fs::write(in_home(home, ".auth-abcdef"), "x").unwrap()),
+        ("leftovers of Codex's", |home| {
+            std::fs::write(in_home(home, ".auth-abcdef"), "x").unwrap()
+        }),
     ];
     for (name, change) in cases {
         let issuer = Issuer::new();

@@ -5,7 +5,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
-use super::{Issuer, beside, codex_text, fails, fetch, holds, ledger, read, run, succeeds, tokens_of};
+use super::{
+    Issuer, beside, codex_text, fails, fetch, holds, ledger, read, run, succeeds, tokens_of,
+};
 use crate::support::TOKEN;
 use crate::support::home::{ACCOUNT, Home, Login, Output, jwt};
 use crate::support::now;
@@ -21,8 +23,10 @@ fn refuses(output: &Output, named: &str) {
 /// The text of a row of the page.
 #[track_caller]
 fn row(page: &Output, name: &str) -> String {
-    let found =
-        page.stdout.lines().find_map(|line| line.strip_prefix(name).filter(|rest| rest.starts_with(' ')));
+    let found = page
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix(name).filter(|rest| rest.starts_with(' ')));
     found.unwrap_or_else(|| panic!("no {name}: {page:?}")).trim().to_owned()
 }
 
@@ -84,8 +88,12 @@ fn the_page_tells_what_has_become_of_the_refresh_token() {
 fn the_page_of_unusual_logins() {
     let issuer = Issuer::new();
     let claims = json!({"exp": now() - 7200, "scp": ["openid"]});
-    let home =
-        issuer.home_of(&Login { access_token: jwt(&claims), mode: None, account: None, ..issuer.expired() });
+    let home = issuer.home_of(&Login {
+        access_token: jwt(&claims),
+        mode: None,
+        account: None,
+        ..issuer.expired()
+    });
     let page = run(&issuer, &home, &["auth"]);
     assert_eq!(row(&page, "scopes"), "openid (no offline_access)");
     assert!(row(&page, "access token").starts_with("ended 2h"), "{page:?}");
@@ -93,7 +101,10 @@ fn the_page_of_unusual_logins() {
     assert_eq!(row(&page, "account"), "not named");
     home.write_auth(codex_text(&Login { refresh_token: String::new(), ..issuer.expired() }));
     assert!(row(&run(&issuer, &home, &["auth"]), "renewal").starts_with("not by us"));
-    home.write_auth(codex_text(&Login { mode: Some("chatgptAuthTokens".into()), ..issuer.expired() }));
+    home.write_auth(codex_text(&Login {
+        mode: Some("chatgptAuthTokens".into()),
+        ..issuer.expired()
+    }));
     assert!(row(&run(&issuer, &home, &["auth"]), "renewal").starts_with("not by us"));
     home.write_auth(Login::api_key("sk-made-up-key").to_string());
     let output = run(&issuer, &home, &["auth"]);
@@ -113,7 +124,8 @@ fn a_login_is_renewed_by_hand() {
     for posts in 1..=2 {
         let output = run(&issuer, &home, &["auth", "refresh", "--verbose"]);
         succeeds(&output);
-        let beginning = format!("{} has a new access token; it ends 20", home.auth_path().display());
+        let beginning =
+            format!("{} has a new access token; it ends 20", home.auth_path().display());
         assert!(output.stdout.starts_with(&beginning), "{output:?}");
         assert_eq!((issuer.gets(), issuer.posts()), (0, posts), "asked for, so without a refusal");
         holds(&home, &issuer.minted());
@@ -143,7 +155,10 @@ fn print_only_shows_the_request_and_has_no_network() {
     };
     let output = run(&issuer, &home, &["auth", "refresh", "--print-only"]);
     assert_eq!(output.stdout, shown(&issuer.server.url("/oauth/token")));
-    home.set("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "https://user:pass-made-up@127.0.0.1:1/token?key=made-up");
+    home.set(
+        "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
+        "https://user:pass-made-up@127.0.0.1:1/token?key=made-up",
+    );
     let output = run(&issuer, &home, &["auth", "refresh", "--print-only", "--verbose"]);
     assert_eq!(output.stdout, shown("https://127.0.0.1:1/token"));
     home.unset("CODEX_REFRESH_TOKEN_URL_OVERRIDE");
@@ -152,10 +167,15 @@ fn print_only_shows_the_request_and_has_no_network() {
         assert_eq!(output.stdout, shown("https://auth.openai.com/oauth/token"));
     }
     assert_eq!(issuer.server.connections(), 0);
-    assert_eq!(std::fs::read_dir(home.codex_home()).unwrap().count(), before, "nothing is made in the home");
+    assert_eq!(
+        std::fs::read_dir(home.codex_home()).unwrap().count(),
+        before,
+        "nothing is made in the home"
+    );
     if crate::support::can_trace() {
         let log = home.path().join("trace");
-        let line = ["strace", "-f", "-e", "trace=network", "-o", log.to_str().unwrap(), super::PROGRAM];
+        let line =
+            ["strace", "-f", "-e", "trace=network", "-o", log.to_str().unwrap(), super::PROGRAM];
         let command_line = [&line[..], &["auth", "refresh", "--print-only"]].concat();
         succeeds(&super::run_command(&issuer, &home, &mut home.wrapped(&command_line)));
         assert!(!read(&log).contains("AF_INET"), "{}", read(&log));
@@ -173,7 +193,10 @@ fn what_is_not_ours_is_not_renewed_by_hand_either() {
     };
     home.write_auth(codex_text(&Login { refresh_token: String::new(), ..issuer.expired() }));
     check(&home, "cannot be renewed");
-    home.write_auth(codex_text(&Login { mode: Some("chatgptAuthTokens".into()), ..issuer.expired() }));
+    home.write_auth(codex_text(&Login {
+        mode: Some("chatgptAuthTokens".into()),
+        ..issuer.expired()
+    }));
     check(&home, "cannot be renewed");
     home.write_auth(Login::api_key("sk-made-up").to_string());
     check(&home, "API key");
@@ -220,7 +243,8 @@ impl OpenAi {
     fn with(answers: Vec<(&'static str, &'static str, Answer)>) -> Self {
         Self::new(move |request| {
             let host = request.header("host").unwrap_or_default();
-            let found = answers.iter().find(|(name, line, _)| host == *name && request.line() == *line);
+            let found =
+                answers.iter().find(|(name, line, _)| host == *name && request.line() == *line);
             found.map_or(Answer::status(404), |(_, _, answer)| answer.clone())
         })
     }
@@ -239,7 +263,9 @@ impl OpenAi {
         let requests = self.server.requests();
         let posts = requests.iter().filter(|request| request.method == "POST");
         posts
-            .map(|request| (request.header("host").unwrap_or_default().to_owned(), request.path.clone()))
+            .map(|request| {
+                (request.header("host").unwrap_or_default().to_owned(), request.path.clone())
+            })
             .collect()
     }
 }
@@ -279,7 +305,8 @@ fn owned(pair: (&str, &str)) -> (String, String) {
 fn the_built_in_endpoint_is_codex_s() {
     let issuer = Issuer::new();
     let new = issuer.good();
-    let openai = OpenAi::with(vec![("auth.openai.com", TOKEN, Answer::json(200, &tokens_of(&new)))]);
+    let openai =
+        OpenAi::with(vec![("auth.openai.com", TOKEN, Answer::json(200, &tokens_of(&new)))]);
     let home = openai.home(&issuer, &issuer.expired());
     succeeds(&fetch(&issuer, &home));
     holds(&home, &new);
@@ -304,7 +331,11 @@ fn where_it_is_gone_the_issuer_names_the_endpoint() {
         assert_eq!(openai.posts(), [owned(BUILT_IN), owned(("auth0.openai.com", "/oauth/token"))]);
         assert_eq!(openai.server.last(TOKEN).form("refresh_token"), Some(old.refresh_token));
         let document = openai.server.last(DOCUMENT);
-        assert_eq!((document.bearer(), document.body.len()), (None, 0), "nobody has to know who asks");
+        assert_eq!(
+            (document.bearer(), document.body.len()),
+            (None, 0),
+            "nobody has to know who asks"
+        );
         assert_eq!(ledger(&home), ["committed"]);
     }
 }
@@ -353,8 +384,11 @@ fn the_issuer_must_be_openai() {
         json!(5),
     ] {
         let issuer = Issuer::new();
-        let openai =
-            OpenAi::with(vec![("auth.openai.com", DOCUMENT, names("https://auth0.openai.com/oauth/token"))]);
+        let openai = OpenAi::with(vec![(
+            "auth.openai.com",
+            DOCUMENT,
+            names("https://auth0.openai.com/oauth/token"),
+        )]);
         let claims = json!({"iss": issuer_url, "exp": now() + 864_000});
         let login = Login { access_token: jwt(&claims), ..issuer.expired() };
         let home = openai.home(&issuer, &login);
@@ -371,13 +405,20 @@ fn the_issuer_must_be_openai() {
 #[test]
 fn discover_shows_the_endpoint_and_sends_no_token() {
     let issuer = Issuer::new();
-    let openai =
-        OpenAi::with(vec![("auth.openai.com", DOCUMENT, names("https://auth0.openai.com/oauth/token?x=y"))]);
+    let openai = OpenAi::with(vec![(
+        "auth.openai.com",
+        DOCUMENT,
+        names("https://auth0.openai.com/oauth/token?x=y"),
+    )]);
     let home = openai.home(&issuer, &issuer.expired());
     let output = run(&issuer, &home, &["auth", "refresh", "--discover", "--verbose"]);
-    assert_eq!(output.stdout, "token endpoint: https://auth0.openai.com/oauth/token\n", "{output:?}");
+    assert_eq!(
+        output.stdout, "token endpoint: https://auth0.openai.com/oauth/token\n",
+        "{output:?}"
+    );
     assert!(openai.posts().is_empty() && !beside(&home, ".ledger").exists());
-    let openai = OpenAi::with(vec![("auth.openai.com", DOCUMENT, names("https://evil.example/token"))]);
+    let openai =
+        OpenAi::with(vec![("auth.openai.com", DOCUMENT, names("https://evil.example/token"))]);
     let home = openai.home(&issuer, &issuer.expired());
     refuses(
         &run(&issuer, &home, &["auth", "refresh", "--discover"]),
@@ -389,8 +430,11 @@ fn discover_shows_the_endpoint_and_sends_no_token() {
 fn an_override_is_final() {
     // Whoever names an endpoint gets no other one, also where that one is gone.
     let issuer = Issuer::new();
-    let openai =
-        OpenAi::with(vec![("auth.openai.com", DOCUMENT, names("https://auth0.openai.com/oauth/token"))]);
+    let openai = OpenAi::with(vec![(
+        "auth.openai.com",
+        DOCUMENT,
+        names("https://auth0.openai.com/oauth/token"),
+    )]);
     let mut home = openai.home(&issuer, &issuer.expired());
     home.set("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "https://auth.openai.com/elsewhere");
     fails(&home, &fetch(&issuer, &home), "refresh_unknown");
@@ -402,7 +446,8 @@ fn an_override_is_final() {
 fn a_certificate_that_is_not_trusted_costs_nothing() {
     let issuer = Issuer::new();
     let new = issuer.good();
-    let openai = OpenAi::with(vec![("auth.openai.com", TOKEN, Answer::json(200, &tokens_of(&new)))]);
+    let openai =
+        OpenAi::with(vec![("auth.openai.com", TOKEN, Answer::json(200, &tokens_of(&new)))]);
     let mut home = openai.home(&issuer, &issuer.expired());
     let trusted = home.path().join("ca.pem");
     home.unset("CODEX_CA_CERTIFICATE");

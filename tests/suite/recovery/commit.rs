@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::checks::as_nobody;
 use super::{
-    Issuer, PROGRAM, beside, codex_text, each, fails, fetch, holds, is_root, ledger, no_rescue, read,
-    run_command, succeeds, tokens_of,
+    Issuer, PROGRAM, beside, codex_text, each, fails, fetch, holds, is_root, ledger, no_rescue,
+    read, run_command, succeeds, tokens_of,
 };
 use crate::support::home::{Home, Login, Output, collect, finish};
 use crate::support::server::Answer;
@@ -41,7 +41,10 @@ fn another_login_of_the_same_account_wins() {
     assert_eq!(read(&home.auth_path()), text, "disk wins");
     no_rescue(&home);
     one_post(&issuer);
-    assert_eq!(issuer.server.last(crate::support::USAGE).bearer(), Some(other.access_token.as_str()));
+    assert_eq!(
+        issuer.server.last(crate::support::USAGE).bearer(),
+        Some(other.access_token.as_str())
+    );
 }
 
 #[test]
@@ -85,7 +88,10 @@ fn whitespace_alone_is_kept_and_the_tokens_are_stored() {
     }));
     holds(&home, &issuer.minted());
     let text = read(&home.auth_path());
-    assert!(text.starts_with("{\n\n  \"auth_mode\":   \"chatgpt\"") && text.ends_with("}\n"), "{text}");
+    assert!(
+        text.starts_with("{\n\n  \"auth_mode\":   \"chatgpt\"") && text.ends_with("}\n"),
+        "{text}"
+    );
     one_post(&issuer);
 }
 
@@ -101,7 +107,9 @@ fn keys_that_were_added_are_kept() {
         std::fs::write(path, text).unwrap();
     }));
     holds(&home, &issuer.minted());
-    assert!(read(&home.auth_path()).starts_with("{\n  \"new\": [1,  {\"refresh_token\": 1.50e2}],\n"));
+    assert!(
+        read(&home.auth_path()).starts_with("{\n  \"new\": [1,  {\"refresh_token\": 1.50e2}],\n")
+    );
     one_post(&issuer);
 }
 
@@ -124,10 +132,15 @@ fn waiting(broken: fn(&str) -> String) -> (Issuer, Home, Login) {
     let issuer = Issuer::new();
     let old = issuer.expired();
     let home = issuer.home_of(&old);
-    let output = fetch_with(&issuer, &home, move |path| std::fs::write(path, broken(&read(path))).unwrap());
+    let output =
+        fetch_with(&issuer, &home, move |path| std::fs::write(path, broken(&read(path))).unwrap());
     fails(&home, &output, "commit_pending");
     for _ in 0..2 {
-        assert_eq!(read(&home.auth_path()), broken(&codex_text(&old)), "what cannot be read is not replaced");
+        assert_eq!(
+            read(&home.auth_path()),
+            broken(&codex_text(&old)),
+            "what cannot be read is not replaced"
+        );
         assert!(read(&beside(&home, ".new")).contains(&issuer.minted().refresh_token));
         assert_eq!(std::fs::metadata(beside(&home, ".new")).unwrap().mode() & 0o7777, 0o600);
         fails(&home, &fetch(&issuer, &home), "commit_pending");
@@ -209,14 +222,17 @@ fn a_rescue_of_a_running_exchange_is_not_tidied_away() {
 /// Whether a process has this file open.
 fn waits_for(process: u32, path: &Path) -> bool {
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return false };
-    descriptors.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link == path))
+    descriptors
+        .flatten()
+        .any(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link == path))
 }
 
 #[test]
 fn an_answer_that_waits_outlasts_the_loss_of_the_record() {
     // Whoever removes the ledger: an auth.json that is older than the answer is the one that it was for.
     let (issuer, home, old) = waiting(|_| String::new());
-    let times = std::fs::FileTimes::new().set_modified(std::time::SystemTime::now() - Duration::from_secs(9));
+    let times = std::fs::FileTimes::new()
+        .set_modified(std::time::SystemTime::now() - Duration::from_secs(9));
     std::fs::write(home.auth_path(), codex_text(&old)).unwrap();
     File::options().write(true).open(home.auth_path()).unwrap().set_times(times).unwrap();
     std::fs::remove_file(beside(&home, ".ledger")).unwrap();
@@ -365,10 +381,9 @@ fn hold_time() -> Duration {
     let time = |line: &str| -> f64 { line.split_whitespace().nth(1).unwrap().parse().unwrap() };
     let lines: Vec<&str> = log.lines().filter(|line| line.contains('(')).collect();
     let place = |what: &str, from: usize| {
-        let found = lines
-            .iter()
-            .skip(from)
-            .position(|line| what.split(' ').all(|part| line.contains(part)) && line.contains("= 0"));
+        let found = lines.iter().skip(from).position(|line| {
+            what.split(' ').all(|part| line.contains(part)) && line.contains("= 0")
+        });
         from + found.unwrap_or_else(|| panic!("no {what} in {log}"))
     };
     let home_lock = place("flock /auth.lock LOCK_EX|LOCK_NB", 0);
@@ -376,8 +391,9 @@ fn hold_time() -> Duration {
     let rename = place("rename auth.json.codexline.new", target_lock);
     let target_free = place("flock /auth.json.lock LOCK_UN", rename);
     let home_free = place("flock /auth.lock LOCK_UN", target_free);
-    let network =
-        lines[home_lock..home_free].iter().any(|line| line.contains("sendto") || line.contains("recvfrom"));
+    let network = lines[home_lock..home_free]
+        .iter()
+        .any(|line| line.contains("sendto") || line.contains("recvfrom"));
     assert!(!network, "{log}");
     Duration::from_secs_f64(time(lines[home_free]) - time(lines[home_lock]))
 }
@@ -423,8 +439,11 @@ fn only_the_four_values_change() {
         .replace(&login.refresh_token, &new.refresh_token)
         .replace(login.last_refresh.as_ref().unwrap(), &stamp);
     assert_eq!(read(&home.auth_path()), expected, "byte for byte");
-    let time = codexline::time::Timestamp::from_unix_seconds(began).rfc3339();
-    assert!(stamp.ends_with('Z') && stamp.len() >= 20 && stamp[..13] == time[..13], "{stamp}, about {time}");
+    let time = codexline::model::time::Timestamp::from_unix_seconds(began).rfc3339();
+    assert!(
+        stamp.ends_with('Z') && stamp.len() >= 20 && stamp[..13] == time[..13],
+        "{stamp}, about {time}"
+    );
 }
 
 #[test]
@@ -492,7 +511,8 @@ fn modes_do_not_depend_on_the_umask() {
             succeeds(&run_command(&issuer, &home, &mut command));
             assert_eq!(issuer.posts(), posts, "umask {umask}");
         }
-        let mode = |name: &str| std::fs::metadata(home.codex_home().join(name)).unwrap().mode() & 0o7777;
+        let mode =
+            |name: &str| std::fs::metadata(home.codex_home().join(name)).unwrap().mode() & 0o7777;
         for name in [
             "auth.json",
             "auth.json.codexline.ledger",
@@ -514,7 +534,11 @@ fn the_answer_that_waits_is_only_the_owner_s() {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually_within(Duration::from_secs(10), "the POST", || issuer.posts() == 1);
     for ending in [".new", ".ledger"] {
-        assert_eq!(std::fs::metadata(beside(&home, ending)).unwrap().mode() & 0o7777, 0o600, "{ending}");
+        assert_eq!(
+            std::fs::metadata(beside(&home, ending)).unwrap().mode() & 0o7777,
+            0o600,
+            "{ending}"
+        );
     }
     assert!(
         std::fs::metadata(beside(&home, ".new")).unwrap().len() > 32 * 1024,
@@ -545,7 +569,8 @@ fn the_ledger_holds_no_token() {
     // Nothing unusual is left to be said by hand either.
     let page = finish(&mut home.command(&["auth"]));
     assert!(
-        page.stdout.contains("not sent by codexline") && page.stdout.contains("pending rescue none"),
+        page.stdout.contains("not sent by codexline")
+            && page.stdout.contains("pending rescue none"),
         "{page:?}"
     );
 }
@@ -565,5 +590,8 @@ fn what_only_a_strict_reader_refuses_does_not_lose_an_answer_that_waits() {
     succeeds(&fetch(&issuer, &home));
     one_post(&issuer);
     let stored = read(&home.auth_path());
-    assert!(stored.contains(&issuer.minted().refresh_token) && stored.contains("1e999"), "{stored}");
+    assert!(
+        stored.contains(&issuer.minted().refresh_token) && stored.contains("1e999"),
+        "{stored}"
+    );
 }

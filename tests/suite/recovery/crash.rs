@@ -11,7 +11,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::{
-    Issuer, PROGRAM, beside, each, fails, fetch, holds, ledger, no_rescue, read, run_command, succeeds,
+    Issuer, PROGRAM, beside, each, fails, fetch, holds, ledger, no_rescue, read, run_command,
+    succeeds,
 };
 use crate::support::home::{Home, Login, collect, finish};
 use crate::support::server::{Answer, Gate};
@@ -36,8 +37,9 @@ fn calls(issuer: &Issuer, home: &Home) -> Vec<Call> {
     let begun = text.lines().filter_map(|line| {
         let (process, rest) = line.split_once(' ')?;
         let name = rest.trim_start().split_once('(')?.0;
-        let is_call =
-            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let is_call = name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         is_call.then(|| (process.to_owned(), name.to_owned(), line.to_owned()))
     });
     let mut calls = Vec::new();
@@ -59,15 +61,29 @@ fn place(calls: &[Call], parts: &[&str]) -> usize {
 fn injected(home: &Home, name: &str, what: &str) -> Command {
     let (trace, inject) = (format!("trace={name}"), format!("inject={name}:{what}"));
     // Without --seccomp-bpf, which is faster and silently injects nothing.
-    home.wrapped(&["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, PROGRAM, "fetch"])
+    home.wrapped(&[
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        &trace,
+        "-e",
+        &inject,
+        PROGRAM,
+        "fetch",
+    ])
 }
 
 /// auth.json parses and holds a login.
 #[track_caller]
 fn refresh_token(home: &Home, place: &str) -> String {
-    let value: Value =
-        serde_json::from_str(&read(&home.auth_path())).unwrap_or_else(|error| panic!("{place}: {error}"));
-    value["tokens"]["refresh_token"].as_str().unwrap_or_else(|| panic!("{place}: no token")).to_owned()
+    let value: Value = serde_json::from_str(&read(&home.auth_path()))
+        .unwrap_or_else(|error| panic!("{place}: {error}"));
+    value["tokens"]["refresh_token"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{place}: no token"))
+        .to_owned()
 }
 
 /// Whether the new tokens are on disk, whole.
@@ -93,7 +109,11 @@ fn recovers(issuer: &Issuer, home: &Home, old: &Login, place: &str, must_be_stor
     let after = refresh_token(home, place);
     issuer.check();
     if stored {
-        assert_eq!(after, issuer.minted().refresh_token, "{place}: the rotated token is lost: {first:?}");
+        assert_eq!(
+            after,
+            issuer.minted().refresh_token,
+            "{place}: the rotated token is lost: {first:?}"
+        );
     } else if posts == 1 {
         // The answer was in the memory of a process that is no more.
         assert_eq!(after, old.refresh_token, "{place}: {first:?}");
@@ -144,8 +164,11 @@ fn killed_before_every_system_call() {
         let issuer = Issuer::new();
         let old = issuer.expired();
         let home = issuer.home_of(&old);
-        let killed =
-            finish(&mut injected(&home, &call.name, &format!("signal=SIGKILL:when={}", call.number)));
+        let killed = finish(&mut injected(
+            &home,
+            &call.name,
+            &format!("signal=SIGKILL:when={}", call.number),
+        ));
         kills.fetch_add(usize::from(killed.code.is_none()), Ordering::SeqCst);
         recovers(&issuer, &home, &old, &call.line, false);
     });
@@ -171,7 +194,8 @@ impl Left {
         let home = issuer.home_of(&old);
         finish(&mut injected(&home, "rename", &format!("signal=SIGKILL:when={}", rename.number)));
         assert!(
-            is_stored(&home, &issuer.minted()) && refresh_token(&home, "at the rename") == old.refresh_token
+            is_stored(&home, &issuer.minted())
+                && refresh_token(&home, "at the rename") == old.refresh_token
         );
         Self { issuer, old, home }
     }
@@ -215,8 +239,11 @@ fn killed_while_finishing_what_was_left() {
     let kills = AtomicUsize::new(0);
     each(&calls, 3, |call| {
         let home = left.copy();
-        let killed =
-            finish(&mut injected(&home, &call.name, &format!("signal=SIGKILL:when={}", call.number)));
+        let killed = finish(&mut injected(
+            &home,
+            &call.name,
+            &format!("signal=SIGKILL:when={}", call.number),
+        ));
         kills.fetch_add(usize::from(killed.code.is_none()), Ordering::SeqCst);
         assert!(is_stored(&home, &left.issuer.minted()), "{}", call.line);
         left.check(&home);
@@ -266,7 +293,11 @@ fn an_error_in_every_call_that_touches_the_login() {
         let issuer = Issuer::new();
         let old = issuer.expired();
         let home = issuer.home_of(&old);
-        let output = finish(&mut injected(&home, &call.name, &format!("error={error}:when={}", call.number)));
+        let output = finish(&mut injected(
+            &home,
+            &call.name,
+            &format!("error={error}:when={}", call.number),
+        ));
         let place = format!("{error} in {}: {output:?}", call.line);
         assert!(output.code == Some(0) || output.stderr.lines().count() == 1, "{place}");
         // The process lives, so what was answered is kept.
@@ -366,8 +397,11 @@ fn a_connection_that_ends_after_the_request_left_is_not_tried_again() {
     for error in ["EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"] {
         let issuer = Issuer::new();
         let home = issuer.home();
-        let output =
-            finish(&mut injected(&home, "connect", &format!("error={error}:when={}", connect.number)));
+        let output = finish(&mut injected(
+            &home,
+            "connect",
+            &format!("error={error}:when={}", connect.number),
+        ));
         fails(&home, &output, "network");
         assert_eq!(issuer.posts(), 0);
         succeeds(&fetch(&issuer, &home));
@@ -419,7 +453,9 @@ fn signals_before_it_end_the_program_as_usual() {
 
 #[test]
 fn the_death_of_its_parent_does_not_end_an_exchange() {
-    for line in [&["sh", "-c", "\"$0\" fetch; :", PROGRAM][..], &[PROGRAM, "plain", "--wait", "20s"]] {
+    for line in
+        [&["sh", "-c", "\"$0\" fetch; :", PROGRAM][..], &[PROGRAM, "plain", "--wait", "20s"]]
+    {
         let issuer = Issuer::new();
         let home = issuer.home();
         let gate = issuer.hold();

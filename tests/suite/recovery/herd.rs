@@ -114,7 +114,9 @@ fn whoever_loses_the_race_waits_for_the_winner() {
     // Codex has spent the token a moment earlier, and commits when we have been refused.
     let issuer = Issuer::new();
     let home = issuer.home();
-    issuer.server.push(TOKEN, Answer::json(401, &json!({"error": {"code": "refresh_token_reused"}})));
+    issuer
+        .server
+        .push(TOKEN, Answer::json(401, &json!({"error": {"code": "refresh_token_reused"}})));
     let winner = issuer.good();
     let outputs = std::thread::scope(|scope| {
         let loser = scope.spawn(|| super::fetch(&issuer, &home));

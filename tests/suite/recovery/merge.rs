@@ -1,8 +1,8 @@
 //! Properties of the merge: whatever an auth.json holds, only four values change, and what is not one is left alone.
 
-use codexline::codex::exchange::NewTokens;
-use codexline::codex::merge::merge;
-use codexline::secret::Secret;
+use codexline::model::secret::Secret;
+use codexline::refresh::merge::merge;
+use codexline::refresh::oauth::NewTokens;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -29,8 +29,15 @@ fn anything() -> impl Strategy<Value = Value> {
 
 /// Any key, often one that matters, also where it does not.
 fn key() -> impl Strategy<Value = String> {
-    let known =
-        ["tokens", "access_token", "refresh_token", "id_token", "last_refresh", "account_id", "auth_mode"];
+    let known = [
+        "tokens",
+        "access_token",
+        "refresh_token",
+        "id_token",
+        "last_refresh",
+        "account_id",
+        "auth_mode",
+    ];
     prop_oneof![3 => prop::sample::select(known.to_vec()).prop_map(String::from), 2 => ".{0,6}", 1 => "[\"\\\\/]{1,3}"]
 }
 
@@ -160,8 +167,15 @@ proptest! {
 #[test]
 fn a_key_that_comes_twice_is_changed_where_it_counts() {
     // The last one counts, for serde_json and for Codex's reader of maps; ours refuses such a login before it spends.
-    let new =
-        NewTokens { access_token: Some(Secret::new("new".into())), refresh_token: None, id_token: None };
+    let new = NewTokens {
+        access_token: Some(Secret::new("new".into())),
+        refresh_token: None,
+        id_token: None,
+    };
     let merged = merge(r#"{"tokens":{"access_token":"a","access_token":"b"}}"#, &new, NOW).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&merged).unwrap()["tokens"]["access_token"], "new", "{merged}");
+    assert_eq!(
+        serde_json::from_str::<Value>(&merged).unwrap()["tokens"]["access_token"],
+        "new",
+        "{merged}"
+    );
 }

@@ -46,7 +46,8 @@ struct State {
 
 impl State {
     fn learn(&mut self, login: &Login) {
-        self.known.extend([&login.access_token, &login.refresh_token, &login.id_token].map(Clone::clone));
+        self.known
+            .extend([&login.access_token, &login.refresh_token, &login.id_token].map(Clone::clone));
     }
 
     fn usage(&mut self, request: &Request) -> Answer {
@@ -223,17 +224,23 @@ impl Issuer {
     pub fn check_text(&self, place: &str, text: &str) {
         for token in &self.state().known {
             // The header of a token is the same in all the world.
-            for part in token.split('.').filter(|part| part.len() > 9 && !token.starts_with(*part)) {
+            for part in token.split('.').filter(|part| part.len() > 9 && !token.starts_with(*part))
+            {
                 assert!(!text.contains(part), "{place} holds {part}: {text}");
             }
-            assert!(token.is_empty() || !text.contains(token.as_str()), "{place} holds {token}: {text}");
+            assert!(
+                token.is_empty() || !text.contains(token.as_str()),
+                "{place} holds {token}: {text}"
+            );
         }
     }
 }
 
 /// auth.json as Codex writes it: its order of keys, two blanks, no line feed at the end.
 pub fn codex_text(login: &Login) -> String {
-    let text = |value: &Option<String>| value.as_ref().map_or("null".into(), |value| format!("\"{value}\""));
+    let text = |value: &Option<String>| {
+        value.as_ref().map_or("null".into(), |value| format!("\"{value}\""))
+    };
     let mode = login.mode.as_ref().map(|mode| format!("  \"auth_mode\": \"{mode}\",\n"));
     format!(
         "{{\n{}  \"OPENAI_API_KEY\": {},\n  \"tokens\": {{\n    \"id_token\": \"{}\",\n    \"access_token\": \"{}\",\n    \
@@ -299,7 +306,10 @@ pub fn fails_openly(home: &Home, output: &Output, code: &str) {
     let (message, hint) =
         (shown["error"]["message"].as_str().unwrap(), shown["error"]["hint"].as_str().unwrap());
     assert!(!hint.is_empty());
-    assert_eq!(output.stderr.lines().last().unwrap_or_default(), format!("codexline: {message}; {hint}"));
+    assert_eq!(
+        output.stderr.lines().last().unwrap_or_default(),
+        format!("codexline: {message}; {hint}")
+    );
 }
 
 /// One of codexline's own files beside auth.json.
@@ -341,7 +351,9 @@ pub fn each<T: Sync>(items: &[T], at_once: usize, work: impl Fn(&T) + Sync) {
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
-                while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
+                while let Some(item) =
+                    items.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+                {
                     work(item);
                 }
             });

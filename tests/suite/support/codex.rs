@@ -436,7 +436,8 @@ impl LoginServer {
     /// The promise of codexline: no refresh token was sent twice by it.
     pub fn assert_codexline_spent_nothing_twice(&self) {
         let spends = self.spends_of(Who::Codexline);
-        let tokens: BTreeSet<&str> = spends.iter().map(|spend| spend.refresh_token.as_str()).collect();
+        let tokens: BTreeSet<&str> =
+            spends.iter().map(|spend| spend.refresh_token.as_str()).collect();
         assert_eq!(tokens.len(), spends.len(), "{spends:#?}");
     }
 
@@ -498,8 +499,12 @@ impl State {
             }
             Answer::json(200, &body)
         } else {
-            let message = "Your refresh token has already been used to generate a new access token.";
-            Answer::json(401, &json!({"error": {"code": "refresh_token_reused", "message": message}}))
+            let message =
+                "Your refresh token has already been used to generate a new access token.";
+            Answer::json(
+                401,
+                &json!({"error": {"code": "refresh_token_reused", "message": message}}),
+            )
         };
         self.spends.push(spend);
         match &self.held {
@@ -548,8 +553,9 @@ fn fight(
     state.waiting.push((who, refresh_token.into()));
     changed.notify_all();
     let opponent = (who.other(), refresh_token.to_owned());
-    let (mut state, timed_out) =
-        changed.wait_timeout_while(state, PATIENCE, |state| !state.waiting.contains(&opponent)).unwrap();
+    let (mut state, timed_out) = changed
+        .wait_timeout_while(state, PATIENCE, |state| !state.waiting.contains(&opponent))
+        .unwrap();
     if timed_out.timed_out() {
         state.waiting.retain(|(waiting, _)| *waiting != who);
         state.duel = None;

@@ -38,7 +38,11 @@ pub struct TempDir(PathBuf);
 impl TempDir {
     pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("codexline-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let name = format!(
+            "codexline-test-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::SeqCst)
+        );
         let path = std::env::temp_dir().join(name);
         // A process id comes round again; what an aborted run left behind does not concern this one.
         let _ = std::fs::remove_dir_all(&path);
@@ -70,8 +74,9 @@ pub fn jwt(claims: &Value) -> String {
 
 /// [`jwt`] with a signature that can be looked for in output.
 pub fn jwt_signed(claims: &Value, signature: &str) -> String {
-    let encode =
-        |value: &Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string().as_bytes());
+    let encode = |value: &Value| {
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string().as_bytes())
+    };
     let header = json!({"alg": "RS256", "typ": "JWT"});
     format!("{}.{}.{signature}", encode(&header), encode(claims))
 }
@@ -192,7 +197,8 @@ impl Home {
         }
         // Without a real codex, which the program would ask where it finds one.
         let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-        let directories = std::env::split_paths(&path).filter(|directory| !directory.join("codex").exists());
+        let directories =
+            std::env::split_paths(&path).filter(|directory| !directory.join("codex").exists());
         home.set("PATH", std::env::join_paths(directories).expect("they came from such a list"));
         for (name, directory) in [
             ("HOME", "home"),
@@ -361,7 +367,9 @@ impl Home {
     /// windows' reset times stay.
     pub fn age(&self, by: Duration) {
         self.patch(|entry| {
-            for (part, field) in [("answer", "fetched_at"), ("failure", "at"), ("failure", "retry_at")] {
+            for (part, field) in
+                [("answer", "fetched_at"), ("failure", "at"), ("failure", "retry_at")]
+            {
                 if let Some(time) = entry.get(part).and_then(|part| part[field].as_i64()) {
                     entry[part][field] = json!(time - by.as_secs() as i64);
                 }
@@ -460,8 +468,9 @@ pub fn collect(mut child: Child, start: Instant) -> Output {
     while texts.len() < 2 {
         match ends.recv_timeout(LIMIT.saturating_sub(start.elapsed())) {
             Ok((name, bytes)) => {
-                let text = String::from_utf8(bytes)
-                    .unwrap_or_else(|error| panic!("{name} is not UTF-8: {:?}", error.into_bytes()));
+                let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+                    panic!("{name} is not UTF-8: {:?}", error.into_bytes())
+                });
                 texts.insert(name, text);
             }
             Err(_) => {

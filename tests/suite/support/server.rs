@@ -36,7 +36,10 @@ pub struct Request {
 impl Request {
     /// The first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// `GET /path`: what [`Server::count`] and [`Server::push`] go by. The query does not belong to it.
@@ -235,12 +238,19 @@ impl Server {
     /// Answers every usage request with `usage` and everything else with 404.
     pub fn usage(usage: serde_json::Value) -> Self {
         Self::start(move |request| {
-            if request.line() == super::USAGE { Answer::json(200, &usage) } else { Answer::status(404) }
+            if request.line() == super::USAGE {
+                Answer::json(200, &usage)
+            } else {
+                Answer::status(404)
+            }
         })
     }
 
     /// HTTPS with a certificate for 127.0.0.1 and localhost, signed by `authority`.
-    pub fn tls(authority: &Authority, script: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+    pub fn tls(
+        authority: &Authority,
+        script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         Self::tls_as(authority, &["127.0.0.1", "localhost"], script)
     }
 
@@ -389,23 +399,27 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, tls: Option<&Arc<rustls:
                     let _ = stream.shutdown(Shutdown::Both);
                     result
                 }),
-                Some(config) => {
-                    rustls::ServerConnection::new(config).map_err(io::Error::other).and_then(|connection| {
+                Some(config) => rustls::ServerConnection::new(config)
+                    .map_err(io::Error::other)
+                    .and_then(|connection| {
                         let mut stream = rustls::StreamOwned::new(connection, stream);
                         let result = converse(&mut stream, None, &shared);
                         stream.conn.send_close_notify();
                         let _ = stream.flush();
                         let _ = stream.sock.shutdown(Shutdown::Both);
                         result
-                    })
-                }
+                    }),
             };
         });
     }
 }
 
 /// One request, one answer. `plain` is the other end of an unencrypted `stream`.
-fn converse(mut stream: impl Read + Write, plain: Option<TcpStream>, shared: &Shared) -> io::Result<()> {
+fn converse(
+    mut stream: impl Read + Write,
+    plain: Option<TcpStream>,
+    shared: &Shared,
+) -> io::Result<()> {
     let request = read_request(&mut stream)?;
     shared.requests.lock().unwrap().push(request.clone());
     if let (Some(plain), "CONNECT") = (plain, request.method.as_str()) {
@@ -445,7 +459,8 @@ fn read_request(stream: &mut impl Read) -> io::Result<Request> {
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
     let mut request = Request { method, path, headers, body: Vec::new(), at: Instant::now() };
-    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length =
+        request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     request.body.resize(length, 0);
     stream.read_exact(&mut request.body)?;
     Ok(request)
@@ -454,7 +469,9 @@ fn read_request(stream: &mut impl Read) -> io::Result<Request> {
 fn pause(duration: Duration, shared: &Shared) {
     let start = Instant::now();
     while start.elapsed() < duration && !shared.stopped.load(Ordering::SeqCst) {
-        std::thread::sleep((duration.saturating_sub(start.elapsed())).min(Duration::from_millis(20)));
+        std::thread::sleep(
+            (duration.saturating_sub(start.elapsed())).min(Duration::from_millis(20)),
+        );
     }
 }
 
@@ -496,7 +513,8 @@ fn head(answer: &Answer) -> Vec<u8> {
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    let has_length = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let has_length =
+        answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     if let (Body::Bytes(bytes), false) = (&answer.body, has_length) {
         head.push_str(&format!("Content-Length: {}\r\n", bytes.len()));
     }
@@ -553,13 +571,14 @@ impl Authority {
         parameters.extended_key_usages.push(rcgen::ExtendedKeyUsagePurpose::ServerAuth);
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a server certificate");
         let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let config =
-            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("ring speaks TLS 1.2 and 1.3")
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)
-                .expect("key and certificate belong together");
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("key and certificate belong together");
         Arc::new(config)
     }
 }

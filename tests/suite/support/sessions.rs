@@ -71,7 +71,8 @@ impl Sink for Disk {
 }
 
 fn open(path: &Path) -> File {
-    fs::create_dir_all(path.parent().expect("a file lies somewhere")).expect("a directory can be made");
+    fs::create_dir_all(path.parent().expect("a file lies somewhere"))
+        .expect("a directory can be made");
     OpenOptions::new().append(true).create(true).open(path).expect("a file can be made")
 }
 
@@ -300,8 +301,10 @@ impl<S: Sink> Writer<S> {
         let mut more = format!(r#""forked_from_id":"{}","#, parents.id);
         if parents.version == Version::Paginated {
             let end = parents.next_ordinal;
-            more +=
-                &format!(r#""history_base":{{"thread_id":"{}","end_ordinal_exclusive":{end}}},"#, parents.id);
+            more += &format!(
+                r#""history_base":{{"thread_id":"{}","end_ordinal_exclusive":{end}}},"#,
+                parents.id
+            );
         }
         let meta = self.meta(thread, &more);
         self.write(thread, meta, false);
@@ -315,7 +318,8 @@ impl<S: Sink> Writer<S> {
             }
         }
         // A person or a program thinks before it writes; where identifiers tell nothing, that pause is all there is.
-        self.clock += if matches!(parents.version, Version::Old | Version::Plain) { 5000 } else { 14 };
+        self.clock +=
+            if matches!(parents.version, Version::Old | Version::Plain) { 5000 } else { 14 };
         Some(thread)
     }
 
@@ -327,7 +331,9 @@ impl<S: Sink> Writer<S> {
         }
         let (id, file) = self.new_file(parents.version);
         let shared: Vec<Line> = match parents.version {
-            Version::Paginated => parents.lines.iter().filter(|line| !line.counts).cloned().collect(),
+            Version::Paginated => {
+                parents.lines.iter().filter(|line| !line.counts).cloned().collect()
+            }
             _ => parents.lines.clone(),
         };
         let start = shared.len() as u64 + 1;
@@ -337,7 +343,11 @@ impl<S: Sink> Writer<S> {
             subagent: true,
             lines: Vec::new(),
             next_ordinal: 0,
-            total: if parents.version == Version::Paginated { Tokens::default() } else { parents.total },
+            total: if parents.version == Version::Paginated {
+                Tokens::default()
+            } else {
+                parents.total
+            },
             ..parents.clone()
         });
         let thread = self.threads.len() - 1;
@@ -379,8 +389,9 @@ impl<S: Sink> Writer<S> {
     }
 
     fn meta(&mut self, thread: usize, more: &str) -> String {
-        let instructions = "You are an agent that is careful with {braces}, and says what it did.\\n"
-            .repeat(self.instructions / 70);
+        let instructions =
+            "You are an agent that is careful with {braces}, and says what it did.\\n"
+                .repeat(self.instructions / 70);
         let Thread { id, session, version, .. } = &self.threads[thread];
         let session = match version {
             Version::Legacy | Version::Paginated => format!(r#""session_id":"{session}","#),
@@ -413,15 +424,16 @@ impl<S: Sink> Writer<S> {
             self.write(thread, line, false);
         }
         if self.threads[thread].version != Version::Paginated {
-            let line =
-                r#""type":"event_msg","payload":{"type":"user_message","message":"go on","images":[]}"#;
+            let line = r#""type":"event_msg","payload":{"type":"user_message","message":"go on","images":[]}"#;
             self.write(thread, line.into(), false);
         }
         let turn_id = match self.threads[thread].version {
             Version::Old | Version::Plain => String::new(),
             _ => format!(r#""turn_id":"{turn}","#),
         };
-        let line = format!(r#""type":"turn_context","payload":{{{turn_id}"cwd":"/work","model":"gpt-5.2"}}"#);
+        let line = format!(
+            r#""type":"turn_context","payload":{{{turn_id}"cwd":"/work","model":"gpt-5.2"}}"#
+        );
         self.write(thread, line, false);
         if !self.threads[thread].subagent {
             self.note(thread, 1, Tokens::default());
@@ -444,8 +456,7 @@ impl<S: Sink> Writer<S> {
         for _ in 0..self.random.below(2 * self.chatter + 1) {
             let length = self.talk.start + self.random.below(self.talk.end - self.talk.start);
             while (self.words.len() as u64) < length {
-                self.words +=
-                    r#"fn main() { println!(\"{\\\"type\\\":\\\"token_count\\\"}\"); } // task_started\n"#;
+                self.words += r#"fn main() { println!(\"{\\\"type\\\":\\\"token_count\\\"}\"); } // task_started\n"#;
             }
             let mut end = length as usize;
             while end > 0 && !self.words[..end].ends_with('n') {
@@ -520,12 +531,17 @@ impl<S: Sink> Writer<S> {
         let time = rfc3339(time);
         let line = match version {
             Version::Paginated => {
-                let line = format!("{{\"timestamp\":\"{time}\",\"ordinal\":{next_ordinal},{body}}}\n");
+                let line =
+                    format!("{{\"timestamp\":\"{time}\",\"ordinal\":{next_ordinal},{body}}}\n");
                 *next_ordinal += 1;
                 line
             }
-            Version::Plain if *next_ordinal == 0 => format!("{{{body},\"timestamp\":\"{time}\"}}\n"),
-            Version::Plain => format!("{{ \"timestamp\": \"{time}\", {} }}\n", body.replace("\":", "\": ")),
+            Version::Plain if *next_ordinal == 0 => {
+                format!("{{{body},\"timestamp\":\"{time}\"}}\n")
+            }
+            Version::Plain => {
+                format!("{{ \"timestamp\": \"{time}\", {} }}\n", body.replace("\":", "\": "))
+            }
             _ => format!("{{\"timestamp\":\"{time}\",{body}}}\n"),
         };
         self.sink.append(file, &line);
@@ -554,7 +570,8 @@ fn rfc3339(time: i64) -> String {
 
 /// Moves a file to `archived_sessions/`, as Codex does; its new name below the home.
 pub fn archive(home: &Path, file: &str) -> String {
-    let name = Path::new(file).file_name().and_then(|name| name.to_str()).expect("a file has a name");
+    let name =
+        Path::new(file).file_name().and_then(|name| name.to_str()).expect("a file has a name");
     let target = format!("archived_sessions/{name}");
     fs::create_dir_all(home.join("archived_sessions")).expect("a directory can be made");
     fs::rename(home.join(file), home.join(&target)).expect("a file can be moved");

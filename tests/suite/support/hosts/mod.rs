@@ -47,7 +47,8 @@ fn directories() -> Vec<PathBuf> {
 /// Where `name` is installed.
 pub fn program(name: &str) -> Option<PathBuf> {
     directories().into_iter().map(|directory| directory.join(name)).find(|path| {
-        std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        std::fs::metadata(path)
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     })
 }
 
@@ -178,7 +179,12 @@ impl Stage {
     /// is just starting, cannot be run ("text file busy").
     fn place(&self, from: &Path, to: &Path) -> PathBuf {
         let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
-        assert!(status.is_ok_and(|status| status.success()), "install {} {}", from.display(), to.display());
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "install {} {}",
+            from.display(),
+            to.display()
+        );
         self.permit(to, 0o755);
         to.to_owned()
     }
@@ -206,7 +212,8 @@ impl Stage {
     /// A command with the stage's environment and nothing of the caller's but `PATH`; no input, no output.
     pub fn command(&self, name: &str) -> Command {
         let own = Some(self.path("bin").join(name)).filter(|path| path.exists());
-        let found = own.or_else(|| program(name)).unwrap_or_else(|| panic!("{name} is not installed"));
+        let found =
+            own.or_else(|| program(name)).unwrap_or_else(|| panic!("{name} is not installed"));
         let mut command = if self.as_nobody {
             let mut command = Command::new("setpriv");
             command
@@ -272,7 +279,8 @@ impl Stage {
     /// Starts a command in the background; what it says on stderr goes to `NAME.log` on the stage.
     pub fn start(&self, name: &str, command: &mut Command) -> Running {
         let log = std::fs::File::create(self.path(&format!("{name}.log"))).expect("log file");
-        let child = command.stderr(log).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let child =
+            command.stderr(log).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Running { child }
     }
 
@@ -289,7 +297,9 @@ impl Stage {
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter(|id| {
                 std::fs::read(format!("/proc/{id}/environ")).is_ok_and(|environment| {
-                    environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+                    environment
+                        .split(|byte| *byte == 0)
+                        .any(|variable| variable == wanted.as_bytes())
                 })
             })
             .collect()
@@ -338,7 +348,10 @@ impl Running {
 
     /// Sends `SIGRTMIN+number`, with which bars are told to run a module again.
     pub fn realtime_signal(&self, number: u32) {
-        let status = Command::new("kill").arg(format!("-RTMIN+{number}")).arg(self.id().to_string()).status();
+        let status = Command::new("kill")
+            .arg(format!("-RTMIN+{number}"))
+            .arg(self.id().to_string())
+            .status();
         assert!(status.is_ok_and(|status| status.success()), "kill");
     }
 }

@@ -39,7 +39,11 @@ impl Picture {
     /// The part that begins at `left`, `top`.
     pub fn part(&self, left: usize, top: usize, width: usize, height: usize) -> Self {
         let rows = self.pixels.chunks(self.width).skip(top).take(height);
-        Self { width, height, pixels: rows.flat_map(|row| row[left..left + width].iter().copied()).collect() }
+        Self {
+            width,
+            height,
+            pixels: rows.flat_map(|row| row[left..left + width].iter().copied()).collect(),
+        }
     }
 
     /// How many pixels have this colour, give or take 8 in each channel (half-transparent edges are not counted).

@@ -11,7 +11,13 @@ pub struct Terminal<'stage> {
 
 impl<'stage> Terminal<'stage> {
     /// Starts `command` (for `/bin/sh`) in a terminal of that size. `name` tells the terminals of a stage apart.
-    pub fn open(stage: &'stage Stage, name: &str, columns: usize, rows: usize, command: &str) -> Self {
+    pub fn open(
+        stage: &'stage Stage,
+        name: &str,
+        columns: usize,
+        rows: usize,
+        command: &str,
+    ) -> Self {
         // Clients with a status line of their own would hide the last row of what they show.
         let config = stage.write(
             "terminal.conf",

@@ -22,13 +22,25 @@ impl<'stage> Sway<'stage> {
     }
 
     /// As [`Sway::start`], in a window of an X server, whose pointer it follows.
-    pub fn in_window(screen: &Xvfb, stage: &'stage Stage, width: usize, height: usize, config: &str) -> Self {
+    pub fn in_window(
+        screen: &Xvfb,
+        stage: &'stage Stage,
+        width: usize,
+        height: usize,
+        config: &str,
+    ) -> Self {
         let mut command = screen.command("sway");
         command.env("WLR_BACKENDS", "x11");
         Self::launch(stage, command, width, height, config)
     }
 
-    fn launch(stage: &'stage Stage, mut command: Command, width: usize, height: usize, config: &str) -> Self {
+    fn launch(
+        stage: &'stage Stage,
+        mut command: Command,
+        width: usize,
+        height: usize,
+        config: &str,
+    ) -> Self {
         let config = stage.write(
             "sway.conf",
             // Waiting for Xwayland, which is not there, would only cost time.
@@ -67,8 +79,11 @@ impl<'stage> Sway<'stage> {
     /// What is on the screen.
     pub fn picture(&self) -> Picture {
         let mut command = self.command("grim");
-        let output =
-            command.args(["-t", "ppm", "-"]).stdout(Stdio::piped()).output().expect("grim is installed");
+        let output = command
+            .args(["-t", "ppm", "-"])
+            .stdout(Stdio::piped())
+            .output()
+            .expect("grim is installed");
         Picture::from_ppm(&output.stdout).expect("a picture of the screen")
     }
 

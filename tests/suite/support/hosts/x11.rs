@@ -99,7 +99,11 @@ impl<'stage> Xvfb<'stage> {
 
 /// Takes pictures until one is as `condition` wants it. Without luck the last one is written to cargo's directory for what
 /// tests leave behind.
-pub fn wait_for(what: &str, take: impl Fn() -> Picture, condition: impl Fn(&Picture) -> bool) -> Picture {
+pub fn wait_for(
+    what: &str,
+    take: impl Fn() -> Picture,
+    condition: impl Fn(&Picture) -> bool,
+) -> Picture {
     let mut last = None;
     let wait = std::panic::AssertUnwindSafe(|| {
         until(what, || {

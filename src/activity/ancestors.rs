@@ -1,0 +1,180 @@
+//! What files hold that forks of them repeat: read when the first fork asks, and kept for the others until the scan ends.
+
+use super::discover::SessionFile;
+use super::fork::{Ancestors, Known};
+use super::prefilter::RecordKind;
+use super::reader::{Buffer, GoesOn, Watched, read_lines};
+use super::record::{self, Record};
+use super::store::Store;
+use crate::model::hash::ByHash;
+use std::collections::HashMap;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Of every file that was asked for.
+pub struct Histories<'a> {
+    files: &'a [SessionFile],
+    places: ByHash<usize>,
+    read: Mutex<HashMap<usize, Arc<Mutex<AncestorLines>>>>,
+}
+
+/// One file's part of it.
+#[derive(Default)]
+struct AncestorLines {
+    offset: u64,
+    /// When each key ([`Record::key`]) came first, in unix milliseconds.
+    keys: ByHash<i64>,
+    parents: Vec<u64>,
+}
+
+impl<'a> Histories<'a> {
+    pub fn new(files: &'a [SessionFile], store: &Store) -> Histories<'a> {
+        let mut places = ByHash::default();
+        places.reserve(files.len());
+        for (place, found) in files.iter().enumerate() {
+            places.entry(found.thread).or_insert(place);
+            if let Some(entry) = store.entries.get(&found.name)
+                && entry.thread.identity != found.thread
+            {
+                places.insert(entry.thread.identity, place);
+            }
+        }
+        Histories { files, places, read: Mutex::default() }
+    }
+
+    /// The history in a thread's file, read if it is not yet; `None` if there is no readable one.
+    fn of(&self, place: usize, goes_on: GoesOn) -> Option<Arc<Mutex<AncestorLines>>> {
+        if let Some(history) = lock(&self.read).get(&place) {
+            return Some(Arc::clone(history));
+        }
+        let mut history = AncestorLines::default();
+        history.extend(&self.files[place], goes_on).ok()?;
+        Some(Arc::clone(
+            lock(&self.read).entry(place).or_insert_with(|| Arc::new(Mutex::new(history))),
+        ))
+    }
+}
+
+impl AncestorLines {
+    /// Reads what has been added to the file, or less of it if that is broken off.
+    fn extend(&mut self, found: &SessionFile, goes_on: GoesOn) -> io::Result<()> {
+        let mut file = crate::io::platform::open_without_waiting(&found.path())?;
+        let mut take = |kind: RecordKind, text: &[u8]| {
+            if kind != RecordKind::TurnContext
+                && let Some(line) = record::parse(text)
+            {
+                if let Record::Meta(meta) = &line.record {
+                    self.parents.extend(&meta.parents);
+                }
+                if let Some(key) = line.record.key() {
+                    self.keys.entry(key).or_insert(line.time.unwrap_or(i64::MIN));
+                }
+            }
+            ControlFlow::Continue(())
+        };
+        // What is read here is no progress.
+        let goes_on = |_| goes_on(0);
+        if found.compressed {
+            if self.offset == 0 {
+                let source = Watched { file: (&file).take(u64::MAX), advance: &goes_on };
+                let mut source = zstd::stream::read::Decoder::new(source)?;
+                (self.offset, _) = read_lines(&mut source, &mut Buffer::default(), &mut take);
+            }
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut source = Watched { file: (&file).take(u64::MAX), advance: &goes_on };
+        let (done, result) = read_lines(&mut source, &mut Buffer::default(), &mut take);
+        self.offset += done;
+        result
+    }
+
+    fn has(&self, key: u64, until: i64) -> bool {
+        self.keys.get(&key).is_some_and(|time| *time <= until)
+    }
+}
+
+/// One file's questions to the histories of others.
+pub struct Asking<'a> {
+    histories: &'a Histories<'a>,
+    own: usize,
+    /// Whether to answer that a file is not there, instead of putting the question off.
+    last: bool,
+    goes_on: GoesOn<'a>,
+    pub relied: bool,
+    /// The answer is not known yet: nothing that was read since may be kept.
+    pub deferred: bool,
+}
+
+impl<'a> Asking<'a> {
+    pub fn new(
+        histories: &'a Histories<'a>,
+        own: usize,
+        last: bool,
+        goes_on: GoesOn<'a>,
+    ) -> Asking<'a> {
+        Asking { histories, own, last, goes_on, relied: false, deferred: false }
+    }
+
+    /// Whether the scan has been broken off: then the files that were asked may not have been read to their ends, and the
+    /// answer waits.
+    fn is_broken_off(&mut self) -> bool {
+        let broken_off = !(self.goes_on)(0);
+        self.deferred |= broken_off;
+        broken_off
+    }
+}
+
+impl Ancestors for Asking<'_> {
+    fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known {
+        self.relied = true;
+        let mut open: Vec<u64> = threads.to_vec();
+        let mut all_there = true;
+        let mut asked: Vec<(usize, Arc<Mutex<AncestorLines>>)> = Vec::new();
+        while let Some(thread) = open.pop() {
+            let place = self.histories.places.get(&thread).copied();
+            if place.is_some_and(|place| {
+                place == self.own || asked.iter().any(|(known, _)| *known == place)
+            }) {
+                continue;
+            }
+            let Some((place, history)) =
+                place.and_then(|place| Some((place, self.histories.of(place, self.goes_on)?)))
+            else {
+                all_there = false;
+                continue;
+            };
+            {
+                let history = lock(&history);
+                if history.has(key, until) {
+                    return Known::Yes;
+                }
+                open.extend(&history.parents);
+            }
+            asked.push((place, history));
+        }
+        // A file may have grown since it was read; what was copied from it is in it by now.
+        for (place, history) in asked {
+            let mut history = lock(&history);
+            if history.extend(&self.histories.files[place], self.goes_on).is_ok()
+                && history.has(key, until)
+            {
+                return Known::Yes;
+            }
+        }
+        if self.is_broken_off() {
+            return Known::NoFile;
+        }
+        if all_there {
+            return Known::No;
+        }
+        self.deferred = !self.last;
+        Known::NoFile
+    }
+}
+
+/// A panic in another thread ends the scan anyway: what it held is not worse for it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,243 @@
+//! The session files of a Codex home: `sessions/YYYY/MM/DD/rollout-*.jsonl` and, flat, `archived_sessions/`,
+//! each plain or compressed (`.zst`).
+
+use crate::model::hash::{ByHash, hash};
+use std::ffi::OsString;
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::SystemTime;
+
+/// Directories below `sessions/` are entered so deep.
+const DEEPEST: usize = 4;
+
+/// Threads that list directories at most, and the number of directories from which on they are started.
+const MOST_LISTERS: usize = 4;
+const WORTH_A_THREAD: usize = 64;
+
+/// A session file as it was found.
+#[derive(Clone, Debug)]
+pub struct SessionFile {
+    /// The hash of its plain name: archiving and compressing keep it.
+    pub name: u64,
+    /// The hash of the thread id in its name.
+    pub thread: u64,
+    pub directory: Arc<Path>,
+    pub file: OsString,
+    pub compressed: bool,
+    pub state: FileState,
+}
+
+impl SessionFile {
+    pub fn path(&self) -> PathBuf {
+        self.directory.join(&self.file)
+    }
+}
+
+/// What tells a file from an earlier state of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileState {
+    pub device: u64,
+    pub inode: u64,
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub modified: i64,
+}
+
+impl FileState {
+    pub fn of(metadata: &Metadata) -> FileState {
+        let (device, inode) = numbers(metadata);
+        FileState {
+            device,
+            inode,
+            size: metadata.len(),
+            modified: nanoseconds(metadata.modified()),
+        }
+    }
+
+    /// Whether both are states of one file.
+    pub fn is_same_file(&self, other: &FileState) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+/// The numbers of the device and of the file on it.
+#[cfg(unix)]
+fn numbers(metadata: &Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+/// The standard library does not tell these; the time of creation stays with a file as well.
+#[cfg(not(unix))]
+fn numbers(metadata: &Metadata) -> (u64, u64) {
+    (0, nanoseconds(metadata.created()) as u64)
+}
+
+/// Nanoseconds since 1970; 0 for what is unknown or before.
+pub fn nanoseconds(time: io::Result<SystemTime>) -> i64 {
+    let since = time.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+}
+
+/// The session files, and the directories that could not be read.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// One per session file.
+    pub files: Vec<SessionFile>,
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+impl Tree {
+    /// Lists a home. Of a file that is there twice, plain and compressed or in both places (Codex moves and
+    /// compresses while we look), one counts: the plain one, and that in `sessions/`.
+    pub fn list(home: &Path) -> Tree {
+        // First the directories of all days, then their files: these are the work.
+        let mut tree = Tree::default();
+        let mut level = vec![home.join("sessions")];
+        let mut directories = Vec::new();
+        for _ in 0..DEEPEST {
+            let next = level.iter().flat_map(|directory| tree.directories_in(directory)).collect();
+            directories.append(&mut level);
+            level = next;
+        }
+        directories.append(&mut level);
+        directories.push(home.join("archived_sessions"));
+        for part in in_parallel(&directories) {
+            tree.files.extend(part.files);
+            tree.unreadable.extend(part.unreadable);
+        }
+        tree.keep_one_of_each();
+        tree
+    }
+
+    fn directories_in(&mut self, directory: &Path) -> Vec<PathBuf> {
+        // Errors are told when the files are listed.
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let is_directory = |entry: &DirEntry| match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
+            Ok(kind) => kind.is_dir(),
+            Err(_) => false,
+        };
+        entries.filter(is_directory).map(|entry| entry.path()).collect()
+    }
+
+    fn list_files(&mut self, directory: &Path) {
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            // Codex makes its directories when it needs them, and removes empty ones.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.unreadable.push((directory.to_path_buf(), error)),
+        };
+        let directory: Arc<Path> = directory.into();
+        for entry in entries.flatten() {
+            let file = entry.file_name();
+            let Some((plain, compressed)) = file.to_str().and_then(session_file) else { continue };
+            // A link counts as what it leads to.
+            let metadata = match entry.file_type() {
+                Ok(kind) if !kind.is_symlink() => entry.metadata(),
+                _ => fs::metadata(entry.path()),
+            };
+            if let Ok(metadata) = metadata
+                && metadata.is_file()
+            {
+                let state = FileState::of(&metadata);
+                let (name, thread) = (hash(plain.as_bytes()), hash(thread_id(plain).as_bytes()));
+                let directory = Arc::clone(&directory);
+                self.files.push(SessionFile { name, thread, directory, file, compressed, state });
+            }
+        }
+    }
+
+    fn keep_one_of_each(&mut self) {
+        let mut places: ByHash<usize> = ByHash::default();
+        places.reserve(self.files.len());
+        let mut kept: Vec<SessionFile> = Vec::with_capacity(self.files.len());
+        for found in self.files.drain(..) {
+            match places.get(&found.name).and_then(|place| kept.get_mut(*place)) {
+                None => {
+                    places.insert(found.name, kept.len());
+                    kept.push(found);
+                }
+                Some(first) if first.compressed && !found.compressed => *first = found,
+                Some(_) => {}
+            }
+        }
+        self.files = kept;
+    }
+}
+
+/// Lists directories, in their order. A `stat` a file is nearly all that a scan with nothing new does, and it is
+/// the kernel's time: two processors do it in half.
+fn in_parallel(directories: &[PathBuf]) -> Vec<Tree> {
+    let list = |part: &[PathBuf]| {
+        let mut tree = Tree::default();
+        part.iter().for_each(|directory| tree.list_files(directory));
+        tree
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from).min(MOST_LISTERS);
+    if processors == 1 || directories.len() < WORTH_A_THREAD {
+        return vec![list(directories)];
+    }
+    // Short parts, for days differ; in order, for the first of two copies counts.
+    let parts: Vec<&[PathBuf]> =
+        directories.chunks(directories.len().div_ceil(8 * processors)).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((number, part)) = {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            parts.get(number).map(|part| (number, part))
+        } {
+            done.push((number, list(part)));
+        }
+        done
+    };
+    let mut done = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..processors).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for helper in helpers {
+            done.extend(helper.join().unwrap_or_default());
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, tree)| tree).collect()
+}
+
+/// The plain name of a session file, and whether this name is the compressed one's; `None` for other files.
+fn session_file(name: &str) -> Option<(&str, bool)> {
+    let (plain, compressed) = match name.strip_suffix(".zst") {
+        Some(plain) => (plain, true),
+        None => (name, false),
+    };
+    (plain.starts_with("rollout-") && plain.ends_with(".jsonl")).then_some((plain, compressed))
+}
+
+/// The thread id in `rollout-2026-11-22T17-08-34-<36 characters>.jsonl`; a name that is shorter is its own.
+fn thread_id(plain: &str) -> &str {
+    let stem = plain.strip_suffix(".jsonl").unwrap_or(plain);
+    stem.len().checked_sub(36).and_then(|start| stem.get(start..)).unwrap_or(stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let plain = "rollout-2026-11-22T17-08-34-01a2043b-2290-7cc0-977d-072c3c377b99.jsonl";
+        assert_eq!(session_file(plain), Some((plain, false)));
+        assert_eq!(session_file(&format!("{plain}.zst")), Some((plain, true)));
+        assert_eq!(thread_id(plain), "01a2043b-2290-7cc0-977d-072c3c377b99");
+        for other in
+            ["rollout-a.jsonl.tmp", "a.jsonl", "rollout-a.json", "rollout-a.jsonl.zst.tmp", ""]
+        {
+            assert_eq!(session_file(other), None, "{other}");
+        }
+        assert_eq!(thread_id("rollout-é.jsonl"), "rollout-é");
+    }
+}

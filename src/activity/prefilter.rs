@@ -1,0 +1,223 @@
+//! What kind of record a line holds, told from its first bytes.
+//!
+//! Session files are mostly prompts, tool output and reasoning: lines of up to megabytes in which nothing is
+//! counted. Codex writes `{"timestamp":…,"ordinal":…,"type":…,"payload":{"type":…`, so a few dozen bytes decide
+//! whether a line is worth a JSON parser. White space and other scalar keys before `type` are allowed; whatever
+//! cannot be told from the first [`WINDOW`] bytes is [`RecordKind::Unsure`] and is left to the parser.
+
+/// How many bytes of a line are looked at.
+pub const WINDOW: usize = 512;
+
+/// What a line holds, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// Nothing that is counted: not worth parsing.
+    Other,
+    /// The first bytes do not tell.
+    Unsure,
+    /// `session_meta`: who the session is and what it was forked from.
+    Meta,
+    /// `turn_context`: carries the identity of the turn that the following lines belong to.
+    TurnContext,
+    /// `token_usage_record`: the tokens of one response.
+    TokenUsage,
+    /// `event_msg` / `token_count`: the running total, and the rate limits.
+    TokenCount,
+    /// `event_msg` / `task_started`.
+    TaskStarted,
+    /// `event_msg` / `task_complete`.
+    TaskComplete,
+    /// `event_msg` / `user_message`.
+    UserMessage,
+}
+
+/// The kind of the line that begins with `line` (all of it, or at least [`WINDOW`] bytes).
+#[must_use]
+pub fn sniff(line: &[u8]) -> RecordKind {
+    let mut cursor = Cursor { rest: &line[..line.len().min(WINDOW)] };
+    if !cursor.eat(b'{') {
+        return RecordKind::Other;
+    }
+    cursor.record().unwrap_or(RecordKind::Unsure)
+}
+
+/// The kind of record that the two `type` values stand for; `event` is the payload's.
+#[must_use]
+pub fn kind_of(record: &[u8], event: Option<&[u8]>) -> RecordKind {
+    match record {
+        b"session_meta" => RecordKind::Meta,
+        b"turn_context" => RecordKind::TurnContext,
+        b"token_usage_record" => RecordKind::TokenUsage,
+        b"event_msg" => match event {
+            None => RecordKind::Unsure,
+            Some(b"token_count") => RecordKind::TokenCount,
+            // `turn_started` and `turn_complete` are the names that Codex reads as well.
+            Some(b"task_started" | b"turn_started") => RecordKind::TaskStarted,
+            Some(b"task_complete" | b"turn_complete") => RecordKind::TaskComplete,
+            Some(b"user_message") => RecordKind::UserMessage,
+            Some(_) => RecordKind::Other,
+        },
+        _ => RecordKind::Other,
+    }
+}
+
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// The kind, read from behind the opening brace; `None` where the window or the simple grammar ends.
+    fn record(&mut self) -> Option<RecordKind> {
+        let mut record: Option<&[u8]> = None;
+        loop {
+            let key = self.key()?;
+            match key {
+                b"type" => {
+                    let value = self.string()?;
+                    match kind_of(value, None) {
+                        RecordKind::Unsure => record = Some(value),
+                        known => return Some(known),
+                    }
+                }
+                b"payload" => {
+                    // A payload before the type says nothing: its own `type` is read only for an event.
+                    let record = record?;
+                    if !self.eat(b'{') {
+                        return None;
+                    }
+                    loop {
+                        if self.key()? == b"type" {
+                            return Some(kind_of(record, Some(self.string()?)));
+                        }
+                        self.scalar()?;
+                        self.comma()?;
+                    }
+                }
+                _ => self.scalar()?,
+            }
+            self.comma()?;
+        }
+    }
+
+    fn skip_space(&mut self) {
+        while let [b' ' | b'\t' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        match self.rest {
+            [first, rest @ ..] if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn comma(&mut self) -> Option<()> {
+        self.eat(b',').then_some(())
+    }
+
+    fn key(&mut self) -> Option<&'a [u8]> {
+        let key = self.string()?;
+        self.eat(b':').then_some(key)
+    }
+
+    /// A string's raw bytes, escapes and all: the values that are compared hold none.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        if !self.eat(b'"') {
+            return None;
+        }
+        let rest = self.rest;
+        let mut at = 0;
+        loop {
+            match rest.get(at)? {
+                b'"' => {
+                    self.rest = &rest[at + 1..];
+                    return Some(&rest[..at]);
+                }
+                b'\\' => at += 2,
+                _ => at += 1,
+            }
+        }
+    }
+
+    /// Steps over a string, number, `true`, `false` or `null`.
+    fn scalar(&mut self) -> Option<()> {
+        self.skip_space();
+        match self.rest.first()? {
+            b'"' => self.string().map(|_| ()),
+            b'{' | b'[' => None,
+            _ => {
+                let end = self.rest.iter().position(|byte| matches!(byte, b',' | b'}'))?;
+                self.rest = &self.rest[end..];
+                Some(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_as_codex_writes_them() {
+        for (line, kind) in [
+            (
+                r#"{"timestamp":"2026-11-22T17:08:34.189Z","ordinal":11,"type":"token_usage_record","payload":{"thread_id":"x"#,
+                RecordKind::TokenUsage,
+            ),
+            (
+                r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","payload":{"type":"token_count","info":null}}"#,
+                RecordKind::TokenCount,
+            ),
+            (
+                r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","payload":{"type":"task_started"}}"#,
+                RecordKind::TaskStarted,
+            ),
+            (
+                r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","payload":{"type":"agent_message"}}"#,
+                RecordKind::Other,
+            ),
+            (r#"{"timestamp":"t","type":"session_meta","payload":{"id":"#, RecordKind::Meta),
+            (r#"{"timestamp":"t","type":"turn_context","payload":{"id":"#, RecordKind::TurnContext),
+            (
+                r#"{"timestamp":"t","type":"response_item","payload":{"type":"token_count""#,
+                RecordKind::Other,
+            ),
+        ] {
+            assert_eq!(sniff(line.as_bytes()), kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn other_writers_space_and_order_their_keys() {
+        for (line, kind) in [
+            (
+                r#" { "type" : "event_msg" , "ordinal" : 1 , "payload" : { "turn_id" : null , "type" : "task_complete" } }"#,
+                RecordKind::TaskComplete,
+            ),
+            (r#"{"payload":{"type":"token_count"},"type":"event_msg"}"#, RecordKind::Unsure),
+            (
+                r#"{"type":"event_msg","payload":{"info":{},"type":"token_count"}}"#,
+                RecordKind::Unsure,
+            ),
+            (r#"{"note":"a \" quote","type":"session_meta"}"#, RecordKind::Meta),
+            ("", RecordKind::Other),
+            ("[]", RecordKind::Other),
+            ("{", RecordKind::Unsure),
+            (r#"{"a\"#, RecordKind::Unsure),
+        ] {
+            assert_eq!(sniff(line.as_bytes()), kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_type_behind_the_window_is_unsure() {
+        let line = format!(r#"{{"note":"{}","type":"session_meta"}}"#, "x".repeat(WINDOW));
+        assert_eq!(sniff(line.as_bytes()), RecordKind::Unsure);
+    }
+}

@@ -1,0 +1,177 @@
+//! The cache: one small file per `CODEX_HOME` with the last answer and the last failure ([`Entry`]).
+//!
+//! An entry that cannot be used, for whatever reason, is a miss and never an error: the next fetch
+//! writes it anew. Entries are replaced in one step, so a reader needs no lock.
+
+use crate::codex::home::Home;
+use crate::io::env::Env;
+use crate::io::files::{self, Replacement};
+use crate::model::entry::{Entry, Miss, Source};
+use crate::model::error::Error;
+use crate::model::hash::hash;
+use crate::model::time::Timestamp;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An entry is smaller than this by construction (`codex::answer` bounds every part).
+const MAX_BYTES: usize = 8 * 1024;
+/// The files of one `CODEX_HOME`.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    home: Home,
+    entry: PathBuf,
+}
+
+impl Cache {
+    /// The entry for numbers from this source, or from any (`None`). One each: what a bar with `--source sessions` finds must
+    /// not take the place of what another fetches, nor must its failures keep that from asking.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] if there is neither `XDG_CACHE_HOME` nor a home directory.
+    pub fn locate(home: &Home, source: Option<Source>, env: &Env) -> Result<Cache, Error> {
+        // The XDG specification: a relative path is to be ignored.
+        let named =
+            env.variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let directory = match named {
+            Some(directory) => directory,
+            None => env.home_directory().ok_or(Error::NoHome)?.join(".cache"),
+        };
+        let key = hash(home.path().as_os_str().as_encoded_bytes());
+        let name = match source {
+            None => format!("{key:016x}.json"),
+            Some(source) => format!("{key:016x}-{}.json", source.name()),
+        };
+        Ok(Cache { home: home.clone(), entry: directory.join("codexline").join(name) })
+    }
+
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub fn entry_path(&self) -> &Path {
+        &self.entry
+    }
+
+    pub fn lock_path(&self) -> PathBuf {
+        self.entry.with_extension("lock")
+    }
+
+    /// Where the counts of session files are kept, with a lock of their own; the same for every source.
+    pub fn activity_path(&self) -> PathBuf {
+        let key = hash(self.home.path().as_os_str().as_encoded_bytes());
+        self.entry.with_file_name(format!("{key:016x}-activity.bin"))
+    }
+
+    /// # Errors
+    /// Why there is nothing to use: a [`Miss`].
+    pub fn read(&self, now: Timestamp) -> Result<Entry, Miss> {
+        let mut buffer = [0; MAX_BYTES];
+        let bytes = match files::read_once(&self.entry, &mut buffer) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return Err(match error.kind() {
+                    io::ErrorKind::NotFound => Miss::Absent,
+                    io::ErrorKind::FileTooLarge => Miss::Corrupt,
+                    _ => Miss::Unreadable(Error::io_reason(&error)),
+                });
+            }
+        };
+        Entry::parse(bytes, self.home.path(), now)
+    }
+
+    /// Makes the directory if need be, and makes sure that files can be made in it.
+    ///
+    /// # Errors
+    /// [`Error::CacheUnwritable`].
+    pub fn ensure_writable(&self) -> Result<(), Error> {
+        let directory = self.entry.parent().unwrap_or(Path::new("/"));
+        if crate::io::platform::is_foreign_to_root(directory) {
+            let reason = "it belongs to another user, who could not replace what root makes there";
+            return Err(Error::CacheUnwritable {
+                path: directory.to_path_buf(),
+                reason: reason.into(),
+            });
+        }
+        files::create_private_directory(directory)
+            .map_err(|error| unwritable(directory, &error))?;
+        if !crate::io::platform::is_writable_directory(directory) {
+            return Err(unwritable(directory, &io::Error::from(io::ErrorKind::PermissionDenied)));
+        }
+        Ok(())
+    }
+
+    /// Takes the room for the next entry. For the holder of the lock.
+    ///
+    /// # Errors
+    /// [`Error::CacheUnwritable`].
+    pub fn prepare(&self) -> Result<ReservedEntry, Error> {
+        let replacement = Replacement::prepare(&self.entry, MAX_BYTES)
+            .map_err(|error| unwritable(&self.entry, &error))?;
+        Ok(ReservedEntry { replacement, path: self.entry.clone() })
+    }
+}
+
+/// Room for an entry.
+pub struct ReservedEntry {
+    replacement: Replacement,
+    path: PathBuf,
+}
+
+impl ReservedEntry {
+    /// # Errors
+    /// [`Error::CacheUnwritable`]; the old entry is still there.
+    pub fn store(self, entry: &Entry) -> Result<(), Error> {
+        let failed = |error: serde_json::Error| unwritable(&self.path, &error.into());
+        let mut bytes = serde_json::to_vec(entry).map_err(failed)?;
+        if bytes.len() >= MAX_BYTES {
+            // Names at their longest, in the widest letters. A reader would take it for damaged and ask again, at every
+            // prompt: the numbers of the plan matter more than the rest.
+            let mut smaller = entry.clone();
+            smaller.history = None;
+            bytes = serde_json::to_vec(&smaller).map_err(failed)?;
+            if let Some(answer) = smaller.answer.as_mut().filter(|_| bytes.len() >= MAX_BYTES) {
+                answer.usage.pools.clear();
+                bytes = serde_json::to_vec(&smaller).map_err(failed)?;
+            }
+        }
+        self.replacement.commit(&bytes).map_err(|error| unwritable(&self.path, &error))
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    Error::CacheUnwritable { path: path.to_path_buf(), reason: Error::io_reason(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::entry::MAX_HOME;
+    use crate::model::entry::tests::{NOW, answered};
+    use crate::model::usage::Window;
+
+    #[test]
+    fn the_largest_entry_is_one_that_can_be_read() {
+        let wide = |count: usize| "\u{1f600}".repeat(count);
+        let window = Window {
+            seconds: Some(u32::MAX),
+            used: 100.0 / 3.0,
+            resets_at: Some(NOW),
+            started: true,
+        };
+        let pool =
+            crate::model::usage::Pool { name: wide(48), windows: vec![window.clone(), window] };
+        let mut entry = answered(0).following(None, NOW);
+        entry.home = wide(MAX_HOME);
+        entry.answer.as_mut().unwrap().usage.pools = vec![pool; 12];
+        let directory =
+            std::env::temp_dir().join(format!("codexline-entry-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("entry.json");
+        let replacement = Replacement::prepare(&path, MAX_BYTES).unwrap();
+        ReservedEntry { replacement, path: path.clone() }.store(&entry).unwrap();
+        let bytes = files::read_bounded(&path, MAX_BYTES as u64 - 1).unwrap();
+        let _ = std::fs::remove_dir_all(&directory);
+        let stored: Entry = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(stored.answer.unwrap().usage.windows, answered(0).answer.unwrap().usage.windows);
+    }
+}

@@ -1,0 +1,199 @@
+//! `codexline auth`: what the login looks like, and renewing it by hand. No secret is shown.
+
+use crate::codex::config::Config;
+use crate::codex::home::Home;
+use crate::codex::login::Login;
+use crate::io::env::Env;
+use crate::io::http::Client;
+use crate::io::output::{self, Log};
+use crate::model::error::Error;
+use crate::model::secret::Secret;
+use crate::model::time::{Timestamp, age, countdown};
+use crate::refresh::TokenRefresh;
+use crate::refresh::auth_file::AuthFile;
+use crate::refresh::ledger::{Ledger, fingerprint};
+use crate::refresh::oauth;
+use serde_json::Value;
+
+/// `codexline auth refresh`.
+pub struct RefreshArgs {
+    /// Show the request and send nothing.
+    pub print_only: bool,
+    /// Ask the issuer for its token endpoint.
+    pub discover: bool,
+    pub verbose: bool,
+}
+
+/// `codexline auth`.
+///
+/// # Errors
+/// Why there is no login to speak of.
+pub fn show(env: &Env) -> Result<(), Error> {
+    let home = Home::locate(env)?;
+    let config = Config::read(&home)?;
+    let login = Login::read(&home, &config, env)?;
+    let now = env.now();
+    let mut page = Page::default();
+    if login.from_environment {
+        page.row("login", "a token in CODEX_ACCESS_TOKEN; not ours to renew");
+    } else {
+        let file = AuthFile::locate(&home)?;
+        describe_file(&mut page, &home, &file, &config);
+        describe_renewal(&mut page, &file, &login, now)?;
+    }
+    describe_tokens(&mut page, &login, now);
+    output::print(&page.text);
+    Ok(())
+}
+
+fn describe_file(page: &mut Page, home: &Home, file: &AuthFile, config: &Config) {
+    let path = home.auth_json();
+    let link = if file.target() == path {
+        String::new()
+    } else {
+        format!(" -> {}", file.target().display())
+    };
+    page.row("file", format!("{}{link}", path.display()));
+    page.row("store", config.credentials_store());
+    let content = file.read().ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let content = content.unwrap_or_default();
+    let text = |value: &Value, missing: &str| {
+        crate::model::text::plain(value.as_str().unwrap_or(missing), 60)
+    };
+    page.row("mode", text(&content["auth_mode"], "chatgpt (not named)"));
+    if let Ok(metadata) = std::fs::metadata(file.target()) {
+        let owner =
+            if crate::io::platform::is_ours(&metadata) { "yours" } else { "another user's" };
+        page.row("permissions", format!("{:04o}, {owner}", crate::io::platform::mode(&metadata)));
+    }
+    page.row("last refresh", text(&content["last_refresh"], "never"));
+}
+
+fn describe_tokens(page: &mut Page, login: &Login, now: Timestamp) {
+    let claims = &login.claims;
+    let plan = claims.codex.chatgpt_plan_type.as_deref();
+    page.row("account", login.account_id.as_deref().unwrap_or("not named"));
+    page.row("plan", crate::model::text::plain(plan.unwrap_or("not named"), 60));
+    page.row(
+        "issuer",
+        crate::model::text::plain(claims.iss.as_deref().unwrap_or("not named"), 100),
+    );
+    let scopes = claims.scopes();
+    let offline = if scopes.contains(&"offline_access") { "" } else { " (no offline_access)" };
+    page.row(
+        "scopes",
+        format!("{}{offline}", crate::model::text::plain(&scopes.join(" "), 200)).trim(),
+    );
+    page.row(
+        "access token",
+        match claims.expires_at() {
+            Some(end) if end > now => {
+                format!("ends in {} ({})", countdown(end.seconds_since(now)), end.rfc3339())
+            }
+            Some(end) => format!("ended {} ago ({})", age(now.seconds_since(end)), end.rfc3339()),
+            None => "does not say when it ends".to_string(),
+        },
+    );
+}
+
+fn describe_renewal(
+    page: &mut Page,
+    file: &AuthFile,
+    login: &Login,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let renewal = match (&login.refresh_token, file.check()) {
+        (None, _) => "not by us: there is no refresh token of Codex's own".to_string(),
+        (Some(_), Ok(())) => "possible".to_string(),
+        (Some(_), Err(error)) => format!("not by us: {error}; {}", error.hint()),
+    };
+    page.row("renewal", renewal);
+    let ledger = Ledger::read(file.ledger())?;
+    let record = login.refresh_token.as_ref().and_then(|token| ledger.find(&fingerprint(token)));
+    page.row(
+        "refresh token",
+        match record {
+            Some(record) => {
+                let code =
+                    record.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+                format!("{}{code} {} ago", record.state.name(), age(now.seconds_since(record.at)))
+            }
+            None => "not sent by codexline".to_string(),
+        },
+    );
+    let rescue = file.staged();
+    page.row(
+        "pending rescue",
+        if rescue.exists() { rescue.display().to_string() } else { "none".to_string() },
+    );
+    Ok(())
+}
+
+/// `codexline auth refresh`.
+///
+/// # Errors
+/// See [`TokenRefresh::renew`].
+pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
+    let log = Log::new(args.verbose);
+    let home = Home::locate(env)?;
+    let config = Config::read(&home)?;
+    let login = Login::read(&home, &config, env)?;
+    let file = home.auth_json();
+    if login.from_environment {
+        return Err(Error::NotRenewable { path: "CODEX_ACCESS_TOKEN".into() });
+    }
+    if config.credentials_store() != "file" {
+        let store = config.credentials_store().to_string();
+        return Err(Error::LoginElsewhere { path: home.config_toml(), store });
+    }
+    let token = login.refresh_token.as_ref().ok_or(Error::NotRenewable { path: file.clone() })?;
+    let client = Client::new(env)?;
+    let token_refresh = TokenRefresh { env, home: &home, client: &client, log: &log };
+    // First: it promises to stay off the network, whatever else is asked for.
+    if args.print_only {
+        return print_request(&token_refresh, token);
+    }
+    if args.discover {
+        let endpoint = token_refresh.discover(&login)?;
+        output::print(&format!("token endpoint: {}\n", endpoint.shown()));
+        return Ok(());
+    }
+    let renewed = token_refresh.refresh(None)?;
+    let end = renewed
+        .claims
+        .expires_at()
+        .map(|end| format!("; it ends {}", end.rfc3339()))
+        .unwrap_or_default();
+    output::print(&format!("{} has a new access token{end}\n", file.display()));
+    Ok(())
+}
+
+fn print_request(token_refresh: &TokenRefresh, token: &Secret) -> Result<(), Error> {
+    let planned = token_refresh.plan()?;
+    let mut page = Page::default();
+    page.row("method", "POST");
+    page.row("url", planned.endpoint.shown());
+    page.row("header", "Accept: application/json");
+    page.row("header", "Content-Type: application/x-www-form-urlencoded");
+    page.row("header", format!("User-Agent: {}", crate::io::http::USER_AGENT));
+    for (name, value) in oauth::fields(token) {
+        page.row(
+            "field",
+            format!("{name}={}", if name == "refresh_token" { "***" } else { value }),
+        );
+    }
+    output::print(&page.text);
+    Ok(())
+}
+
+/// Rows of a name and a text.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn row(&mut self, name: &str, text: impl AsRef<str>) {
+        self.text.push_str(&format!("{name:<15}{}\n", crate::model::text::one_line(text.as_ref())));
+    }
+}

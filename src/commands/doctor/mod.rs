@@ -1,0 +1,216 @@
+//! `codexline doctor`: what could be wrong, looked at in the order in which things break. A bug report is its output, so it
+//! holds no secret, no account and no e-mail address (unless `--email` asks for it), and the home directory is `~`.
+
+mod checks;
+mod network;
+
+use crate::cache::Cache;
+use crate::codex::config::Config;
+use crate::codex::home::Home;
+use crate::codex::login::Login;
+use crate::config::accounts::Account;
+use crate::config::settings::{Color, Settings};
+use crate::io::env::Env;
+use crate::io::http::{Endpoint, Reply};
+use crate::io::output;
+use crate::model::error::Error;
+use crate::model::text::one_line;
+use crate::model::usage::Severity;
+use crate::refresh::auth_file::AuthFile;
+use crate::render::style::{paint_ansi, uncoloured};
+use serde::Serialize;
+use std::cell::OnceCell;
+
+/// What is args.
+#[derive(Clone, Copy)]
+pub struct DoctorArgs {
+    pub json: bool,
+    pub email: bool,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Ok,
+    /// Not as usual, but it works.
+    Note,
+    Broken,
+}
+
+impl Verdict {
+    const fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Note => "note",
+            Verdict::Broken => "broken",
+        }
+    }
+
+    const fn severity(self) -> Severity {
+        match self {
+            Verdict::Ok => Severity::Ok,
+            Verdict::Note => Severity::Warning,
+            Verdict::Broken => Severity::Critical,
+        }
+    }
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    name: String,
+    state: Verdict,
+    found: String,
+    /// What to do.
+    advice: Option<String>,
+}
+
+impl Finding {
+    fn new(name: &str, state: Verdict, found: impl Into<String>) -> Finding {
+        Finding { name: name.into(), state, found: found.into(), advice: None }
+    }
+
+    fn ok(name: &str, found: impl Into<String>) -> Finding {
+        Finding::new(name, Verdict::Ok, found)
+    }
+
+    fn note(name: &str, found: impl Into<String>) -> Finding {
+        Finding::new(name, Verdict::Note, found)
+    }
+
+    fn broken(name: &str, error: &Error) -> Finding {
+        Finding::new(name, Verdict::Broken, error.to_string()).with(error.hint())
+    }
+
+    fn with(self, advice: impl Into<String>) -> Finding {
+        Finding { advice: Some(advice.into()), ..self }
+    }
+}
+
+/// What the checks look at.
+struct DoctorContext<'a> {
+    env: &'a Env,
+    settings: &'a Settings,
+    wants_email: bool,
+    home: Result<Home, Error>,
+    config: Result<Config, Error>,
+    endpoint: Result<Endpoint, Error>,
+    login: Result<Login, Error>,
+    file: Option<AuthFile>,
+    cache: Result<Cache, Error>,
+    /// The endpoint's answer; asked for once.
+    reply: OnceCell<Result<Reply, Error>>,
+}
+
+impl DoctorContext<'_> {
+    fn begin<'a>(settings: &'a Settings, env: &'a Env, args: DoctorArgs) -> DoctorContext<'a> {
+        let home = Home::locate(env);
+        let with_home = || Home::locate(env);
+        let config = with_home().and_then(|home| Config::read(&home));
+        // What follows is looked at even if the file is broken.
+        let defaults = Config::default();
+        let used = config.as_ref().unwrap_or(&defaults);
+        DoctorContext {
+            env,
+            settings,
+            wants_email: args.email,
+            endpoint: Endpoint::parse(&used.usage_url()),
+            login: with_home().and_then(|home| Login::read(&home, used, env)),
+            file: with_home().and_then(|home| AuthFile::locate(&home)).ok(),
+            cache: with_home().and_then(|home| Cache::locate(&home, settings.source, env)),
+            home,
+            config,
+            reply: OnceCell::new(),
+        }
+    }
+}
+
+/// In the order in which things break.
+const CHECKS: &[fn(&DoctorContext) -> Vec<Finding>] = &[
+    checks::binary,
+    checks::settings,
+    checks::source,
+    checks::home,
+    checks::login,
+    checks::renewal,
+    checks::store,
+    checks::config,
+    network::endpoint,
+    network::proxy,
+    network::certificates,
+    network::name,
+    network::server,
+    network::clock,
+    checks::cache,
+    checks::lock,
+    checks::back_off,
+    checks::ledger,
+    checks::rescue,
+    checks::codex,
+    checks::hosts,
+];
+
+/// Looks at everything and prints it. Whether nothing is broken.
+pub fn run(args: DoctorArgs, settings: &Settings, env: &Env) -> bool {
+    let account = |account: &Account| (Some(account.name.clone()), env.for_account(&account.home));
+    let mut patients: Vec<(Option<String>, Env)> = settings.accounts.iter().map(account).collect();
+    if patients.is_empty() {
+        patients.push((None, env.clone()));
+    }
+    let person = env.home_directory().map(|path| path.display().to_string());
+    let person = person.filter(|path| path.len() > 1);
+    let shorten = |text: &str| {
+        let text = one_line(text);
+        person
+            .as_ref()
+            .map_or_else(|| text.to_string(), |person| text.replace(person.as_str(), "~"))
+    };
+    let is_coloured = match settings.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => env.stdout_is_terminal && env.variable("NO_COLOR").is_none(),
+    };
+    let mut findings = Vec::new();
+    let mut tell = |mut finding: Finding| {
+        finding.found = shorten(&finding.found);
+        finding.advice = finding.advice.as_deref().map(&shorten);
+        if !args.json {
+            // One by one: the network can take its time.
+            output::print(&line(&finding, settings, is_coloured));
+        }
+        findings.push(finding);
+    };
+    for (name, own) in &patients {
+        let context = DoctorContext::begin(settings, own, args);
+        name.iter().for_each(|name| tell(Finding::ok("account", name.as_str())));
+        CHECKS.iter().flat_map(|check| check(&context)).for_each(&mut tell);
+    }
+    let broken = findings.iter().filter(|finding| finding.state == Verdict::Broken).count();
+    if args.json {
+        let report = DoctorReport { version: env!("CARGO_PKG_VERSION"), broken, checks: &findings };
+        output::print(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
+    }
+    broken == 0
+}
+
+#[derive(Serialize)]
+struct DoctorReport<'a> {
+    version: &'a str,
+    broken: usize,
+    checks: &'a [Finding],
+}
+
+fn line(finding: &Finding, settings: &Settings, is_coloured: bool) -> String {
+    let paint = if is_coloured { paint_ansi } else { uncoloured };
+    let style = settings.host.palette.with(&settings.colors).of(finding.state.severity());
+    let mut text = String::new();
+    paint(style, &format!("{:<8}", finding.state.name()), &mut text);
+    text.push_str(&format!("{:<14}{}", finding.name, finding.found));
+    if let Some(advice) = &finding.advice {
+        text.push_str("; ");
+        text.push_str(advice);
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,307 @@
+//! codexline's own config file (Codex's is [`crate::codex::config`]): which one it is, what it says, in which line.
+//!
+//! Its keys are the long options' names, in a common part and in a section for each host. What is wrong in it never keeps a
+//! line from being printed: it becomes a [`Mistake`], and [`crate::config::layers`] goes on with the next one.
+
+use crate::config::settings::{OPTIONS, Opt, Settings};
+use crate::hosts::{self, HOSTS};
+use crate::io::env::Env;
+use crate::io::files;
+use crate::model::error::{Error, Mistake};
+use crate::model::text::{nearest, plain};
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A file of every option for every host, with comments, has a tenth of it.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// The file, read.
+#[derive(Debug, Default)]
+pub struct ConfigFile {
+    pub path: PathBuf,
+    /// In the order of the file.
+    pub entries: Vec<ConfigEntry>,
+    /// What is wrong whatever host is meant; wrong values are found when they are applied.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// One key and its value.
+#[derive(Debug, PartialEq)]
+pub struct ConfigEntry {
+    /// The host whose section it stands in; `None`: the common part.
+    pub section: Option<&'static str>,
+    pub option: &'static Opt,
+    /// As it would be typed.
+    pub text: String,
+    /// From 1.
+    pub line: usize,
+}
+
+/// Where the file is looked for, and whether somebody said so.
+pub fn locate(env: &Env) -> Option<(PathBuf, bool)> {
+    if let Some(named) = env.variable("CODEXLINE_CONFIG") {
+        return Some((PathBuf::from(named), true));
+    }
+    // The XDG specification: a relative path is to be ignored.
+    let named =
+        env.variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let directory = named.or_else(|| env.home_directory().map(|home| home.join(".config")))?;
+    Some((directory.join("codexline/config.toml"), false))
+}
+
+impl ConfigFile {
+    /// Reads it if it is there: otherwise a failing `open` is all that it costs.
+    pub fn read(env: &Env) -> Option<ConfigFile> {
+        let (path, is_named) = locate(env)?;
+        if is_named && path == Path::new("/dev/null") {
+            return None;
+        }
+        let whole = |path: PathBuf, text: String| {
+            let mistake = Mistake { path: path.clone(), line: None, text };
+            Some(ConfigFile { path, mistakes: vec![mistake], ..ConfigFile::default() })
+        };
+        match files::read_bounded(&path, MAX_BYTES) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Some(ConfigFile::parse(path, &text)),
+                Err(error) => {
+                    let valid = error.utf8_error().valid_up_to();
+                    let line = Some(line_of(error.as_bytes(), valid));
+                    let mistake = Mistake { path: path.clone(), line, text: "is not UTF-8".into() };
+                    Some(ConfigFile { path, mistakes: vec![mistake], ..ConfigFile::default() })
+                }
+            },
+            // A directory that is none (`~/.config` as a file) holds no file either.
+            Err(error)
+                if !is_named
+                    && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                None
+            }
+            Err(error) => whole(path, format!("cannot be read: {}", Error::io_reason(&error))),
+        }
+    }
+
+    /// What a file says. Pure. Whatever can be understood is kept.
+    pub fn parse(path: PathBuf, text: &str) -> ConfigFile {
+        let mut file = ConfigFile { path, ..ConfigFile::default() };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let bytes = text.as_bytes();
+        for error in errors {
+            let line = error.span().map(|span| line_of(bytes, span.start));
+            file.mistake(line, error.message().replace('\n', ", "));
+        }
+        file.part(bytes, None, table.get_ref());
+        file.entries.sort_by_key(|entry| entry.line);
+        file.mistakes.sort_by_key(|mistake| mistake.line);
+        // One word a line is enough: what the parser makes of a broken line is wrong in further ways.
+        file.mistakes.dedup_by_key(|mistake| mistake.line);
+        let broken: Vec<usize> = file.mistakes.iter().filter_map(|mistake| mistake.line).collect();
+        file.entries.retain(|entry| !broken.contains(&entry.line));
+        file
+    }
+
+    fn part(&mut self, bytes: &[u8], section: Option<&'static str>, table: &DeTable) {
+        for (key, value) in table {
+            let line = line_of(bytes, key.span().start);
+            let key: &str = key.get_ref();
+            let option = OPTIONS.iter().find(|option| option.name == key);
+            match (option, section, value.get_ref()) {
+                (Some(option), _, _) => match text(option, value) {
+                    Ok(text) => {
+                        let text = text.into_owned();
+                        self.entries.push(ConfigEntry { section, option, text, line });
+                    }
+                    Err(reason) => self.mistake(Some(line), format!("{key} {reason}")),
+                },
+                (None, None, DeValue::Table(inner)) => match hosts::find(key) {
+                    Some(host) => self.part(bytes, Some(host.name), inner),
+                    None => {
+                        let near = nearest(key, HOSTS.iter().map(|host| host.name));
+                        self.mistake(
+                            Some(line),
+                            format!("unknown host [{}]; did you mean [{near}]?", plain(key, 40)),
+                        );
+                    }
+                },
+                (None, _, _) => {
+                    let near = nearest(key, OPTIONS.iter().map(|option| option.name));
+                    self.mistake(
+                        Some(line),
+                        format!("unknown key {}; did you mean {near}?", plain(key, 40)),
+                    );
+                }
+            }
+        }
+    }
+
+    fn mistake(&mut self, line: Option<usize>, text: String) {
+        self.mistakes.push(Mistake { path: self.path.clone(), line, text: plain(&text, 200) });
+    }
+
+    /// The values of an option for a section, the one that wins first.
+    pub fn values(
+        &self,
+        option: &Opt,
+        section: Option<&str>,
+    ) -> impl Iterator<Item = &ConfigEntry> {
+        let own =
+            self.entries.iter().filter(move |entry| section.is_some() && entry.section == section);
+        let common = self.entries.iter().filter(|entry| entry.section.is_none());
+        let name = option.name;
+        own.chain(common).filter(move |entry| entry.option.name == name)
+    }
+
+    /// Every mistake, also in the sections of hosts that are not meant now.
+    pub fn every_mistake(&self) -> Vec<Mistake> {
+        let mut mistakes = self.mistakes.clone();
+        for entry in &self.entries {
+            let host = entry.section.and_then(hosts::find).unwrap_or(hosts::DEFAULT);
+            if let Err(reason) = entry.option.try_on(&mut Settings::new(host), &entry.text) {
+                mistakes.push(self.wrong_value(entry, &reason));
+            }
+        }
+        mistakes.sort_by_key(|mistake| mistake.line);
+        mistakes
+    }
+
+    /// The mistake of a value that its option does not take.
+    pub fn wrong_value(&self, entry: &ConfigEntry, reason: &str) -> Mistake {
+        let text = format!("{} = {}: {reason}", entry.option.name, quoted(&plain(&entry.text, 60)));
+        Mistake { path: self.path.clone(), line: Some(entry.line), text }
+    }
+}
+
+/// A value as it would be typed.
+fn text<'a>(option: &Opt, value: &'a Spanned<DeValue>) -> Result<Cow<'a, str>, &'static str> {
+    match (value.get_ref(), option.value) {
+        (DeValue::String(text), _) => Ok(Cow::Borrowed(text)),
+        (DeValue::Boolean(value), None) => Ok(Cow::Borrowed(if *value { "true" } else { "false" })),
+        (_, None) => Err("is true or false"),
+        (DeValue::Integer(number), Some(_)) if number.radix() == 10 => {
+            Ok(Cow::Borrowed(number.as_str()))
+        }
+        (DeValue::Float(number), Some(_)) => Ok(Cow::Borrowed(number.as_str())),
+        (_, Some(_)) => Err("is a string in quotes, or a number"),
+    }
+}
+
+fn line_of(bytes: &[u8], offset: usize) -> usize {
+    bytes[..offset.min(bytes.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// A string as TOML writes it: as it is where that is possible.
+pub fn quoted(text: &str) -> String {
+    if !text.contains(['"', '\\']) && !text.chars().any(char::is_control) {
+        return format!("\"{text}\"");
+    }
+    if !text.contains('\'') && !text.chars().any(char::is_control) {
+        return format!("'{text}'");
+    }
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            _ if character.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    pub(crate) fn parse(text: &str) -> ConfigFile {
+        ConfigFile::parse("config.toml".into(), text)
+    }
+
+    pub(crate) fn mistakes(text: &str) -> Vec<String> {
+        parse(text).every_mistake().iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn entries(text: &str) -> Vec<(Option<&'static str>, &'static str, String, usize)> {
+        let entries = parse(text).entries.into_iter();
+        entries.map(|entry| (entry.section, entry.option.name, entry.text, entry.line)).collect()
+    }
+
+    #[test]
+    fn keys_are_options_and_sections_are_hosts() {
+        let text =
+            "# mine\nwarn = 80\ncritical = 90.5\noffline = true\n[tmux]\nseparator = \" | \"\n";
+        assert_eq!(
+            entries(text),
+            [
+                (None, "warn", "80".into(), 2),
+                (None, "critical", "90.5".into(), 3),
+                (None, "offline", "true".into(), 4),
+                (Some("tmux"), "separator", " | ".into(), 6)
+            ]
+        );
+        assert!(mistakes(text).is_empty());
+        assert_eq!(entries("tmux.warn = 5\n"), [(Some("tmux"), "warn", "5".into(), 1)]);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line_and_the_nearest_right_one() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(mistakes(text), expected, "{text}");
+        check("\nmax_age = '2m'", &["config.toml:2: unknown key max_age; did you mean max-age?"]);
+        check("[tmx]\nwarn = 1", &["config.toml:1: unknown host [tmx]; did you mean [tmux]?"]);
+        check(
+            "[tmux]\n[tmux.waybar]\nwarn = 1",
+            &["config.toml:2: unknown key waybar; did you mean warn?"],
+        );
+        check("tmux = 1", &["config.toml:1: unknown key tmux; did you mean max-age?"]);
+        check("offline = 'perhaps'", &["config.toml:1: offline = \"perhaps\": is not 1 or 0"]);
+        check("offline = 3", &["config.toml:1: offline is true or false"]);
+        check("warn = true", &["config.toml:1: warn is a string in quotes, or a number"]);
+        check("format = [1]", &["config.toml:1: format is a string in quotes, or a number"]);
+        check(
+            "[waybar]\nwindow = '{usd}'",
+            &["config.toml:2: window = \"{usd}\": unknown name {usd}; did you mean {used}?"],
+        );
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_once_a_line_and_the_rest_is_kept() {
+        for broken in
+            ["warn = ", "warn", "= 5", "warn = 'x", "warn = 1\nwarn = 2", "[tmux", "\u{1}"]
+        {
+            let text = format!("critical = 95\n{broken}\noffline = true\n");
+            let file = parse(&text);
+            let lines: Vec<Option<usize>> =
+                file.mistakes.iter().map(|mistake| mistake.line).collect();
+            assert!(!lines.is_empty(), "{broken:?}");
+            let mut different = lines.clone();
+            different.dedup();
+            assert_eq!(lines, different, "{broken:?}");
+            assert_eq!(file.entries[0].text, "95", "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn where_it_lies() {
+        let at = |variables: &[(&str, &str)]| {
+            let env = Env::for_test(variables, || Timestamp::from_unix_seconds(0));
+            locate(&env).map(|(path, _)| path.display().to_string())
+        };
+        assert_eq!(at(&[("HOME", "/h")]).unwrap(), "/h/.config/codexline/config.toml");
+        assert_eq!(
+            at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]).unwrap(),
+            "/x/codexline/config.toml"
+        );
+        assert_eq!(
+            at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "x")]).unwrap(),
+            "/h/.config/codexline/config.toml"
+        );
+        assert_eq!(at(&[("XDG_CONFIG_HOME", "/x"), ("CODEXLINE_CONFIG", "c")]).unwrap(), "c");
+    }
+}

@@ -1,0 +1,405 @@
+//! Requests that carry a token. The only user of ureq.
+//!
+//! Constraints, each from something that went wrong in programs of this kind:
+//! * https only; plain http only to loopback, and then never through a proxy, which would read the token.
+//! * No redirect is followed: a bearer token must not travel to where a stranger points.
+//! * Every wait is bounded, and so is every body.
+//! * The certificate store (about 145 roots) is loaded when a TLS connection is made, so only here.
+//! * No compression: an answer has 1 KiB, and a bomb cannot go off.
+
+use crate::io::certificates::Trust;
+use crate::io::env::Env;
+use crate::model::error::Error;
+use crate::model::secret::Secret;
+use std::cell::OnceCell;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use ureq::http::{HeaderMap, Response, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use ureq::{Agent, Body, Timeout};
+
+/// Looking up the name; DNS resolvers retry after 5 s.
+const RESOLVE: Duration = Duration::from_secs(5);
+/// TCP, proxy and TLS together.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The whole request. The usage endpoint answers within a second; a prompt's numbers can wait this
+/// long, the lock not much longer.
+const WHOLE: Duration = Duration::from_secs(20);
+/// For the answer to an exchange of tokens.
+const EXCHANGE: Duration = Duration::from_secs(120);
+/// For the head of an answer, or what is sent at a time: a quarter of the library's default, which is filled with zeros each time. A login's
+/// cookies and policies have come to 8 KiB.
+const BUFFER: usize = 32 * 1024;
+/// Real answers have about 1 KiB.
+const MAX_BODY: u64 = 1024 * 1024;
+
+/// How codexline names itself to servers.
+pub const USER_AGENT: &str = concat!("codexline/", env!("CARGO_PKG_VERSION"));
+
+/// A URL that a token may be sent to.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    uri: Uri,
+    is_plain: bool,
+}
+
+impl Endpoint {
+    /// # Errors
+    /// [`Error::AddressRefused`] unless it is https, or http to a loopback address.
+    pub fn parse(url: &str) -> Result<Endpoint, Error> {
+        let refused = |reason| Error::AddressRefused { url: shown(url), reason };
+        let uri: Uri = url.parse().map_err(|_| refused("is not a URL"))?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(refused("names no host"))?;
+        match uri.scheme_str() {
+            Some("https") => Ok(Endpoint { uri, is_plain: false }),
+            Some("http") if is_loopback(host) => Ok(Endpoint { uri, is_plain: true }),
+            Some("http") => Err(refused("is not encrypted")),
+            _ => Err(refused("is not an https URL")),
+        }
+    }
+
+    /// Whether it is plain http, which is only ever asked on this machine.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    pub fn host_and_port(&self) -> (String, u16) {
+        let host =
+            self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        (host.to_string(), self.uri.port_u16().unwrap_or(if self.is_plain { 80 } else { 443 }))
+    }
+
+    /// For messages: without user name, password and query.
+    pub fn shown(&self) -> String {
+        shown(&self.uri.to_string())
+    }
+}
+
+fn shown(url: &str) -> String {
+    let url = crate::model::text::plain(url, 200);
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// An answer, whatever its status.
+pub struct Reply {
+    pub status: u16,
+    /// `Retry-After` as it came.
+    pub retry_after: Option<String>,
+    /// `Date` as it came.
+    pub date: Option<String>,
+    /// Cloudflare says that this is its own page, not the service's answer.
+    pub is_challenge: bool,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Whether the body is a JSON value: then it is the service that speaks, not something on the way.
+    pub fn is_json(&self) -> bool {
+        !self.is_challenge && serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok()
+    }
+}
+
+/// Sends requests. Cheap to make: nothing is loaded or opened before the first request.
+pub struct Client {
+    trust: Trust,
+    /// For plain http, which needs neither a proxy nor certificates.
+    direct: OnceCell<Agent>,
+    /// Trusts whom the usual file of certificates names; `None` inside where there is none.
+    usual: OnceCell<Option<Agent>>,
+    /// Trusts everyone whom the platform does; made only where the other is not enough, and used from then on.
+    thorough: OnceCell<Agent>,
+    stands: ConnectionProbe,
+}
+
+impl Client {
+    /// Certificates come from the system's store (or `SSL_CERT_FILE` in its place), and from the file that
+    /// `CODEX_CA_CERTIFICATE` names beside it; proxies from the usual variables.
+    ///
+    /// # Errors
+    /// [`Error::CertificateFile`] if a named file cannot be used: silently going on without it would
+    /// end in a riddle about TLS.
+    pub fn new(env: &Env) -> Result<Client, Error> {
+        Ok(Client {
+            trust: Trust::new(env)?,
+            direct: OnceCell::new(),
+            usual: OnceCell::new(),
+            thorough: OnceCell::new(),
+            stands: ConnectionProbe::default(),
+        })
+    }
+
+    /// GET with a bearer token and further headers.
+    ///
+    /// # Errors
+    /// Network, TLS, time-out, or a body that is too large. A status is never an error here.
+    pub fn get(
+        &self,
+        endpoint: &Endpoint,
+        token: &Secret,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, Error> {
+        let result = self.ask(endpoint, |agent| {
+            let mut request = agent
+                .get(&endpoint.uri)
+                .header("Accept", "application/json")
+                .header("Authorization", format!("Bearer {}", token.expose()));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.call()
+        });
+        receive(endpoint, result)
+    }
+
+    /// GET without a token, for what is public.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_public(&self, endpoint: &Endpoint) -> Result<Reply, Error> {
+        let result = self.ask(endpoint, |agent| {
+            agent.get(&endpoint.uri).header("Accept", "application/json").call()
+        });
+        receive(endpoint, result)
+    }
+
+    /// POST of a form, with a short time-out to connect and a long one for the answer: what has been sent cannot be
+    /// taken back, so it is worth waiting for.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and whether anything may have been sent.
+    pub fn post_form(&self, endpoint: &Endpoint, form: &Secret) -> Result<Reply, SendError> {
+        self.stands.set(None);
+        let result = self.ask(endpoint, |agent| {
+            agent
+                .post(&endpoint.uri)
+                .config()
+                .timeout_global(Some(CONNECT + EXCHANGE))
+                .timeout_recv_response(Some(EXCHANGE))
+                .build()
+                .header("Accept", "application/json")
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .send(form.expose())
+        });
+        let was_sent = self.stands.is_to(&endpoint.uri);
+        receive(endpoint, result).map_err(|error| SendError { error, was_sent })
+    }
+
+    /// Asks, trusting whom the usual file of certificates names; only if that does not know the server's issuer, which ends the
+    /// handshake before anything is said, everyone whom the platform trusts.
+    fn ask(
+        &self,
+        endpoint: &Endpoint,
+        request: impl Fn(&Agent) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        if endpoint.is_plain {
+            let agent = || self.agent(None, RootCerts::Specific(Arc::default()), false);
+            return request(self.direct.get_or_init(agent));
+        }
+        let secure = |roots| self.agent(ureq::Proxy::try_from_env(), roots, true);
+        let thorough = || self.thorough.get_or_init(|| secure(self.trust.everything()));
+        let usual = self.usual.get_or_init(|| self.trust.usual().map(secure));
+        let Some(agent) = usual.as_ref().filter(|_| self.thorough.get().is_none()) else {
+            return request(thorough());
+        };
+        match request(agent) {
+            Err(error) if is_unknown_issuer(&error) => request(thorough()),
+            result => result,
+        }
+    }
+
+    fn agent(&self, proxy: Option<ureq::Proxy>, roots: RootCerts, https_only: bool) -> Agent {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder()
+            .root_certs(roots)
+            .unversioned_rustls_crypto_provider(provider)
+            .build();
+        let config = Agent::config_builder()
+            .https_only(https_only)
+            .proxy(proxy)
+            .tls_config(tls)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .timeout_resolve(Some(RESOLVE))
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(WHOLE))
+            .user_agent(USER_AGENT)
+            .max_idle_connections(0)
+            .build();
+        let connector = DefaultConnector::default().chain(self.stands.clone());
+        Agent::with_parts(config, connector, DefaultResolver::default())
+    }
+}
+
+/// The TLS library's error, wherever it is wrapped.
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn is_unknown_issuer(error: &ureq::Error) -> bool {
+    use rustls::CertificateError::UnknownIssuer;
+    matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(UnknownIssuer)))
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+pub struct SendError {
+    pub error: Error,
+    /// Whether the request, or a part of it, may have reached the server. False only where the connection did not
+    /// stand.
+    pub was_sent: bool,
+}
+
+/// The latest connection that stands, the handshake with a proxy and that of TLS included: the last link of the chain of
+/// connectors.
+///
+/// An error alone does not tell: "no route to host" is the answer to a connect, and also the end of a connection whose
+/// route was lost after the request had left.
+#[derive(Clone, Debug, Default)]
+struct ConnectionProbe(Arc<Mutex<Option<Uri>>>);
+
+impl ConnectionProbe {
+    fn set(&self, uri: Option<Uri>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = uri;
+    }
+
+    fn is_to(&self, uri: &Uri) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(uri)
+    }
+}
+
+impl<In: Transport> Connector<In> for ConnectionProbe {
+    type Out = In;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<In>, ureq::Error> {
+        // A proxy has a connection of its own, which comes through here first.
+        self.set(chained.is_some().then(|| details.uri.clone()));
+        Ok(chained)
+    }
+}
+
+fn receive(
+    endpoint: &Endpoint,
+    result: Result<Response<Body>, ureq::Error>,
+) -> Result<Reply, Error> {
+    let mut response = result.map_err(|error| failure(endpoint, error))?;
+    let header = |headers: &HeaderMap, name: &str| {
+        headers.get(name).and_then(|value| value.to_str().ok()).map(String::from)
+    };
+    let status = response.status().as_u16();
+    let retry_after = header(response.headers(), "retry-after");
+    let date = header(response.headers(), "date");
+    let is_challenge = header(response.headers(), "cf-mitigated").is_some();
+    let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
+    let body = body.map_err(|error| failure(endpoint, error))?;
+    Ok(Reply { status, retry_after, date, is_challenge, body })
+}
+
+fn failure(endpoint: &Endpoint, error: ureq::Error) -> Error {
+    let url = endpoint.shown();
+    if let Some(error) = tls_error(&error) {
+        return Error::Tls { url, reason: tls_reason(error) };
+    }
+    let network =
+        |reason: &str| Error::Network { url: endpoint.shown(), reason: reason.to_string() };
+    match error {
+        ureq::Error::Timeout(phase) => Error::TimedOut {
+            url,
+            phase: match phase {
+                Timeout::Resolve => "looking up the name",
+                Timeout::Connect => "connecting",
+                _ => "waiting for the answer",
+            },
+        },
+        ureq::Error::HostNotFound => network("the name is not known"),
+        ureq::Error::BodyExceedsLimit(limit) => Error::TooLarge { url, limit },
+        ureq::Error::Io(error) => network(&Error::io_reason(&error)),
+        ureq::Error::ConnectProxyFailed(_) => network("the proxy does not connect"),
+        ureq::Error::InvalidProxyUrl => network("the proxy's URL is not valid"),
+        ureq::Error::Protocol(_) => network("the answer is not HTTP"),
+        ureq::Error::LargeResponseHeader(..) => network("the answer's header is too large"),
+        _ => network("the connection failed"),
+    }
+}
+
+fn tls_reason(error: &rustls::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, UnknownIssuer};
+    use rustls::CertificateError::{
+        NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+    };
+    match error {
+        rustls::Error::InvalidCertificate(reason) => match reason {
+            UnknownIssuer => "the certificate's issuer is not trusted".into(),
+            Expired | ExpiredContext { .. } => "the certificate has expired".into(),
+            NotValidYet | NotValidYetContext { .. } => "the certificate is not valid yet".into(),
+            NotValidForName | NotValidForNameContext { .. } => {
+                "the certificate is for another name".into()
+            }
+            _ => "the certificate is not valid".into(),
+        },
+        _ => "the handshake failed".into(),
+    }
+}
+
+/// The variable that names the proxy of https requests, and its URL without user name and password. In the order in which
+/// ureq looks for it.
+pub fn proxy(env: &Env) -> Option<(&'static str, String)> {
+    const VARIABLES: [&str; 6] =
+        ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    VARIABLES.iter().find_map(|name| env.text(name).map(|url| (*name, shown(&url))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_over_tls_or_stays_on_the_machine() {
+        let check = |url: &str, expected: Result<bool, &str>| {
+            let result = Endpoint::parse(url).map(|endpoint| endpoint.is_plain);
+            let result = result.map_err(|error| error.to_string());
+            assert_eq!(result, expected.map_err(|reason| format!("{url}: {reason}")));
+        };
+        check("https://chatgpt.com/x", Ok(false));
+        check("http://127.0.0.1:8080/x", Ok(true));
+        check("http://127.8.9.1/x", Ok(true));
+        check("http://[::1]:8080/x", Ok(true));
+        check("http://LocalHost/x", Ok(true));
+        check("http://127.0.0.1.example.com/x", Err("is not encrypted"));
+        check("http://localhost.example.com/x", Err("is not encrypted"));
+        check("http://10.0.0.1/x", Err("is not encrypted"));
+        check("ftp://127.0.0.1/x", Err("is not an https URL"));
+        check("/only/a/path", Err("names no host"));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_url_holds_no_password_and_no_query() {
+        assert_eq!(
+            shown("https://user:pass@host.example:1/a/b?token=x#y"),
+            "https://host.example:1/a/b"
+        );
+        assert_eq!(shown("nonsense"), "nonsense");
+    }
+}

@@ -1,0 +1,18 @@
+//! Every effect: environment and clock, files, network, output, processes.
+//!
+//! What differs between systems has one name, [`platform`]. The other rooms know no system.
+
+pub mod certificates;
+pub mod env;
+pub mod files;
+pub mod http;
+pub mod output;
+#[cfg(unix)]
+pub mod unix;
+#[cfg(windows)]
+pub mod windows;
+
+#[cfg(unix)]
+pub use unix as platform;
+#[cfg(windows)]
+pub use windows as platform;

@@ -1,0 +1,470 @@
+//! What is kept between runs: the last answer, the last failure, and whose they are. Pure.
+
+use crate::model::backoff;
+use crate::model::error::Error;
+use crate::model::pace::History;
+use crate::model::sign_ins::SignIns;
+use crate::model::time::Timestamp;
+use crate::model::today::Today;
+use crate::model::usage::Usage;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+
+/// Raised when a field changes its meaning; unknown fields are ignored.
+const SCHEMA: u32 = 1;
+/// Clocks of one machine may step back a little; beyond that an entry from the future is not believed.
+const TOLERATED_FUTURE: i64 = 60;
+/// Bytes of the home's path that are kept in an entry, from its end.
+pub(crate) const MAX_HOME: usize = 500;
+
+/// What is kept between runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    schema: u32,
+    /// The `CODEX_HOME` it belongs to: file names are hashes, and hashes collide.
+    pub(crate) home: String,
+    /// The login that it was written for: [`crate::codex::stamp::stamp`].
+    #[serde(rename = "login")]
+    pub login_stamp: String,
+    /// The account that the numbers are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// What was used when, for the pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
+    /// What was done today, by the session files of this home, whosever the login is; only if it is shown somewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<Today>,
+    /// When numbers that are not fetched, but found, were last looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
+    /// Which accounts have been seen signed in, and when.
+    #[serde(rename = "stays", default, skip_serializing_if = "SignIns::is_empty")]
+    pub sign_ins: SignIns,
+    /// What went wrong last; `None` once an answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// The last good answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// When the numbers held: when the answer came, or, from session files, when the line was written.
+    pub fetched_at: Timestamp,
+    #[serde(default)]
+    pub source: Source,
+    pub usage: Usage,
+}
+
+/// Where numbers come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The usage endpoint.
+    #[default]
+    Api,
+    /// Codex itself, asked for it.
+    Codex,
+    /// The newest rate limits in the local session files.
+    Sessions,
+}
+
+impl Source {
+    /// The name in `json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Source::Api => "api",
+            Source::Codex => "codex",
+            Source::Sessions => "sessions",
+        }
+    }
+}
+
+impl Answer {
+    /// The numbers as they read `now`; `None` if nothing is left of them.
+    ///
+    /// What was fetched speaks for the whole account: a window whose time has passed is empty. A session file speaks for this
+    /// machine at the time of its last turn, and others may have begun the next window since: such a window is not
+    /// known any more.
+    pub fn usage_at(&self, now: Timestamp) -> Option<Usage> {
+        self.holds(now).then(|| match self.source {
+            Source::Api | Source::Codex => self.usage.clone().as_of(self.fetched_at, now),
+            Source::Sessions => self.usage.clone().without_passed(self.fetched_at, now),
+        })
+    }
+
+    /// Whether anything is left of the numbers.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.source != Source::Sessions || self.usage.goes_on(self.fetched_at, now)
+    }
+
+    /// Whether these numbers take the place of others: newer ones, or any where nothing is left of those.
+    fn supersedes(&self, other: &Answer, now: Timestamp) -> bool {
+        self.fetched_at > other.fetched_at || !other.holds(now)
+    }
+}
+
+/// The last failed attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    pub at: Timestamp,
+    /// Not to be asked again before; see [`backoff`].
+    pub retry_at: Timestamp,
+    /// How many in a row, this one included.
+    pub count: u32,
+    #[serde(flatten)]
+    pub problem: Problem,
+}
+
+/// Why there is no entry to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// There is none: the usual first start.
+    Absent,
+    Unreadable(String),
+    /// Not JSON, half of it, or of another shape.
+    Corrupt,
+    /// Of another `CODEX_HOME`.
+    Foreign,
+    /// Written by a later codexline.
+    NewerSchema,
+    /// Written by a clock that was ahead.
+    FutureDated,
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Miss::Absent => write!(out, "there is no cache entry yet"),
+            Miss::Unreadable(reason) => write!(out, "the cache entry cannot be read: {reason}"),
+            Miss::Corrupt => write!(out, "the cache entry is damaged"),
+            Miss::Foreign => write!(out, "the cache entry is of another CODEX_HOME"),
+            Miss::NewerSchema => write!(out, "the cache entry is from a newer codexline"),
+            Miss::FutureDated => write!(out, "the cache entry is from the future"),
+        }
+    }
+}
+
+/// An error as it is shown: its texts without its parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    pub code: String,
+    pub word: String,
+    pub message: String,
+    pub hint: String,
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Problem {
+        Problem {
+            code: error.code().into(),
+            word: error.word().into(),
+            // Paths and URLs can be long; the entry may not.
+            message: crate::model::text::plain(&error.to_string(), 300),
+            hint: error.hint().into(),
+        }
+    }
+}
+
+impl Entry {
+    /// The entry that `bytes` hold, if it is one of `home`.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn parse(bytes: &[u8], home: &Path, now: Timestamp) -> Result<Entry, Miss> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let entry: Entry = match serde_json::from_slice(bytes) {
+            Ok(entry) => entry,
+            Err(_) => {
+                // A later schema may have another shape altogether.
+                let version =
+                    serde_json::from_slice::<Version>(bytes).map_or(0, |version| version.schema);
+                return Err(if version > SCHEMA { Miss::NewerSchema } else { Miss::Corrupt });
+            }
+        };
+        if entry.schema > SCHEMA {
+            return Err(Miss::NewerSchema);
+        }
+        if entry.schema < SCHEMA {
+            return Err(Miss::Corrupt);
+        }
+        if entry.home != name(home) {
+            return Err(Miss::Foreign);
+        }
+        if entry.attempted_at().is_some_and(|at| at.seconds_since(now) > TOLERATED_FUTURE) {
+            return Err(Miss::FutureDated);
+        }
+        Ok(entry)
+    }
+
+    fn empty(home: &Path, login_stamp: String) -> Entry {
+        Entry {
+            schema: SCHEMA,
+            home: name(home),
+            login_stamp,
+            account: None,
+            answer: None,
+            history: None,
+            today: None,
+            checked_at: None,
+            sign_ins: SignIns::default(),
+            failure: None,
+        }
+    }
+
+    /// The entry after a good answer.
+    pub fn answered(home: &Path, login: String, account: Option<String>, answer: Answer) -> Entry {
+        Entry { account, answer: Some(answer), ..Entry::empty(home, login) }
+    }
+
+    /// The same with the samples of the one before it, if that is surely of the same account, and one more; and with
+    /// its numbers, if those are newer, as they can be if these are found and not fetched. Its counts are no account's.
+    pub fn following(mut self, previous: Option<&Entry>, now: Timestamp) -> Entry {
+        self.today = previous.and_then(|previous| previous.today);
+        self.sign_ins =
+            SignIns::after(previous.map(|entry| &entry.sign_ins), self.account.as_deref(), now);
+        let previous = previous.filter(|previous| self.is_of_same_account(previous));
+        let history = previous.and_then(|previous| previous.history.as_ref());
+        if let (Some(answer), Some(previous)) = (&self.answer, previous)
+            && answer.source == Source::Sessions
+            && previous.answer.as_ref().is_some_and(|kept| !answer.supersedes(kept, now))
+        {
+            self.answer.clone_from(&previous.answer);
+            self.history.clone_from(&previous.history);
+            return self;
+        }
+        let answer = self.answer.as_ref();
+        self.history =
+            answer.and_then(|answer| History::after(history, &answer.usage, answer.fetched_at));
+        self
+    }
+
+    /// The same with numbers that were found beside a failure, unless those that it has are newer.
+    pub fn or_newer(mut self, found: Answer, account: Option<String>, now: Timestamp) -> Entry {
+        if account.is_some() && self.account.is_some() && account != self.account {
+            // The login changed while it was looked for.
+            return self.checked(now);
+        }
+        self.account = account.or(self.account);
+        if self.answer.as_ref().is_none_or(|kept| found.supersedes(kept, now)) {
+            self.history = History::after(self.history.as_ref(), &found.usage, found.fetched_at);
+            self.answer = Some(found);
+        }
+        self.checked(now)
+    }
+
+    /// The same, having been looked at `now`.
+    pub fn checked(self, now: Timestamp) -> Entry {
+        Entry { checked_at: Some(now), ..self }
+    }
+
+    /// When the numbers were last asked for or looked for, if there are any.
+    pub(crate) fn looked_at(&self) -> Option<Timestamp> {
+        let answer = self.answer.as_ref()?;
+        Some(self.checked_at.map_or(answer.fetched_at, |at| at.max(answer.fetched_at)))
+    }
+
+    /// Whether the last attempt failed and it is not time for the next.
+    pub fn is_backing_off(&self, now: Timestamp) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.retry_at > now)
+    }
+
+    /// Whether both are surely of one account.
+    pub fn is_of_same_account(&self, other: &Entry) -> bool {
+        match (&other.account, &self.account) {
+            (Some(before), Some(now)) => before == now,
+            _ => other.login_stamp == self.login_stamp,
+        }
+    }
+
+    /// The entry after a failure: numbers are kept if they are surely of the same account. `account` is
+    /// the one that auth.json names now, as far as it could be read.
+    pub fn failed(
+        previous: Option<Entry>,
+        home: &Path,
+        login: String,
+        account: Option<&str>,
+        error: &Error,
+        now: Timestamp,
+    ) -> Entry {
+        let mut entry = Entry::empty(home, login);
+        entry.sign_ins =
+            SignIns::after(previous.as_ref().map(|entry| &entry.sign_ins), account, now);
+        let mut count = 1;
+        if let Some(previous) = previous {
+            entry.today = previous.today;
+            let same_login = previous.login_stamp == entry.login_stamp;
+            if same_login || (account.is_some() && previous.account.as_deref() == account) {
+                count += previous.failure.as_ref().map_or(0, |failure| failure.count);
+                entry.account = previous.account;
+                entry.answer = previous.answer;
+                entry.history = previous.history;
+                entry.checked_at = previous.checked_at;
+            }
+        }
+        let retry_at = now.plus(backoff::seconds(error, count));
+        entry.failure = Some(Failure { at: now, retry_at, count, problem: Problem::from(error) });
+        entry
+    }
+
+    /// Whether both tell the same of the plan, whatever was done today.
+    pub fn is_same_news(&self, other: &Entry) -> bool {
+        let Entry {
+            schema,
+            home,
+            login_stamp,
+            account,
+            answer,
+            history,
+            checked_at,
+            sign_ins,
+            failure,
+            today: _,
+        } = self;
+        (schema, home, login_stamp, account)
+            == (&other.schema, &other.home, &other.login_stamp, &other.account)
+            && (answer, history, failure) == (&other.answer, &other.history, &other.failure)
+            && (checked_at, sign_ins) == (&other.checked_at, &other.sign_ins)
+    }
+
+    /// When the latest attempt ended, however it did.
+    pub(crate) fn attempted_at(&self) -> Option<Timestamp> {
+        let answered = self.answer.as_ref().map(|answer| answer.fetched_at);
+        answered.max(self.checked_at).max(self.failure.as_ref().map(|failure| failure.at))
+    }
+
+    /// Whether an attempt ended at or after `moment`.
+    pub fn is_from(&self, moment: Timestamp) -> bool {
+        self.attempted_at().is_some_and(|at| at >= moment)
+    }
+}
+fn name(home: &Path) -> String {
+    let name = home.to_string_lossy();
+    // A path may have 4 KiB, an entry not: its end tells homes apart as well.
+    let surplus = name.len().saturating_sub(MAX_HOME);
+    let start =
+        (surplus..name.len()).find(|start| name.is_char_boundary(*start)).unwrap_or_default();
+    name[start..].to_string()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::usage::Window;
+
+    pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
+    pub(crate) const MAX_AGE: i64 = 120;
+
+    pub(crate) fn home() -> &'static Path {
+        Path::new("/home/someone/.codex")
+    }
+
+    pub(crate) fn answered(age: i64) -> Entry {
+        let window = Window {
+            seconds: Some(18_000),
+            used: 42.0,
+            resets_at: Some(NOW.plus(60)),
+            started: true,
+        };
+        let usage = Usage { windows: vec![window], ..Usage::default() };
+        let answer = Answer { fetched_at: NOW.plus(-age), source: Source::Api, usage };
+        Entry::answered(home(), "login".into(), Some("acc-1".into()), answer)
+    }
+
+    pub(crate) fn outage() -> Error {
+        Error::Server { url: "https://example.invalid".into(), status: 500, retry_after: None }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_a_miss() {
+        let good = serde_json::to_string(&answered(0)).unwrap();
+        let check = |text: &str, expected: Miss| {
+            assert_eq!(Entry::parse(text.as_bytes(), home(), NOW), Err(expected), "{text}");
+        };
+        assert_eq!(Entry::parse(good.as_bytes(), home(), NOW), Ok(answered(0)));
+        check("", Miss::Corrupt);
+        check(&good[..good.len() / 2], Miss::Corrupt);
+        check("[]", Miss::Corrupt);
+        check(&good.replace("\"schema\":1", "\"schema\":0"), Miss::Corrupt);
+        check(&good.replace("\"schema\":1", "\"schema\":2"), Miss::NewerSchema);
+        check("{\"schema\":9,\"entries\":[]}", Miss::NewerSchema);
+        check(&good.replace("/home/someone", "/home/other"), Miss::Foreign);
+        let at = |now: Timestamp| Entry::parse(good.as_bytes(), home(), now);
+        assert_eq!(at(NOW.plus(-61)), Err(Miss::FutureDated));
+        assert!(at(NOW.plus(-60)).is_ok());
+    }
+
+    #[test]
+    fn a_failure_keeps_numbers_of_the_same_account_only() {
+        let check = |login: &str, account: Option<&str>, kept: bool, count: u32| {
+            let first =
+                Entry::failed(Some(answered(0)), home(), "login".into(), None, &outage(), NOW);
+            let second = Entry::failed(Some(first), home(), login.into(), account, &outage(), NOW);
+            assert_eq!(second.answer.is_some(), kept, "{login} {account:?}");
+            assert_eq!(second.failure.unwrap().count, count);
+        };
+        check("login", None, true, 2);
+        check("renewed", Some("acc-1"), true, 2);
+        check("other", Some("acc-2"), false, 1);
+        check("unreadable", None, false, 1);
+    }
+
+    #[test]
+    fn samples_follow_the_account() {
+        let count = |login: &str, account: Option<&str>| {
+            let previous =
+                Entry { account: Some("acc-1".into()), ..answered(3600).following(None, NOW) };
+            let next = Entry {
+                account: account.map(String::from),
+                login_stamp: login.into(),
+                ..answered(0)
+            };
+            let history = next.following(Some(&previous), NOW).history.unwrap();
+            history.of("5h").len()
+        };
+        assert_eq!(count("login", Some("acc-1")), 2);
+        assert_eq!(count("renewed", Some("acc-1")), 2);
+        assert_eq!(count("login", Some("acc-2")), 1);
+        assert_eq!(count("other", None), 1);
+        assert_eq!(count("login", None), 2);
+    }
+
+    #[test]
+    fn what_is_found_beside_a_failure_is_taken_if_it_is_newer_and_of_the_same_account() {
+        let check = |age: i64, account: Option<&str>, taken: bool| {
+            let entry =
+                Entry::failed(Some(answered(600)), home(), "login".into(), None, &outage(), NOW);
+            let mut found = answered(age).answer.unwrap();
+            found.source = Source::Sessions;
+            let entry = entry.or_newer(found, account.map(String::from), NOW);
+            let source = entry.answer.as_ref().unwrap().source;
+            assert_eq!(source == Source::Sessions, taken, "{age} {account:?}");
+            assert_eq!((entry.checked_at, entry.failure.unwrap().count), (Some(NOW), 1));
+        };
+        check(300, Some("acc-1"), true);
+        check(300, None, true);
+        check(600, Some("acc-1"), false);
+        check(900, Some("acc-1"), false);
+        check(300, Some("acc-2"), false);
+    }
+
+    #[test]
+    fn a_window_that_has_passed_is_empty_if_it_was_fetched_and_unknown_if_it_was_found() {
+        let mut answer = answered(60).answer.unwrap();
+        let passed = NOW.plus(61);
+        assert_eq!(answer.usage_at(passed).unwrap().windows[0].used, 0.0);
+        answer.source = Source::Sessions;
+        assert_eq!(answer.usage_at(NOW).unwrap().windows[0].used, 42.0);
+        assert_eq!(answer.usage_at(passed), None);
+        let mut longer = answer.usage.windows[0].clone();
+        longer.resets_at = Some(NOW.plus(3600));
+        answer.usage.windows.push(longer);
+        assert_eq!(answer.usage_at(passed).unwrap().windows.len(), 1);
+    }
+}

@@ -1,0 +1,499 @@
+//! Whether a limit will last: used against elapsed, and the rate of use from a few samples. Pure.
+//!
+//! **Pace.** A window of `S` seconds that ends at `R` began at `R - S`. At the time `t` at which its numbers were
+//! measured, an even use would stand at `100 · (t - (R - S)) / S` percent; the pace is what is used minus that, in
+//! points. `+12` is twelve points ahead of an even use: at that pace it will not last.
+//!
+//! **Rate.** Points per second, from the first of these that can be told:
+//! 1. From the samples of the last sixth of a window's length before `t` (50 minutes of 5 hours, 28 hours of 7 days: long
+//!    enough for whole percents to say something, short enough to be "at present"): the sum of all increases divided by the
+//!    time from first to last. A pair of samples with the window's beginning between them increases from 0, so a reset is no
+//!    decrease; any other decrease (a correction, a banked reset) counts as nothing. The samples must span at least a third
+//!    of that time: after a gap (a machine that slept) there is no present rate yet.
+//! 2. Used divided by elapsed, once a thirtieth of the window has passed (10 minutes of 5 hours): before that one
+//!    percent, which may be rounded up, would foretell anything.
+//!
+//! **Running out.** At a rate `r` the rest lasts `(100 - used) / r` from `t`. It is told only if that is before the reset.
+//!
+//! **Samples.** One for every 24th of a window's length, on a grid that does not depend on resets: the last reading in a
+//! cell is kept, so whoever asks often keeps no more. They are of one account: the cache entry of another starts anew.
+
+use crate::model::hash::hash;
+use crate::model::time::{Timestamp, countdown};
+use crate::model::usage::{Limit, Severity, Thresholds, Usage};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Cells of the grid in a window's length, and most samples kept of a limit.
+pub const MAX_SAMPLES: usize = 24;
+/// Most limits that samples are kept of: two windows and a budget are all that was ever seen.
+const MAX_TRACKS: usize = 4;
+/// The same of pools, of which only the present rate is told: what its part of a window holds, and one before that.
+const MAX_POOL_SAMPLES: usize = MAX_SAMPLES / LOOK_BACK as usize + 2;
+const MAX_POOL_TRACKS: usize = 8;
+/// For limits that do not say how long they are (budgets): a week, in seconds.
+const UNKNOWN_LENGTH: i64 = 7 * crate::model::time::DAY;
+/// The present is this part of a window.
+const LOOK_BACK: i64 = 6;
+/// Samples must span this part of the look-back.
+const LEAST_SPAN: i64 = 3;
+/// Used against elapsed says nothing before this part of a window.
+const LEAST_ELAPSED: i64 = 30;
+/// A pace this near to even, in points, is called even.
+const EVEN: f64 = 1.0;
+
+/// A reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    pub at: Timestamp,
+    /// Percent used, 0 to 100.
+    pub used: f64,
+}
+
+/// Readings of every limit, as the cache entry keeps them: `{"5h": [[unix seconds, tenths of a percent], …]}`.
+///
+/// Kept as text and read only by who wants the pace: a prompt without it pays for a copy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct History(Box<RawValue>);
+
+type Tracks = BTreeMap<String, Vec<(Timestamp, u16)>>;
+
+impl PartialEq for History {
+    fn eq(&self, other: &History) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl History {
+    /// What is kept after `usage` came at `at`.
+    pub fn after(previous: Option<&History>, usage: &Usage, at: Timestamp) -> Option<History> {
+        let mut old = previous.map(History::tracks).unwrap_or_default();
+        let mut tracks = Tracks::new();
+        for limit in usage.limits().take(MAX_TRACKS) {
+            let track = old.remove(&limit.label).unwrap_or_default();
+            let length = limit.seconds.map_or(UNKNOWN_LENGTH, i64::from);
+            let sample = (at, tenths(limit.used));
+            tracks
+                .entry(limit.label)
+                .or_insert_with(|| with_sample(track, sample, length, MAX_SAMPLES));
+        }
+        let windows = usage
+            .pools
+            .iter()
+            .flat_map(|pool| pool.windows.iter().map(move |window| (pool, window)));
+        for (pool, window) in windows.take(MAX_POOL_TRACKS) {
+            let Limit { label, used, seconds, .. } = window.limit();
+            let name = pool_track(&pool.name, &label);
+            let track = old.remove(&name).unwrap_or_default();
+            let length = seconds.map_or(UNKNOWN_LENGTH, i64::from);
+            let sample = (at, tenths(used));
+            tracks
+                .entry(name)
+                .or_insert_with(|| with_sample(track, sample, length, MAX_POOL_SAMPLES));
+        }
+        serde_json::value::to_raw_value(&tracks).ok().map(History)
+    }
+
+    /// The samples of a limit, oldest first. None if there are none, or if they cannot be read.
+    pub fn of(&self, label: &str) -> Vec<Sample> {
+        let track = self.tracks().remove(label).unwrap_or_default();
+        let sample = |(at, tenths): (Timestamp, u16)| Sample {
+            at,
+            used: f64::from(tenths.min(1000)) / 10.0,
+        };
+        track.into_iter().map(sample).collect()
+    }
+
+    /// The same of a pool's window.
+    pub fn of_pool(&self, pool: &str, label: &str) -> Vec<Sample> {
+        self.of(&pool_track(pool, label))
+    }
+
+    fn tracks(&self) -> Tracks {
+        serde_json::from_str(self.0.get()).unwrap_or_default()
+    }
+}
+
+/// Names of pools can be long.
+fn pool_track(pool: &str, label: &str) -> String {
+    format!("{:x} {label}", hash(pool.as_bytes()))
+}
+
+fn tenths(used: f64) -> u16 {
+    (used.clamp(0.0, 100.0) * 10.0).round() as u16
+}
+
+/// Appends a sample: one a cell of the grid, none from the future (the clock was set back), none older than a length.
+fn with_sample(
+    mut track: Vec<(Timestamp, u16)>,
+    next: (Timestamp, u16),
+    length: i64,
+    most: usize,
+) -> Vec<(Timestamp, u16)> {
+    let cell = (length / MAX_SAMPLES as i64).max(1);
+    let cell_of = |at: Timestamp| at.unix_seconds() / cell;
+    track.retain(|(at, _)| cell_of(*at) < cell_of(next.0) && next.0.seconds_since(*at) <= length);
+    track.push(next);
+    let surplus = track.len().saturating_sub(most);
+    track.drain(..surplus);
+    track
+}
+
+/// How a limit is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pace {
+    /// Points ahead of an even use (behind, if negative); `None` where beginning or end are not known.
+    pub points: Option<f64>,
+    /// Seconds from now until it is empty, if that is before its reset.
+    pub runs_out: Option<i64>,
+    /// Seconds from then to its reset.
+    pub before_reset: Option<i64>,
+    /// Whether it lasts until its reset; `None` if that cannot be told.
+    pub lasts: Option<bool>,
+}
+
+/// The pace of a limit whose numbers were measured at `measured_at`. See the head of this file.
+pub fn pace(limit: &Limit, samples: &[Sample], measured_at: Timestamp, now: Timestamp) -> Pace {
+    let length = limit.seconds.map(i64::from);
+    if length.is_some() && limit.resets_at.is_none() {
+        // Its time does not run.
+        return Pace::default();
+    }
+    let start = length.and_then(|length| Some(limit.resets_at?.plus(-length)));
+    let elapsed =
+        start.zip(length).map(|(start, length)| measured_at.seconds_since(start).clamp(0, length));
+    let points = elapsed
+        .zip(length.filter(|length| *length > 0))
+        .map(|(elapsed, length)| limit.used - 100.0 * elapsed as f64 / length as f64);
+    if limit.used >= 100.0 {
+        return Pace { points, lasts: Some(false), ..Pace::default() };
+    }
+    let latest = Sample { at: measured_at, used: limit.used };
+    let look_back = length.unwrap_or(UNKNOWN_LENGTH) / LOOK_BACK;
+    let rate = present_rate(samples, latest, start, look_back).or_else(|| {
+        let (elapsed, length) = elapsed.zip(length)?;
+        (elapsed > 0 && elapsed >= length / LEAST_ELAPSED).then(|| limit.used / elapsed as f64)
+    });
+    let Some(rate) = rate else { return Pace { points, ..Pace::default() } };
+    let left = limit.resets_at.map(|reset| reset.seconds_since(now).max(0));
+    // The float may be infinite; a cast of it saturates.
+    let runs_out = (rate > 0.0)
+        .then(|| ((100.0 - limit.used) / rate) as i64)
+        .map(|seconds| seconds.saturating_sub(now.seconds_since(measured_at).max(0)).max(0))
+        .filter(|seconds| left.is_none_or(|left| *seconds < left));
+    Pace {
+        points,
+        runs_out,
+        before_reset: runs_out.zip(left).map(|(seconds, left)| left - seconds),
+        lasts: Some(runs_out.is_none()),
+    }
+}
+
+/// Points per second over the `look_back` seconds before `latest`; `None` if the samples span too little of them.
+fn present_rate(
+    samples: &[Sample],
+    latest: Sample,
+    start: Option<Timestamp>,
+    look_back: i64,
+) -> Option<f64> {
+    let is_recent =
+        |sample: &&Sample| (1..=look_back).contains(&latest.at.seconds_since(sample.at));
+    let mut earlier: Option<Sample> = None;
+    let (mut first, mut increase) = (None, 0.0);
+    for sample in samples.iter().filter(is_recent).chain([&latest]) {
+        first = first.or(Some(sample.at));
+        if let Some(earlier) = earlier {
+            let has_reset = start.is_some_and(|start| earlier.at < start && start <= sample.at);
+            increase += if has_reset { sample.used } else { (sample.used - earlier.used).max(0.0) };
+        }
+        earlier = Some(*sample);
+    }
+    let span = latest.at.seconds_since(first?);
+    (span > 0 && span >= look_back / LEAST_SPAN).then(|| increase / span as f64)
+}
+
+/// How bad a limit is by its pace: one that lasts until its reset is fine however full it is; one that does not is a
+/// warning, and critical once it is that full. Where nothing can be foretold, what is used decides.
+pub fn severity(limit: &Limit, pace: &Pace, thresholds: Thresholds) -> Severity {
+    let by_use = thresholds.severity(limit.used);
+    match pace.lasts {
+        Some(true) => Severity::Ok,
+        Some(false) => by_use.max(Severity::Warning),
+        None => by_use,
+    }
+}
+
+/// The pace as one would say it: `8 points behind an even pace; lasts until the reset`. `None` if nothing is known.
+pub fn words(pace: &Pace) -> Option<String> {
+    let even = pace.points.map(|points| {
+        let whole = points.abs().round();
+        let plural = if whole == 1.0 { "" } else { "s" };
+        if points.abs() < EVEN {
+            "on an even pace".to_string()
+        } else {
+            let side = if points > 0.0 { "ahead of" } else { "behind" };
+            format!("{whole} point{plural} {side} an even pace")
+        }
+    });
+    let end = match (pace.runs_out, pace.before_reset) {
+        (Some(seconds), Some(before)) => Some(format!(
+            "at this rate empty in {}, {} before the reset",
+            countdown(seconds),
+            countdown(before)
+        )),
+        (Some(seconds), None) => Some(format!("at this rate empty in {}", countdown(seconds))),
+        (None, _) => {
+            (pace.lasts == Some(true)).then(|| "lasts until the reset at this rate".to_string())
+        }
+    };
+    match (even, end) {
+        (Some(even), Some(end)) => Some(format!("{even}; {end}")),
+        (even, end) => even.or(end),
+    }
+}
+
+/// The pace for a line: `+12`, `-3`.
+pub fn points_text(pace: &Pace) -> Option<String> {
+    pace.points.map(|points| format!("{:+}", points.round() as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::usage::{Pool, Window};
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
+    const HOUR: i64 = 3600;
+    const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };
+
+    /// A window of 5 hours.
+    fn limit(used: f64, resets_in: i64) -> Limit {
+        Limit {
+            label: "5h".into(),
+            used,
+            resets_at: Some(NOW.plus(resets_in)),
+            seconds: Some(18_000),
+        }
+    }
+
+    fn samples(of: &[(i64, f64)]) -> Vec<Sample> {
+        of.iter()
+            .map(|(minutes, used)| Sample { at: NOW.plus(minutes * 60), used: *used })
+            .collect()
+    }
+
+    #[test]
+    fn pace_is_used_against_elapsed() {
+        for (used, resets_in, expected) in [
+            (42.0, 4 * HOUR, 22.0),
+            (20.0, 4 * HOUR, 0.0),
+            (0.0, HOUR, -80.0),
+            (100.0, HOUR, 20.0),
+            // A reset that is further away than the window is long, or past: the clocks differ.
+            (10.0, 9 * HOUR, 10.0),
+            (10.0, -HOUR, -90.0),
+        ] {
+            assert_eq!(
+                pace(&limit(used, resets_in), &[], NOW, NOW).points,
+                Some(expected),
+                "{used} {resets_in}"
+            );
+        }
+        let unstarted = Limit { resets_at: None, ..limit(0.0, 0) };
+        assert_eq!(pace(&unstarted, &samples(&[(-30, 50.0)]), NOW, NOW), Pace::default());
+    }
+
+    #[test]
+    fn running_out_is_told_only_before_the_reset() {
+        for (name, used, resets_in, earlier, expected) in [
+            // One hour has passed: 40 points an hour, so 60 more take an hour and a half.
+            ("even pace", 40.0, 4 * HOUR, vec![], Some(5400)),
+            ("lasts", 15.0, 4 * HOUR, vec![], None),
+            ("exactly even", 20.0, 4 * HOUR, vec![], None),
+            ("too early to tell", 2.0, 18_000 - 500, vec![], None),
+            ("exhausted", 100.0, 4 * HOUR, vec![], None),
+            // Samples beat the even pace: nothing was used in the last half hour.
+            ("idle", 40.0, 4 * HOUR, vec![(-30, 40.0)], None),
+            ("faster now", 40.0, 4 * HOUR, vec![(-40, 20.0), (-20, 30.0)], Some(7200)),
+            // 5 minutes span too little, an hour ago is not the present.
+            ("short", 40.0, 4 * HOUR, vec![(-5, 10.0)], Some(5400)),
+            ("gap", 40.0, 4 * HOUR, vec![(-60, 0.0), (-5, 39.0)], Some(5400)),
+            // The window began 20 minutes ago: what was used before it does not count as a decrease.
+            ("reset", 20.0, 18_000 - 1200, vec![(-40, 70.0), (-30, 80.0)], Some(6400)),
+            // A decrease without a reset is a correction.
+            ("correction", 30.0, 4 * HOUR, vec![(-40, 80.0), (-20, 25.0)], Some(33_600)),
+        ] {
+            let found = pace(&limit(used, resets_in), &samples(&earlier), NOW, NOW);
+            let expected = expected.filter(|seconds| *seconds < resets_in);
+            assert_eq!(found.runs_out, expected, "{name}: {found:?}");
+            assert_eq!(found.before_reset, expected.map(|seconds| resets_in - seconds), "{name}");
+        }
+    }
+
+    #[test]
+    fn time_that_passed_since_the_measurement_is_taken_off() {
+        let at = |later: i64| pace(&limit(40.0, 4 * HOUR), &[], NOW, NOW.plus(later)).runs_out;
+        assert_eq!(
+            (at(0), at(600), at(5400), at(7200)),
+            (Some(5400), Some(4800), Some(0), Some(0))
+        );
+    }
+
+    #[test]
+    fn a_budget_has_a_rate_from_samples_only() {
+        let budget = Limit { label: "budget".into(), seconds: None, ..limit(50.0, 20 * 24 * HOUR) };
+        assert_eq!(pace(&budget, &[], NOW, NOW), Pace::default());
+        let found = pace(&budget, &samples(&[(-20 * 60, 40.0)]), NOW, NOW);
+        assert_eq!((found.points, found.runs_out), (None, Some(100 * HOUR)));
+        let endless = Limit { resets_at: None, ..budget };
+        let found = pace(&endless, &samples(&[(-20 * 60, 40.0)]), NOW, NOW);
+        assert_eq!((found.runs_out, found.before_reset), (Some(100 * HOUR), None));
+    }
+
+    #[test]
+    fn severity_by_pace() {
+        let check = |used: f64, lasts: Option<bool>, expected: Severity| {
+            let pace = Pace { lasts, ..Pace::default() };
+            assert_eq!(severity(&limit(used, HOUR), &pace, THRESHOLDS), expected);
+        };
+        check(95.0, Some(true), Severity::Ok);
+        check(30.0, Some(false), Severity::Warning);
+        check(95.0, Some(false), Severity::Critical);
+        check(100.0, Some(false), Severity::Exhausted);
+        check(95.0, None, Severity::Critical);
+    }
+
+    #[test]
+    fn in_words() {
+        let of = |points: f64, runs_out: Option<i64>, before_reset: Option<i64>, lasts: bool| {
+            words(&Pace { points: Some(points), runs_out, before_reset, lasts: Some(lasts) })
+                .unwrap()
+        };
+        assert_eq!(
+            of(12.4, Some(4800), Some(2580), false),
+            "12 points ahead of an even pace; at this rate empty in 1h20m, 43m before the reset"
+        );
+        assert_eq!(
+            of(-1.2, None, None, true),
+            "1 point behind an even pace; lasts until the reset at this rate"
+        );
+        assert_eq!(of(0.9, None, None, false), "on an even pace");
+        assert_eq!(words(&Pace::default()), None);
+        assert_eq!(points_text(&Pace { points: Some(-0.4), ..Pace::default() }).unwrap(), "+0");
+    }
+
+    fn usage(used: f64, resets_at: Option<Timestamp>) -> Usage {
+        let window = |seconds| Window { seconds: Some(seconds), used, resets_at, started: true };
+        Usage { windows: vec![window(18_000), window(604_800)], ..Usage::default() }
+    }
+
+    #[test]
+    fn samples_are_one_a_cell_and_end_with_the_newest() {
+        let mut history = None;
+        for minute in 0..2000 {
+            let at = NOW.plus(minute * 60);
+            history = History::after(history.as_ref(), &usage((minute % 100) as f64, None), at);
+        }
+        let history = history.unwrap();
+        for (label, least) in [("5h", 23), ("7d", 4)] {
+            let samples = history.of(label);
+            assert!((least..=MAX_SAMPLES).contains(&samples.len()), "{label}: {samples:?}");
+            assert_eq!(samples.last(), Some(&Sample { at: NOW.plus(1999 * 60), used: 99.0 }));
+        }
+        assert!(history.0.get().len() < 2048);
+        // A clock that was set back: what it wrote before that is not believed.
+        let back = History::after(Some(&history), &usage(5.0, None), NOW).unwrap();
+        assert_eq!(back.of("7d").len(), 1);
+        assert!(History::of(&back, "30d").is_empty());
+    }
+
+    #[test]
+    fn pools_keep_what_tells_their_present_rate() {
+        let at = |minute: i64| NOW.plus((minute - 3000) * 60);
+        let start = at(3000 - 120);
+        let (mut history, mut all) = (None, Vec::new());
+        for minute in 0..=3000 {
+            let used = if at(minute) < start {
+                50.0
+            } else {
+                at(minute).seconds_since(start) as f64 / 300.0
+            };
+            let mut usage = usage(used, Some(start.plus(18_000)));
+            usage.pools = (0..9)
+                .map(|number| Pool {
+                    name: format!("pool {number}"),
+                    windows: usage.windows.clone(),
+                })
+                .collect();
+            history = History::after(history.as_ref(), &usage, at(minute));
+            all.push(Sample { at: at(minute), used });
+        }
+        let history = history.unwrap();
+        let samples = history.of_pool("pool 0", "5h");
+        assert_eq!(samples.len(), MAX_POOL_SAMPLES);
+        let limit = Limit { resets_at: Some(start.plus(18_000)), ..limit(24.0, 0) };
+        let rate = |samples: &[Sample]| pace(&limit, samples, NOW, NOW).runs_out;
+        assert_eq!(rate(&samples), rate(&history.of("5h")));
+        assert_eq!(rate(&samples), rate(&all));
+        // The first few, whatever their names.
+        assert_eq!(history.of_pool("pool 3", "7d").len(), MAX_POOL_SAMPLES);
+        assert!(
+            history.of_pool("pool 4", "5h").is_empty() && history.of_pool("pool", "5h").is_empty()
+        );
+        assert!(history.0.get().len() < 3072, "{}", history.0.get().len());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_none() {
+        for text in ["[]", "{\"5h\":5}", "{\"5h\":[[1,-2]]}", "\"x\""] {
+            let history: History = serde_json::from_str(text).unwrap();
+            assert!(history.of("5h").is_empty(), "{text}");
+            assert_eq!(
+                History::after(Some(&history), &usage(5.0, None), NOW).unwrap().of("5h").len(),
+                1
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_samples_it_is_within_bounds(
+            used in 0.0..=100.0_f64,
+            resets_in in proptest::option::of(any::<i64>()),
+            seconds in proptest::option::of(any::<u32>()),
+            readings in proptest::collection::vec((any::<i64>(), 0.0..=100.0_f64), 0..30),
+            near in proptest::collection::vec((-20_000..100_i64, 0.0..=100.0_f64), 0..30),
+            age in any::<i64>(),
+        ) {
+            let resets_at = resets_in.map(|seconds| NOW.plus(seconds));
+            let limit = Limit { label: "x".into(), used, resets_at, seconds };
+            let samples: Vec<Sample> = readings.into_iter().chain(near)
+                .map(|(at, used)| Sample { at: NOW.plus(at), used }).collect();
+            let found = pace(&limit, &samples, NOW.plus(age.saturating_neg()), NOW);
+            if let Some(points) = found.points {
+                prop_assert!((-100.0..=100.0).contains(&points));
+            }
+            if let Some(runs_out) = found.runs_out {
+                prop_assert!(runs_out >= 0 && used < 100.0);
+                prop_assert!(resets_at.is_none_or(|reset| NOW.plus(runs_out) < reset || reset <= NOW));
+            }
+            let _ = (words(&found), points_text(&found));
+        }
+
+        #[test]
+        fn more_use_never_lasts_longer(
+            used in 1.0..98.0_f64, more in 0.1..2.0_f64, resets_in in 1..17_000_i64, before in 0.0..=100.0_f64,
+        ) {
+            let samples = samples(&[(-40, before.min(used))]);
+            let less = pace(&limit(used, resets_in), &samples, NOW, NOW);
+            let greater = pace(&limit(used + more, resets_in), &samples, NOW, NOW);
+            prop_assert!(less.points < greater.points);
+            if let Some(runs_out) = less.runs_out {
+                prop_assert!(greater.runs_out.is_some_and(|sooner| sooner <= runs_out));
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Text that came from outside, made fit for one line.
+
+use std::borrow::Cow;
+use unicode_width::UnicodeWidthStr;
+
+/// Without control characters (line breaks become blanks) and other invisible ones that can turn a
+/// line around; at most `longest` characters.
+pub fn plain(text: &str, longest: usize) -> String {
+    text.chars().filter_map(visible).take(longest).collect::<String>().trim().to_string()
+}
+
+/// The same without a bound on the length, and without a copy where nothing has to go.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|character| visible(character) == Some(character)) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.chars().filter_map(visible).collect())
+    }
+}
+
+fn visible(character: char) -> Option<char> {
+    match character {
+        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => Some(' '),
+        // Marks and overrides of direction: they reorder what stands around them.
+        '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}' => None,
+        _ if character.is_control() => None,
+        _ => Some(character),
+    }
+}
+
+/// How many columns a terminal takes for a text.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A count in at most five characters: `9999`, `12.3k`, `123k`, `1.2M`.
+pub fn short_count(count: u64) -> String {
+    if count < 10_000 {
+        return count.to_string();
+    }
+    let short = |(power, letter): (u32, char)| {
+        let unit = 1000_u128.pow(power);
+        let rounded = |parts: u128| (u128::from(count) * parts + unit / 2) / unit;
+        match (rounded(10), rounded(1)) {
+            (tenths @ ..1000, _) => Some(format!("{}.{}{letter}", tenths / 10, tenths % 10)),
+            (_, whole @ ..1000) => Some(format!("{whole}{letter}")),
+            _ => None,
+        }
+    };
+    (1..).zip("kMGTPE".chars()).find_map(short).unwrap_or_else(|| count.to_string())
+}
+
+/// Breaks a text at blanks into lines of at most `columns`; what has no blank to break at stays longer.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
+/// The known name nearest to a mistyped one; empty only if none is known.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
+    let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
+    known
+        .into_iter()
+        .max_by(|left, right| likeness(left).total_cmp(&likeness(right)))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_go() {
+        assert_eq!(plain(" a\u{1b}[31mb\r\nc\u{7}\u{202e}d ", 99), "a[31mb  cd");
+        assert_eq!(plain("abcdef", 3), "abc");
+        assert!(matches!(one_line("plain ·"), Cow::Borrowed(_)));
+        assert_eq!(one_line("a\nb\0"), "a b");
+    }
+
+    #[test]
+    fn widths_are_those_of_terminals() {
+        for (text, columns) in
+            [("5h ██░░ ·", 9), ("プラス", 6), ("e\u{301}", 1), ("⚡", 2), ("", 0)]
+        {
+            assert_eq!(width(text), columns, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_are_short() {
+        for (count, expected) in [
+            (0, "0"),
+            (9_999, "9999"),
+            (10_000, "10.0k"),
+            (99_949, "99.9k"),
+            (99_950, "100k"),
+            (999_499, "999k"),
+            (999_500, "1.0M"),
+            (1_234_567, "1.2M"),
+            (u64::MAX, "18.4E"),
+        ] {
+            assert_eq!(short_count(count), expected);
+        }
+    }
+
+    #[test]
+    fn lines_break_at_blanks() {
+        assert_eq!(wrap("a bb  ccc dddddd e", 6), ["a bb", "ccc", "dddddd", "e"]);
+        assert_eq!(wrap("プ ラ ス", 5), ["プ ラ", "ス"]);
+        assert_eq!(wrap(" ", 5), [""; 0]);
+    }
+
+    #[test]
+    fn the_nearest_name() {
+        assert_eq!(nearest("usd", ["label", "used", "left"]), "used");
+        assert_eq!(nearest("used", []), "");
+    }
+}
