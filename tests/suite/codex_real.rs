@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::codex::{AppServer, Lifetime, LoginServer, Order, Watch, Who, real};
+use crate::support::codex::{AppServer, Lifetime, LoginServer, Order, Watch, Who};
 use crate::support::home::{ACCOUNT, Home, Output, collect, jwt};
 use crate::support::server::{Answer, Gate, Request, Server};
-use crate::support::{TOKEN, USAGE, can_trace, eventually, now};
+use crate::support::{TOKEN, USAGE, eventually, now};
 
 /// `codexline auth refresh`, which must succeed.
 fn refresh(home: &Home) {
@@ -120,7 +120,7 @@ fn assert_no_secret(home: &Home, output: &Output) {
 
 #[test]
 fn codex_reads_what_codexline_wrote_and_codexline_what_codex_wrote() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Long);
     let mut auth = home.read_auth();
@@ -163,7 +163,7 @@ fn codex_reads_what_codexline_wrote_and_codexline_what_codex_wrote() {
 
 #[test]
 fn codex_stays_signed_in_whatever_id_token_the_exchange_brings() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Long);
     let mut wrong = Vec::new();
@@ -235,7 +235,7 @@ fn codex_stays_signed_in_whatever_id_token_the_exchange_brings() {
 
 #[test]
 fn a_token_that_both_send_at_the_same_moment() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Short);
     let mut codex = AppServer::start(&program, &home);
@@ -290,7 +290,7 @@ fn a_token_that_both_send_at_the_same_moment() {
 
 #[test]
 fn both_refresh_again_and_again_in_no_order_at_all() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Short);
     let mut codex = AppServer::start(&program, &home);
@@ -327,7 +327,7 @@ fn both_refresh_again_and_again_in_no_order_at_all() {
 
 #[test]
 fn a_running_codex_takes_over_what_codexline_exchanged() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Long);
     let mut codex = AppServer::start(&program, &home);
@@ -346,7 +346,7 @@ fn a_running_codex_takes_over_what_codexline_exchanged() {
 
 #[test]
 fn codex_holds_its_locks_while_codexline_has_a_token_to_commit() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     login.lenient();
     let home = login.home(Lifetime::Short);
@@ -389,7 +389,7 @@ fn codex_holds_its_locks_while_codexline_has_a_token_to_commit() {
 
 #[test]
 fn codexline_waits_for_a_lock_without_keeping_codex_from_its_own() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     for name in ["auth.lock", "auth.json.lock"] {
         let login = LoginServer::start();
         login.lenient();
@@ -419,7 +419,7 @@ fn codexline_waits_for_a_lock_without_keeping_codex_from_its_own() {
 
 #[test]
 fn codex_commits_while_its_locks_are_taken_for_as_long_as_codexline_may() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Short);
     let mut codex = AppServer::start(&program, &home);
@@ -451,9 +451,7 @@ fn codex_commits_while_its_locks_are_taken_for_as_long_as_codexline_may() {
 
 #[test]
 fn codexline_holds_codex_locks_for_milliseconds_and_never_across_the_network() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Long);
     let trace = home.path().join("trace");
@@ -538,7 +536,7 @@ fn set_store(home: &Home, store: &str) {
 
 #[test]
 fn an_auth_json_that_codex_does_not_use_is_not_used() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let mut home = login.home(Lifetime::Long);
     home.set("CODEXLINE_CODEX_BIN", &program);
@@ -553,7 +551,7 @@ fn an_auth_json_that_codex_does_not_use_is_not_used() {
 
 #[test]
 fn where_codexline_may_not_write_codex_is_asked() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     // With a minute left, Codex renews by itself; with ten days, it has to be told.
     for lifetime in [Lifetime::Short, Lifetime::Long] {
         let login = LoginServer::start();
@@ -573,7 +571,7 @@ fn where_codexline_may_not_write_codex_is_asked() {
 
 #[test]
 fn a_login_that_cannot_be_written_is_not_given_to_codex_to_lose() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     for (lifetime, asked) in [(Lifetime::Short, false), (Lifetime::Long, true)] {
         let login = LoginServer::start();
         let mut home = login.home(lifetime);
@@ -599,7 +597,7 @@ fn is_ours(request: &Request) -> bool {
 
 #[test]
 fn asked_alone_codex_keeps_its_login() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     for (lifetime, renewals) in [(Lifetime::Long, 0), (Lifetime::Short, 1)] {
         let login = LoginServer::start();
         let mut home = login.home(lifetime);
@@ -621,7 +619,7 @@ fn asked_alone_codex_keeps_its_login() {
 
 #[test]
 fn what_is_closed_to_us_and_open_to_codex_is_asked_of_codex() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let server = Server::start(|request| match request.line().as_str() {
         USAGE if is_ours(request) => {
             Answer::html(403, "<html>Just a moment</html>").header("Cf-Mitigated", "challenge")
@@ -642,7 +640,7 @@ fn what_is_closed_to_us_and_open_to_codex_is_asked_of_codex() {
 
 #[test]
 fn a_codex_that_was_asked_finishes_its_refresh_when_codexline_is_killed() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let mut home = login.home(Lifetime::Short);
     // What Codex gets in exchange lives long: it ends without waiting for a refresh that no request asked for.
@@ -663,7 +661,7 @@ fn a_codex_that_was_asked_finishes_its_refresh_when_codexline_is_killed() {
 
 #[test]
 fn a_codex_whose_answer_is_late_is_not_raced_again() {
-    let Some(program) = real() else { return };
+    let program = needs!("codex");
     let login = LoginServer::start();
     let home = login.home(Lifetime::Short);
     let gate = Gate::closed();

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::support::home::{Home, Output};
-use crate::support::server::{Answer, Gate, Server};
-use crate::support::{USAGE, USUAL_LINE, eventually, usage, usage_of};
+use crate::support::server::{Answer, Gate};
+use crate::support::{USAGE, USUAL_LINE, eventually, signed_in, usage, usage_of};
 
 /// A home with fresh numbers and a config file; nothing in it asks again.
 fn home(config: &str) -> (Home, PathBuf) {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     let path = write(&home, config);
     (home, path)
@@ -72,8 +71,7 @@ fn without_xdg_it_lies_in_the_home_directory() {
 
 #[test]
 fn the_worker_and_fetch_go_by_it() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     write(&home, "max-age = '1h'\n[tmux]\nmax-age = '0s'\n");
     home.age(Duration::from_secs(600));
@@ -254,8 +252,7 @@ fn told(path: &PathBuf) -> String {
 
 #[test]
 fn on_fetch_runs_after_new_numbers_were_stored_and_only_then() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     let (command, path) = noting(&home, "new");
     let line = ["--max-age", "1h", "--wait", "20s", "--on-fetch", &command];
     prints(&home.run(&line), USUAL_LINE);
@@ -278,8 +275,7 @@ fn on_fetch_runs_after_new_numbers_were_stored_and_only_then() {
 
 #[test]
 fn on_fetch_sees_the_new_numbers_and_does_not_start_itself_again() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     server.always(Answer::json(200, &usage_of(50, 20)));
     let out = home.path().join("line");
@@ -302,8 +298,7 @@ fn on_fetch_sees_the_new_numbers_and_does_not_start_itself_again() {
 
 #[test]
 fn on_fetch_that_hangs_holds_no_lock() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     let (note, path) = noting(&home, "begun");
     let command = format!("{note}; exec sleep 1000");
     let begun = std::time::Instant::now();
@@ -317,8 +312,7 @@ fn on_fetch_that_hangs_holds_no_lock() {
 
 #[test]
 fn on_fetch_holds_none_of_the_host_s_pipes() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     let gate = Gate::closed();
     server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
@@ -332,8 +326,7 @@ fn on_fetch_holds_none_of_the_host_s_pipes() {
 
 #[test]
 fn an_empty_on_fetch_stands_for_none() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     let (command, path) = noting(&home, "new");
     write(&home, &format!("on-fetch = \"{command}\"\n[tmux]\non-fetch = ''\n"));
     home.run_with(&["tmux", "--wait", "10s"], &[]);

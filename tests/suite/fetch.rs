@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, collect, finish, jwt};
 use crate::support::server::{Answer, Authority, Gate, Server, dead_port};
-use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, installed, usage, usage_of};
+use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, signed_in, usage, usage_of};
 
 const MINUTE: i64 = 60;
 
@@ -67,8 +67,7 @@ fn check(answer: Answer, code: &str, word: &str, wait: RangeInclusive<i64>) {
 
 #[test]
 fn a_successful_fetch_is_silent() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     for count in 1..=2 {
         prints(&home.run(&["fetch"]), "");
         assert_eq!(server.total(), count, "whatever the cache's age");
@@ -123,8 +122,7 @@ fn the_url_follows_codex_s_config() {
 
 #[test]
 fn without_a_config_the_default_endpoint_is_meant() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     let proxy = Server::start(|_| Answer::status(502));
     // A proxy that refuses keeps the request on this machine and says where it wanted to go.
     home.set("HTTPS_PROXY", proxy.url(""));
@@ -137,8 +135,7 @@ fn without_a_config_the_default_endpoint_is_meant() {
 
 #[test]
 fn a_login_in_the_environment_beats_the_file() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     let token = jwt(&json!({"https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}}));
     home.set("CODEX_ACCESS_TOKEN", token.clone());
     prints(&home.run(&[]), USUAL_LINE);
@@ -522,8 +519,7 @@ fn failures_in_a_row_wait_ever_longer_up_to_half_an_hour() {
 
 #[test]
 fn an_outage_keeps_the_numbers_and_marks_them() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(300));
     server.always(Answer::status(500));
@@ -656,8 +652,9 @@ fn an_authority_that_is_only_in_the_system_s_directory_is_found() {
     // The system's file alone is read first; who is not in it can still be beside it.
     const DIRECTORY: &str = "/etc/ssl/certs";
     let bundle = format!("{DIRECTORY}/ca-certificates.crt");
-    if !installed("unshare", "") || !std::path::Path::new(&bundle).is_file() {
-        return;
+    needs!("mount");
+    if !std::path::Path::new(&bundle).is_file() {
+        skip!("ca-certificates");
     }
     let (server, home, file) = secure();
     let script = format!(
@@ -666,10 +663,6 @@ fn an_authority_that_is_only_in_the_system_s_directory_is_found() {
         env!("CARGO_BIN_EXE_codexline")
     );
     let output = finish(&mut home.wrapped(&["unshare", "-rm", "sh", "-c", &script]));
-    if output.stderr.contains("unshare:") || output.stderr.contains("mount:") {
-        eprintln!("skipped: no mount namespace here: {}", output.stderr.trim());
-        return;
-    }
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
     assert_eq!(server.total(), 1, "one request: the first handshake ended before it");
 }
@@ -713,8 +706,7 @@ fn a_certificate_for_another_name_is_not_believed() {
 
 #[test]
 fn a_token_goes_over_https_or_stays_on_the_machine() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     // Would a request be made, it would come here.
     for variable in
         ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
@@ -744,8 +736,7 @@ fn a_token_goes_over_https_or_stays_on_the_machine() {
 
 #[test]
 fn plain_http_to_loopback_never_goes_through_a_proxy() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     let proxy = Server::start(|_| Answer::status(500));
     for variable in
         ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::home::{Home, Output, collect, kill};
 use crate::support::server::{Answer, Gate, Server};
-use crate::support::{USAGE, USUAL_LINE, eventually, usage, usage_of};
+use crate::support::{USAGE, USUAL_LINE, eventually, signed_in, usage, usage_of};
 
 const HERD: usize = 100;
 const NEW_LINE: &str = "5h 50% 1h03m · 7d 20% 5d8h\n";
@@ -37,8 +37,7 @@ fn all_print(outputs: &[Output], expected: &str) {
 
 /// A stale entry, and a server that holds the next answer until the gate opens.
 fn stale() -> (Server, Home, Gate) {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(300));
     let gate = Gate::closed();
@@ -111,8 +110,7 @@ fn a_herd_in_an_outage_costs_one_request_too() {
 
 #[test]
 fn a_herd_without_a_login_costs_none() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     std::fs::remove_file(home.auth_path()).unwrap();
     all_print(&herd(&home, HERD / 2, &["plain", "--wait", "25s"], || {}), "signed-out\n");
     assert_eq!(server.connections(), 0);
@@ -198,8 +196,7 @@ fn a_worker_that_hangs_delays_nobody_for_longer_than_they_want() {
 
 #[test]
 fn the_answer_of_a_worker_is_not_fetched_again_by_one_that_came_late() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     // Started when the entry was stale, gets the lock when it is not any more.
     for _ in 0..3 {
@@ -244,8 +241,7 @@ fn kill_after_the_line(home: &Home, expected: &str) {
 
 #[test]
 fn a_prompt_that_is_killed_right_after_its_line_does_no_harm() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     kill_after_the_line(&home, "pending\n");
     eventually("the answer", || home.entry().is_some_and(|entry| !entry["answer"].is_null()));
     assert_eq!(server.total(), 1);
@@ -333,8 +329,7 @@ fn the_host_s_pipes_end_at_once() {
 #[test]
 fn a_worker_outlives_a_replaced_program() {
     // An upgrade while prompts run: the new file is another inode, the running one has no name any more.
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     let copied = home.copy_of_program();
     // Deleted between its start and the start of its worker.
     let script = format!("exec 3<{copied}; rm {copied}; exec /proc/self/fd/3 plain --wait 20s");

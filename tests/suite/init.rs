@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::home::{Home, finish};
-use crate::support::server::Server;
-use crate::support::{USUAL_LINE, installed, usage};
+use crate::support::{USUAL_LINE, signed_in};
 
 /// A home with fresh numbers and the program in a directory with an odd name; no `codexline` is on PATH.
 fn odd() -> (Home, PathBuf) {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     let directory = home.path().join("odd 'n\" $HOME & co");
     std::fs::create_dir(&directory).unwrap();
@@ -98,11 +96,9 @@ fn without_it_on_path_the_commands_run_from_where_it_lies() {
 #[cfg(target_os = "linux")]
 #[test]
 fn tmux_shows_the_line_of_a_program_that_is_not_on_path() {
+    use crate::support::hosts::Stage;
     use crate::support::hosts::tmux::Tmux;
-    use crate::support::hosts::{Stage, installed};
-    if !installed(&["tmux"]) {
-        return;
-    }
+    needs!("tmux");
     let (home, _) = odd();
     // A quote would end the string in tmux.conf: every other odd character is there.
     let directory = home.path().join("odd $HOME & co 100% #S");
@@ -141,7 +137,7 @@ fn in_shell(command: &[&str]) -> String {
 
 #[test]
 fn completions_know_hosts_commands_and_options() {
-    if installed("bash", "") {
+    if has!("bash") {
         let script = "source <(codexline completions bash); words() { COMP_WORDS=(codexline \"$@\"); COMP_CWORD=$#; COMPREPLY=(); \
                       _codexline codexline \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; echo \"${COMPREPLY[*]}\"; }; \
                       words tm; words --max; words init way; words completions nu; words fe; \
@@ -152,7 +148,7 @@ fn completions_know_hosts_commands_and_options() {
             "tmux\n--max-age\nwaybar\nnushell\nfetch\nauto always never\nunicode nerd ascii\nused pace\nreload\n"
         );
     }
-    if installed("fish", "hosts") {
+    if has!("fish") {
         let script = "codexline completions fish | source; for line in 'codexline tm' 'codexline --max' 'codexline init way' 'codexline fe' \
                       'codexline --color ' 'codexline tmux --glyphs ' 'codexline status --severity ' 'codexline fetch --recover re' \
                       'codexline tmux --max'; echo (complete -C $line | string split -f1 \\t); end";
@@ -161,17 +157,17 @@ fn completions_know_hosts_commands_and_options() {
             "tmux\n--max-age\nwaybar\nfetch\nalways auto never\nascii nerd unicode\npace used\nreload\n--max-age\n"
         );
     }
-    if installed("zsh", "hosts") {
+    if has!("zsh") {
         let script = "autoload -U compinit; compinit -u -d $HOME/dump; source <(codexline completions zsh); print ${_comps[codexline]}";
         assert_eq!(in_shell(&["zsh", "-f", "-c", script]), "_codexline\n");
     }
-    if installed("elvish", "") {
+    if has!("elvish") {
         in_shell(&["elvish", "-norc", "-c", "eval (codexline completions elvish | slurp)"]);
     }
-    if installed("nu", "") {
+    if has!("nu") {
         in_shell(&["sh", "-c", "codexline completions nushell > c.nu && nu -n -c 'source c.nu'"]);
     }
-    if installed("pwsh", "") {
+    if has!("pwsh") {
         let script = "codexline completions powershell | Out-String | Invoke-Expression";
         in_shell(&["pwsh", "-NoProfile", "-Command", script]);
     }
@@ -190,11 +186,9 @@ fn completions_know_hosts_commands_and_options() {
 #[cfg(target_os = "linux")]
 #[test]
 fn zsh_completes_what_is_typed() {
+    use crate::support::hosts::Stage;
     use crate::support::hosts::terminal::{Terminal, shell};
-    use crate::support::hosts::{Stage, installed};
-    if !installed(&["zsh", "tmux"]) {
-        return;
-    }
+    needs!("zsh", "tmux");
     let stage = Stage::new();
     stage.install("codexline", Path::new(env!("CARGO_BIN_EXE_codexline")));
     let setup = "PROMPT='ready> '\nautoload -U compinit\ncompinit -u -d $HOME/dump\nsource <(codexline completions zsh)\n";
@@ -233,7 +227,7 @@ fn the_man_page_tells_of_every_option_and_command() {
     for command in ["fetch", "config", "auth refresh", "init", "completions"] {
         assert!(page.contains(&format!(".SH \"codexline {command}\"\n")), "{command}");
     }
-    if installed("groff", "") {
+    if has!("groff") {
         let path = home.path().join("codexline.1");
         std::fs::write(&path, page).unwrap();
         let output = finish(&mut home.wrapped(&[

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, finish, set_mode};
+use crate::support::needs::is_root;
 use crate::support::server::{Answer, Server};
-use crate::support::{USAGE, USUAL_LINE, eventually, installed, now, usage};
+use crate::support::{USAGE, USUAL_LINE, eventually, now, signed_in, usage};
 
 #[track_caller]
 fn prints(output: &Output, expected: &str) {
@@ -39,8 +40,7 @@ fn put_away(path: &Path) {
 /// nobody is asked, and what is there stays as it is.
 #[track_caller]
 fn check_login(word: &str, code: &str, named: &str, prepare: impl Fn(&Home)) {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     prepare(&home);
     let state = |home: &Home| {
         let metadata = std::fs::symlink_metadata(home.auth_path()).ok()?;
@@ -146,8 +146,7 @@ fn auth_json_no_file() {
 
 #[test]
 fn a_fifo_stays_a_fifo() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     put_away(&home.auth_path());
     make_fifo(&home.auth_path());
     prints(&home.run(&["--wait", "20s"]), "no-access\n");
@@ -166,8 +165,7 @@ fn auth_json_over_one_mebibyte() {
         file.set_len(1 << 40).unwrap();
     });
     // A real file of unusual length is still one.
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     login["padding"] = json!("x".repeat(900_000));
     home.write_auth(login.to_string());
     prints(&home.run(&[]), USUAL_LINE);
@@ -175,10 +173,8 @@ fn auth_json_over_one_mebibyte() {
 
 #[test]
 fn auth_json_that_may_not_be_read() {
-    // Mode bits do not bind root.
-    // SAFETY: no memory is involved.
-    if unsafe { libc::geteuid() } == 0 {
-        eprintln!("skipped: running as root");
+    // Mode bits do not bind root; `a_directory_without_write_permission` has it as another user.
+    if is_root() {
         return;
     }
     check_login("no-access", "auth_unreadable", "auth.json", |home| set_mode(&home.auth_path(), 0));
@@ -227,8 +223,7 @@ fn an_auth_json_that_is_just_being_rewritten_is_read_again() {
 
 #[test]
 fn a_symlinked_auth_json_is_followed_and_its_target_s_change_seen() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     let target = home.path().join("dotfiles-auth.json");
     std::fs::rename(home.auth_path(), &target).unwrap();
     std::os::unix::fs::symlink(&target, home.auth_path()).unwrap();
@@ -240,8 +235,7 @@ fn a_symlinked_auth_json_is_followed_and_its_target_s_change_seen() {
 
 #[test]
 fn codex_home_missing_or_not_a_directory() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();
     for path in [home.path().join("nowhere"), file] {
@@ -256,8 +250,7 @@ fn codex_home_missing_or_not_a_directory() {
 
 #[test]
 fn codex_home_relative() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     // The command runs in `home`, its worker elsewhere.
     home.set("CODEX_HOME", "../codex");
     prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
@@ -268,8 +261,7 @@ fn codex_home_relative() {
 #[test]
 fn names_with_blanks_quotes_and_bytes_that_are_no_text() {
     use std::os::unix::ffi::OsStringExt as _;
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (_server, mut home) = signed_in();
     let name = std::ffi::OsString::from_vec(b"it's \"a\" \xff\xfe\n home".to_vec());
     let moved = home.path().join(name);
     std::fs::rename(home.codex_home(), &moved).unwrap();
@@ -313,8 +305,7 @@ fn config_toml_broken() {
 
 #[test]
 fn config_toml_with_everything_else_in_it() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.write_config(&format!(
         "model = \"gpt-6\"\nchatgpt_base_url = \"{}\"\nunknown = [1, {{ a = 2.5 }}]\n[tui]\nx = 1979-05-27\n\
          [mcp_servers.a.env]\nTOKEN = \"made-up\"\n[[hooks]]\nb = true\n",
@@ -328,8 +319,7 @@ fn config_toml_with_everything_else_in_it() {
 /// An entry that is of no use is a miss: the answer is fetched once, printed, stored, and used from then on.
 #[track_caller]
 fn check_miss(name: &str, spoil: impl Fn(&Home, &Path)) {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     let entry = home.entry_path();
     spoil(&home, &entry);
@@ -390,8 +380,7 @@ fn a_cache_entry_that_is_of_no_use_is_a_miss() {
 
 #[test]
 fn numbers_in_an_entry_that_make_no_sense_do_no_harm() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     let check = |change: &dyn Fn(&mut Value)| {
         home.fill();
         home.patch(|entry| change(&mut entry["answer"]["usage"]["windows"][0]));
@@ -428,8 +417,7 @@ fn a_back_off_that_a_wrong_clock_made_endless_ends() {
 /// is free everything works.
 #[track_caller]
 fn check_unwritable(block: impl Fn(&Home), free: impl Fn(&Home)) {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     block(&home);
     for _ in 0..3 {
         for host in ["plain", "tmux"] {
@@ -481,8 +469,7 @@ fn a_directory_in_the_place_of_the_entry_or_its_lock() {
         }
     };
     for extension in ["json", "lock"] {
-        let server = Server::usage(usage());
-        let home = Home::new(&server);
+        let (server, home) = signed_in();
         block(extension)(&home);
         home.write_config(&format!("chatgpt_base_url = '{}'", server.base()));
         for _ in 0..3 {
@@ -514,8 +501,7 @@ fn a_directory_in_the_place_of_the_entry_or_its_lock() {
 
 #[test]
 fn a_cache_that_becomes_unwritable_still_shows_its_numbers() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(300));
     let lock = home.entry_path().with_extension("lock");
@@ -537,13 +523,11 @@ fn a_cache_that_becomes_unwritable_still_shows_its_numbers() {
 #[test]
 fn a_directory_without_write_permission() {
     // For root it has to be somebody else who runs it.
-    // SAFETY: no memory is involved.
-    let is_root = unsafe { libc::geteuid() } == 0;
-    if is_root && !installed("setpriv", "") {
-        return;
+    let is_root = is_root();
+    if is_root {
+        needs!("setpriv");
     }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     let program = &home.copy_of_program();
     set_mode(&home.path().join("cache"), 0o555);
     let drop_privileges = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -575,11 +559,8 @@ fn a_directory_without_write_permission() {
 #[test]
 fn a_full_disk_costs_no_request() {
     // A file system of no size: what cannot be kept is not asked for.
-    if !installed("unshare", "") || !installed("mount", "") {
-        return;
-    }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    needs!("mount");
+    let (server, home) = signed_in();
     let cache = home.path().join("cache");
     let script = |command: &str| {
         format!(
@@ -592,10 +573,6 @@ fn a_full_disk_costs_no_request() {
         finish(&mut home.wrapped(&["unshare", "-rm", "sh", "-c", &script(command)]))
     };
     let output = run("fetch");
-    if output.stderr.contains("unshare:") || output.stderr.contains("mount:") {
-        eprintln!("skipped: no mount namespace here: {}", output.stderr.trim());
-        return;
-    }
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains("no space left"), "{output:?}");
     let output = run("plain --wait 5s");
@@ -607,20 +584,12 @@ fn a_full_disk_costs_no_request() {
 
 #[test]
 fn home_unset() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (_server, mut home) = signed_in();
     home.unset("HOME");
     // Everything else is named: nothing is missing.
     prints(&home.run(&[]), USUAL_LINE);
     // A user without an entry in the user database has no home at all.
-    if !installed("setpriv", "") {
-        return;
-    }
-    // SAFETY: no memory is involved.
-    if unsafe { libc::geteuid() } != 0 {
-        eprintln!("skipped: only root can become a user that does not exist");
-        return;
-    }
+    needs!("root", "setpriv");
     let program = &home.copy_of_program();
     home.unset("CODEX_HOME");
     home.unset("XDG_CACHE_HOME");
@@ -634,9 +603,7 @@ fn home_unset() {
 
 #[test]
 fn clocks_years_off() {
-    if !installed("faketime", "") {
-        return;
-    }
+    needs!("faketime");
     let server = Server::usage(usage());
     for shift in ["-20y", "+20y"] {
         let home = Home::new(&server);

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use crate::support::home::{ACCOUNT, Home, Login, Output, collect, jwt, set_mode};
 use crate::support::server::{Answer, Gate, Server};
 use crate::support::{
-    TOKEN, USAGE, USUAL_LINE, can_trace, eventually, fixture, fresh_fixture, installed, now, usage,
-    usage_of,
+    TOKEN, USAGE, USUAL_LINE, eventually, fixture, fresh_fixture, now, signed_in, usage, usage_of,
 };
 
 const HOSTS: [&str; 6] = ["plain", "starship", "tmux", "waybar", "i3blocks", "json"];
@@ -34,16 +33,14 @@ fn minutes(minutes: u64) -> Duration {
 
 #[test]
 fn cold_it_asks_once_and_prints_the_answer() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     prints(&home.run(&[]), USUAL_LINE);
     assert_eq!(server.total(), 1);
 }
 
 #[test]
 fn warm_it_asks_nobody() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     for host in HOSTS {
         assert_eq!(home.run(&[host]).code, Some(0));
@@ -99,11 +96,8 @@ fn check_calls(home: &Home, arguments: &[&str]) -> Vec<String> {
 
 #[test]
 fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
-    if !can_trace() {
-        return;
-    }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    needs!("strace");
+    let (server, home) = signed_in();
     home.fill();
     for host in HOSTS {
         // The first that tells what was done today has it counted.
@@ -146,8 +140,7 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
 
 #[test]
 fn stale_numbers_are_shown_at_once_and_the_next_ones_fetched_behind_them() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.age(minutes(5));
     let gate = Gate::closed();
@@ -164,8 +157,7 @@ fn stale_numbers_are_shown_at_once_and_the_next_ones_fetched_behind_them() {
 
 #[test]
 fn with_wait_the_fresh_numbers_are_printed() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     server.always(Answer::json(200, &usage_of(50, 20)));
     for arguments in [["plain", "--wait", "20s"], ["starship", "--wait=20s", "--color=never"]] {
@@ -178,8 +170,7 @@ fn with_wait_the_fresh_numbers_are_printed() {
 #[test]
 fn bars_wait_by_themselves_and_a_prompt_does_not() {
     let check = |host: &str, waits: bool| {
-        let server = Server::usage(usage());
-        let home = Home::new(&server);
+        let (server, home) = signed_in();
         home.fill();
         home.age(minutes(5));
         server.always(Answer::json(200, &usage_of(50, 20)));
@@ -223,8 +214,7 @@ fn waiting_ends_without_an_answer_too() {
 
 #[test]
 fn offline_never_asks() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     prints(&home.run(&["--offline"]), "pending\n");
     prints(&home.run(&["--offline", "--wait", "5s"]), "pending\n");
     prints(&home.run_with(&["tmux", "--color=never"], &[("CODEXLINE_OFFLINE", "1")]), "pending\n");
@@ -238,8 +228,7 @@ fn offline_never_asks() {
 
 #[test]
 fn max_age_decides_what_is_stale() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(90));
     prints(&home.run(&["--wait=20s"]), USUAL_LINE);
@@ -255,8 +244,7 @@ fn max_age_decides_what_is_stale() {
 
 #[test]
 fn old_numbers_are_marked() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     home.age(minutes(14));
     prints(&home.run(&["--offline", "--format", "{5h.used}"]), "42%\n");
@@ -271,8 +259,7 @@ fn old_numbers_are_marked() {
 
 #[test]
 fn a_window_whose_time_has_passed_is_shown_as_reset() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     // As if everything had happened two hours ago: the five-hour window has ended an hour ago.
     let shift = 2 * 3600;
@@ -294,8 +281,7 @@ fn a_window_whose_time_has_passed_is_shown_as_reset() {
 
 #[test]
 fn a_window_that_ends_makes_young_numbers_stale() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.patch(|entry| {
         entry["answer"]["fetched_at"] = json!(now() - 20);
@@ -359,8 +345,7 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
 
 #[test]
 fn an_auth_json_that_is_left_over_from_before_the_keyring_is_not_used() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     for store in ["keyring", "ephemeral"] {
         let base = server.base();
         home.write_config(&format!(
@@ -374,8 +359,7 @@ fn an_auth_json_that_is_left_over_from_before_the_keyring_is_not_used() {
 
 #[test]
 fn nobodys_numbers_are_shown_to_somebody_else() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.sign_in(&Login::of("acc-2"));
     prints(&home.run(&["--offline"]), "pending\n");
@@ -685,8 +669,7 @@ fn a_server_with_another_clock_gives_the_right_countdown() {
 
 #[test]
 fn the_json_form_has_the_same_keys_in_every_state() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     check_keys(&home.run(&["json", "--offline"]).json());
     check_keys(&home.run(&["json"]).json());
     server.always(Answer::status(500));
@@ -743,8 +726,7 @@ fn templates_and_options_shape_the_line() {
 
 #[test]
 fn reset_at_is_local_clock_time() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (_server, mut home) = signed_in();
     home.fill();
     home.patch(|entry| {
         // 2100-01-01T12:34:00Z, far enough away to be told by its date.
@@ -786,8 +768,7 @@ type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a dyn Fn(&Output) -> bool);
 
 #[test]
 fn every_option_can_be_given_in_the_environment() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(60));
     let cases: [Case; 11] = [
@@ -942,8 +923,7 @@ fn help_and_version_are_for_stdout() {
 
 #[test]
 fn verbose_tells_on_stderr_what_was_decided() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     let cold = home.run(&["--verbose"]);
     assert_eq!(cold.stdout, USUAL_LINE);
     let entry = home.entry_path().display().to_string();
@@ -992,11 +972,8 @@ fn i3blocks_gets_its_colour_on_the_third_line() {
 
 #[test]
 fn on_a_terminal_plain_is_coloured() {
-    if !installed("script", "") {
-        return;
-    }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    needs!("script");
+    let (_server, home) = signed_in();
     home.fill();
     let program = format!("{} --format {{5h.used}}", env!("CARGO_BIN_EXE_codexline"));
     let mut command = home.wrapped(&["script", "-qec", &program, "/dev/null"]);
@@ -1080,8 +1057,7 @@ fn text_from_the_server_is_inert_in_every_host() {
 
 #[test]
 fn the_users_own_template_is_passed_on_as_it_is() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     let check = |host: &str, template: &str, expected: &str| {
         let output = home.run(&[host, "--color=never", "--format", template]);
@@ -1095,8 +1071,7 @@ fn the_users_own_template_is_passed_on_as_it_is() {
 
 #[test]
 fn a_closed_stdout_ends_quietly() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     for arguments in [&["plain"][..], &["json"], &["demo"], &["--help"]] {
         // A pipe that nobody reads any more.
@@ -1163,8 +1138,7 @@ fn closed_standard_descriptors_do_no_harm() {
 
 #[test]
 fn stdin_is_never_read() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     let (reader, writer) = std::io::pipe().unwrap();
     std::io::Write::write_all(&mut &writer, b"click\n").unwrap();
     for arguments in [&["i3blocks"][..], &["plain", "--max-age=0s"], &["fetch"]] {
@@ -1203,8 +1177,7 @@ fn the_demo_needs_no_login_no_network_and_leaves_nothing_behind() {
 #[test]
 fn the_cache_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     let program = env!("CARGO_BIN_EXE_codexline");
     for umask in ["0000", "0777"] {
         let _ = std::fs::remove_dir_all(home.cache_directory());
@@ -1257,8 +1230,7 @@ fn a_token_without_claims_does_as_well() {
 #[test]
 fn the_environment_of_a_run_without_options_is_enough() {
     // Codex's own defaults: ~/.codex and ~/.cache.
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     let directory = home.path().join("home");
     std::fs::rename(home.codex_home(), directory.join(".codex")).unwrap();
     for value in [None, Some("")] {

@@ -4,6 +4,10 @@
 // A test may read files and the clock, stop where something is wrong, and say what it skips.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
+// First: its macros are known from here on.
+#[macro_use]
+mod support;
+
 mod accounts;
 mod activity;
 mod activity_command;
@@ -24,6 +28,5 @@ mod secrets;
 mod sources;
 mod speed;
 mod status;
-mod support;
 mod support_itself;
 mod today;

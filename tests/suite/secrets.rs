@@ -291,9 +291,7 @@ fn a_misused_command_line_shows_no_more_than_was_typed() {
 #[test]
 fn a_fetch_writes_nowhere_but_into_the_cache() {
     // Told by every file that a whole fetch opens for writing, and by all that it writes.
-    if !crate::support::can_trace() {
-        return;
-    }
+    needs!("strace");
     let server = Server::usage(usage());
     let home = Home::at(&server, &login());
     let log = home.path().join("trace");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::double::Codex;
 use crate::support::home::{ACCOUNT, Home, Login, jwt, set_mode};
 use crate::support::server::{Answer, Server};
-use crate::support::{TOKEN, USAGE, USUAL_LINE, now, usage, usage_of};
+use crate::support::{TOKEN, USAGE, USUAL_LINE, now, signed_in, usage, usage_of};
 
 const MINUTE: i64 = 60;
 
@@ -388,8 +388,7 @@ fn verbose_tells_who_is_next_and_why() {
 
 #[test]
 fn sessions_need_no_network_anywhere() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     home.set("CODEXLINE_SOURCE", "sessions");
     let codex = Codex::new(&home);
     home.set("CODEXLINE_CODEX_BIN", codex.path());
@@ -416,8 +415,7 @@ fn sessions_need_no_network_anywhere() {
 
 #[test]
 fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     home.set("CODEXLINE_SOURCE", "sessions");
     session(&home, "a", ACCOUNT, 7200, &[(20 * MINUTE, 44)]);
     let line = ["--wait", "20s"];
@@ -457,8 +455,7 @@ fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
 
 #[test]
 fn a_window_whose_time_has_passed_is_not_known_any_more() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (_server, mut home) = signed_in();
     home.set("CODEXLINE_SOURCE", "sessions");
     let week = json!({"used_percent": 7, "window_minutes": 10_080, "resets_at": now() + 90_045});
     let path = session_of(&home, "a", ACCOUNT, 7200, &[(300, week)]);
@@ -487,8 +484,7 @@ fn a_window_whose_time_has_passed_is_not_known_any_more() {
 
 #[test]
 fn older_numbers_never_take_the_place_of_newer_ones() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(600));
     server.always(outage());
@@ -546,8 +542,7 @@ fn a_back_off_holds_while_the_sessions_go_on_being_read() {
 
 #[test]
 fn each_source_has_an_entry_of_its_own() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     session(&home, "a", ACCOUNT, 600, &[(60, 44)]);
     for _ in 0..2 {
         assert_eq!(home.run(&[]).stdout, USUAL_LINE);
@@ -564,8 +559,7 @@ fn each_source_has_an_entry_of_its_own() {
 
 #[test]
 fn an_entry_of_before_reads_as_ever() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.patch(|entry| {
         let entry = entry.as_object_mut().unwrap();
@@ -695,8 +689,7 @@ fn a_session_that_does_not_say_whose_it_is() {
 
 #[test]
 fn a_keyring_s_sessions_are_those_of_codex_s_last_answer() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (server, mut home) = signed_in();
     home.write_config("cli_auth_credentials_store = 'keyring'\n");
     std::fs::remove_file(home.auth_path()).unwrap();
     let codex = Codex::new(&home);
@@ -761,8 +754,7 @@ fn every_account_has_sessions_of_its_own() {
 
 #[test]
 fn a_clock_that_jumps_does_not_make_every_prompt_read_again() {
-    let server = Server::usage(usage());
-    let mut home = Home::new(&server);
+    let (_server, mut home) = signed_in();
     home.set("CODEXLINE_SOURCE", "sessions");
     session(&home, "a", ACCOUNT, 600, &[(300, 44)]);
     // Written when the clock was a day ahead.
@@ -791,8 +783,7 @@ fn a_clock_that_jumps_does_not_make_every_prompt_read_again() {
 #[test]
 fn a_file_of_gigabytes_is_read_from_its_end() {
     use std::io::{Seek as _, SeekFrom, Write as _};
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     let path = session(&home, "a", ACCOUNT, 600, &[(300, 44)]);
     let whole = std::fs::read_to_string(&path).unwrap();
     let (meta, told) = whole.split_once('\n').unwrap();
@@ -818,8 +809,7 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
 
 #[test]
 fn the_source_is_an_option_like_the_others() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     session(&home, "a", ACCOUNT, 600, &[(60, 44)]);
     let directory = home.path().join("config/codexline");
     std::fs::create_dir_all(&directory).unwrap();

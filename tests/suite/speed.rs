@@ -1,7 +1,7 @@
 //! What makes the line fast and can be told without a clock: what it does not ask the system for, how much it reads, and how
 //! little a herd does. The clock's part is the benchmark, tests/bench.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::home::{Home, collect, finish};
 use crate::support::server::{Answer, Authority, Server};
-use crate::support::{USAGE, USUAL_LINE, can_trace, installed, usage, usage_of};
+use crate::support::{USAGE, USUAL_LINE, signed_in, usage, usage_of};
 
 /// What the dynamic loader, the C library and Rust's runtime ask for before the program's own code
 /// runs, and at its end.
@@ -112,11 +112,8 @@ fn check_warm(home: &Home, program: &str, arguments: &[&str]) {
 
 #[test]
 fn a_warm_line_asks_the_system_for_a_short_list_of_things() {
-    if !can_trace() {
-        return;
-    }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    needs!("strace");
+    let (_server, home) = signed_in();
     home.fill();
     for arguments in [
         &[][..],
@@ -135,11 +132,8 @@ fn a_warm_line_asks_the_system_for_a_short_list_of_things() {
 
 #[test]
 fn the_time_zone_is_read_only_for_a_template_that_asks() {
-    if !can_trace() {
-        return;
-    }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    needs!("strace");
+    let (_server, home) = signed_in();
     home.fill();
     let zone = |arguments: &[&str]| {
         home.run(arguments);
@@ -164,11 +158,8 @@ fn the_time_zone_is_read_only_for_a_template_that_asks() {
 
 #[test]
 fn stale_the_line_is_out_and_the_output_ended_before_a_worker_is_started() {
-    if !can_trace() {
-        return;
-    }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    needs!("strace");
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(300));
     let calls = calls(&home, env!("CARGO_BIN_EXE_codexline"), &["starship"]);
@@ -188,11 +179,8 @@ fn stale_the_line_is_out_and_the_output_ended_before_a_worker_is_started() {
 
 #[test]
 fn other_accounts_caches_and_sessions_change_nothing() {
-    if !can_trace() {
-        return;
-    }
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    needs!("strace");
+    let (_server, home) = signed_in();
     home.fill();
     let names = || -> Vec<String> {
         let calls = calls(&home, env!("CARGO_BIN_EXE_codexline"), &[]);
@@ -214,8 +202,7 @@ fn other_accounts_caches_and_sessions_change_nothing() {
 
 #[test]
 fn two_hundred_stale_prompts_start_hardly_more_than_one_worker() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(300));
     server.always(Answer::json(200, &usage_of(50, 20)));
@@ -291,37 +278,16 @@ fn the_entry_is_under_8_kib_for_the_largest_answer() {
 
 // --- the static build -------------------------------------------------------------------------------------------------
 
-/// The static build, if there is one; built first where `CODEXLINE_REQUIRE` contains `musl`.
-fn static_build() -> Option<PathBuf> {
-    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    // target/debug/codexline
-    let directory = Path::new(env!("CARGO_BIN_EXE_codexline")).ancestors().nth(2).unwrap();
-    let program = directory.join(&target).join("release/codexline");
-    if std::env::var("CODEXLINE_REQUIRE").is_ok_and(|required| required.contains("musl")) {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--bin", "codexline", "--target", &target, "--target-dir"])
-            .arg(directory)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the static build failed");
-    } else if !program.is_file() {
-        eprintln!("skipped: there is no static build at {}", program.display());
-        return None;
-    }
-    Some(program)
-}
-
 #[test]
 fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
-    let Some(program) = static_build() else { return };
+    let program = needs!("static-build");
     let program = program.to_str().unwrap();
     let run = |home: &Home, arguments: &[&str]| {
         finish(&mut home.wrapped(&[&[program], arguments].concat()))
     };
 
     // A name, from /etc/hosts.
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.write_config(&format!(
         "chatgpt_base_url = \"http://localhost:{}/backend-api\"\n",
         server.port()
@@ -346,7 +312,7 @@ fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
     assert_eq!(run(&home, &["fetch"]).code, Some(0));
     assert_eq!(run(&home, &["--offline"]).stdout, USUAL_LINE);
 
-    if can_trace() {
+    if has!("strace") {
         if Path::new("/etc/ssl/certs").is_dir() {
             let calls = calls(&home, program, &["fetch"]);
             let read = calls
@@ -357,7 +323,7 @@ fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
         }
         check_warm(&home, program, &[]);
     }
-    if installed("readelf", "") {
+    if has!("readelf") {
         let output = Command::new("readelf").args(["-dW", program]).output().unwrap();
         assert!(
             !String::from_utf8_lossy(&output.stdout).contains("(NEEDED)"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, set_mode};
 use crate::support::server::{Answer, Gate, Server, dead_port};
-use crate::support::{USAGE, eventually, fresh_fixture, now, usage, usage_of};
+use crate::support::{USAGE, eventually, fresh_fixture, now, signed_in, usage, usage_of};
 
 /// 5 hours of which `resets_in` seconds are left, and a week at its beginning.
 fn five_hours(used: f64, resets_in: i64) -> Value {
@@ -100,8 +100,7 @@ fn samples_end_with_the_account_and_outlive_a_failure_and_a_new_token() {
 
 #[test]
 fn samples_that_make_no_sense_do_not_matter() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     home.fill();
     for history in
         [json!(5), json!({"5h": "x"}), json!({"5h": [[1, 2, 3]]}), json!({"5h": [[-1, 70_000]]})]
@@ -351,8 +350,7 @@ fn check_says_so_when_nobody_knows() {
     );
     assert_eq!(unknown.stderr.lines().count(), 1);
     // Old numbers are not known ones; what has just failed to be refreshed still is.
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (server, home) = signed_in();
     home.fill();
     server.always(Answer::status(500));
     home.age(Duration::from_secs(300));

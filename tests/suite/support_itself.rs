@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::home::{Home, Login, TempDir, jwt};
+use crate::support::home::{Login, TempDir, jwt};
 use crate::support::server::{Answer, Authority, Gate, Server};
-use crate::support::{TOKEN, USAGE, eventually, usage};
+use crate::support::{TOKEN, USAGE, eventually, signed_in, usage};
 
 /// What comes back for these bytes.
 fn ask(server: &Server, request: &str) -> String {
@@ -98,8 +98,7 @@ fn the_tls_variant_is_trusted_by_who_trusts_its_authority() {
 
 #[test]
 fn a_home_is_removed_and_its_processes_with_it() {
-    let server = Server::usage(usage());
-    let home = Home::new(&server);
+    let (_server, home) = signed_in();
     let path = home.path().to_owned();
     assert_eq!(home.read_auth()["tokens"]["account_id"], "acc-1");
     let mut child = home.wrapped(&["sleep", "60"]).spawn().unwrap();
@@ -116,4 +115,32 @@ fn made_up_tokens_differ_and_have_three_parts() {
     assert_ne!(one.refresh_token, two.refresh_token);
     assert_eq!(jwt(&usage()).split('.').count(), 3);
     assert_ne!(TempDir::new().path(), TempDir::new().path());
+}
+
+/// One test of this very binary, run by itself.
+fn alone(test: &str, environment: &[(&str, &str)]) -> (bool, String) {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env_remove("CODEXLINE_REQUIRE")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_test_that_does_not_run_is_named_at_the_end() {
+    let nowhere = ("PATH", "/nonexistent");
+    let test = "speed::the_time_zone_is_read_only_for_a_template_that_asks";
+    let (passed, stderr) = alone(test, &[nowhere]);
+    assert!(passed);
+    assert_eq!(stderr, "1 test did not run in full: strace (1)\n");
+    for required in ["strace", "codex,strace", "all"] {
+        let (passed, stderr) = alone(test, &[nowhere, ("CODEXLINE_REQUIRE", required)]);
+        assert!(!passed, "{required}: {stderr}");
+    }
+    // Another need is not asked for, and a test that needs nothing says nothing.
+    assert!(alone(test, &[nowhere, ("CODEXLINE_REQUIRE", "codex")]).0);
+    let usual = "support_itself::the_server_follows_its_script_and_counts";
+    assert_eq!(alone(usual, &[nowhere]), (true, String::new()));
 }

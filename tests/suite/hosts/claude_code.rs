@@ -1,8 +1,8 @@
 //! Claude Code's status line, in a home of its own with a made-up key: it is only started, and asks nobody anything.
 
 use super::{HOSTILE, LINE, Scene, plan};
+use crate::support::hosts::Stage;
 use crate::support::hosts::claude_code;
-use crate::support::hosts::{Stage, installed};
 
 const SNIPPET: &str = include_str!("../../../integrations/claude-code/settings.json");
 
@@ -20,9 +20,7 @@ fn with_arguments(arguments: &str) -> String {
 
 #[test]
 fn the_number_is_in_the_status_line_and_names_are_text() {
-    if !installed(&["claude", "tmux"]) {
-        return;
-    }
+    needs!("claude", "tmux");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let hostile = with_arguments("--format '{plan} {windows}'");
     for (name, settings, line) in
@@ -38,9 +36,7 @@ fn the_number_is_in_the_status_line_and_names_are_text() {
 
 #[test]
 fn neither_a_missing_login_nor_a_hanging_network_holds_it() {
-    if !installed(&["claude", "tmux"]) {
-        return;
-    }
+    needs!("claude", "tmux");
     let signed_out = Scene::signed_out(Stage::new());
     let terminal = claude_code::open(&signed_out.stage, "signed-out", &with_arguments(""));
     terminal.wait_for("signed-out");

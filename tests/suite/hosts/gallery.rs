@@ -8,7 +8,8 @@ use crate::support::hosts::terminal::shell;
 use crate::support::hosts::tmux::Tmux;
 use crate::support::hosts::wayland::Sway;
 use crate::support::hosts::x11::Xvfb;
-use crate::support::hosts::{Stage, installed, quoted};
+use crate::support::hosts::{Stage, quoted};
+use crate::support::needs::find_all;
 use crate::support::usage_of;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ fn scene(stage: Stage) -> Scene {
 /// Where pictures are wanted, if everything for them is there.
 fn wanted(programs: &[&str]) -> Option<PathBuf> {
     let directory = std::env::var_os("CODEXLINE_PICTURES")?;
-    installed(programs).then(|| PathBuf::from(directory))
+    find_all(programs, test_name!()).map(|_| PathBuf::from(directory))
 }
 
 /// Writes `HOST/picture.png`.

@@ -6,7 +6,7 @@ use crate::support::home::Home;
 use crate::support::hosts::picture::Picture;
 use crate::support::hosts::wayland::Sway;
 use crate::support::hosts::x11::Xvfb;
-use crate::support::hosts::{Stage, installed, quoted};
+use crate::support::hosts::{Stage, quoted};
 use crate::support::usage_of;
 
 const SNIPPET: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
@@ -59,9 +59,7 @@ fn alike(picture: &Picture) -> bool {
 
 #[test]
 fn i3bar_shows_the_blocks() {
-    if !installed(&["i3", "i3bar", "i3blocks", "Xvfb", "import"]) {
-        return;
-    }
+    needs!("i3", "i3bar", "i3blocks", "Xvfb", "import");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let screen = Xvfb::start(&scene.stage, WIDTH, 80);
@@ -75,9 +73,7 @@ fn i3bar_shows_the_blocks() {
 
 #[test]
 fn swaybar_shows_the_blocks() {
-    if !installed(&["sway", "swaybar", "grim", "i3blocks"]) {
-        return;
-    }
+    needs!("sway", "swaybar", "grim", "i3blocks");
     let scene = Scene::warm(Stage::unprivileged(), plan(HOSTILE));
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let sway = Sway::start(&scene.stage, WIDTH, 80, &bars(&scene.stage, &exhausted));

@@ -2,19 +2,15 @@
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::status_command::StatusCommand;
-use crate::support::hosts::{Stage, installed, program, quoted, until};
+use crate::support::hosts::{Stage, program, quoted, until};
 use crate::support::{usage, usage_of};
 use std::time::{Duration, Instant};
 
 const SNIPPET: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
 
-/// The versions there are; without the first there is nothing to test.
+/// The versions that are there. A test that wants the newer one says so itself.
 fn versions() -> Vec<&'static str> {
-    let newer = Some("i3blocks-1.5").filter(|name| program(name).is_some());
-    if newer.is_none() {
-        eprintln!("skipped: i3blocks 1.5 is not installed");
-    }
-    ["i3blocks"].into_iter().chain(newer).collect()
+    ["i3blocks", "i3blocks-1.5"].into_iter().filter(|name| program(name).is_some()).collect()
 }
 
 /// The snippet with arguments behind `codexline i3blocks`, run each second.
@@ -31,9 +27,7 @@ fn with_arguments(arguments: &str) -> String {
 
 #[test]
 fn the_number_is_in_the_block() {
-    if !installed(&["i3blocks"]) {
-        return;
-    }
+    needs!("i3blocks");
     let scene = Scene::warm(Stage::new(), usage());
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let mut config = SNIPPET.to_owned();
@@ -54,9 +48,7 @@ fn the_number_is_in_the_block() {
 
 #[test]
 fn hostile_names_are_text() {
-    if !installed(&["i3blocks"]) {
-        return;
-    }
+    needs!("i3blocks");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     for version in versions() {
         let config = with_arguments("--format \"{plan} {windows}\"");
@@ -70,9 +62,7 @@ fn hostile_names_are_text() {
 
 #[test]
 fn signed_out_is_a_word() {
-    if !installed(&["i3blocks"]) {
-        return;
-    }
+    needs!("i3blocks");
     let scene = Scene::signed_out(Stage::new());
     let i3blocks = StatusCommand::i3blocks(&scene.stage, "i3blocks", &with_arguments(""));
     i3blocks.wait_for_text("codexline", "signed-out");
@@ -80,9 +70,7 @@ fn signed_out_is_a_word() {
 
 #[test]
 fn a_hanging_network_does_not_hold_the_other_blocks() {
-    if !installed(&["i3blocks"]) {
-        return;
-    }
+    needs!("i3blocks");
     for version in versions() {
         let (scene, gate) = Scene::hanging(Stage::new());
         let config = format!("{}\n[clock]\ncommand=date +%s%N\ninterval=1\n", with_arguments(""));
@@ -103,9 +91,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
 
 #[test]
 fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
-    if !installed(&["i3blocks"]) {
-        return;
-    }
+    needs!("i3blocks");
     let scene = Scene::warm(Stage::new(), usage());
     let mut i3blocks = StatusCommand::i3blocks(&scene.stage, "i3blocks", SNIPPET);
     i3blocks.wait_for_text("codexline", LINE);
@@ -126,9 +112,7 @@ fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
 /// Only a signal can repaint this block within the time of a test.
 #[test]
 fn a_fetch_pushes_the_number_into_the_block() {
-    if !installed(&["i3blocks", "pkill"]) {
-        return;
-    }
+    needs!("i3blocks", "pkill");
     for version in versions() {
         let scene = Scene::warm(Stage::new(), usage());
         let config = SNIPPET.replace("interval=15", "interval=86400");
@@ -170,9 +154,7 @@ fn click(i3blocks: &mut StatusCommand, button: u8, wanted: &str) {
 
 #[test]
 fn a_right_click_shows_the_next_window_and_a_left_click_fetches() {
-    if !installed(&["i3blocks"]) {
-        return;
-    }
+    needs!("i3blocks");
     for version in versions() {
         let scene = Scene::warm(Stage::new(), usage());
         let mut i3blocks = StatusCommand::i3blocks(&scene.stage, version, SNIPPET);
@@ -192,9 +174,7 @@ fn a_right_click_shows_the_next_window_and_a_left_click_fetches() {
 
 #[test]
 fn urgency_is_shown_where_that_is_asked_for() {
-    if !installed(&["i3blocks"]) {
-        return;
-    }
+    needs!("i3blocks");
     let scene = Scene::warm(Stage::new(), usage_of(100, 17));
     for version in versions() {
         let i3blocks =
@@ -208,13 +188,11 @@ fn urgency_is_shown_where_that_is_asked_for() {
 
 #[test]
 fn the_object_for_swaybar_is_read_by_the_newer_version() {
-    let Some(version) = versions().into_iter().find(|version| *version == "i3blocks-1.5") else {
-        return;
-    };
+    needs!("i3blocks-1.5");
     let scene = Scene::warm(Stage::new(), usage_of(100, 17));
     let config =
         "[codexline]\ncommand=exec codexline swaybar --urgent-exit\ninterval=15\nformat=json\n";
-    let i3blocks = StatusCommand::i3blocks(&scene.stage, version, config);
+    let i3blocks = StatusCommand::i3blocks(&scene.stage, "i3blocks-1.5", config);
     let block = i3blocks.wait_for_text("codexline", "5h 100%");
     assert_eq!((&block["short_text"], &block["color"]), (&"5h 100%".into(), &"#ff5f5f".into()));
     assert_eq!((&block["markup"], &block["urgent"]), (&"pango".into(), &true.into()));

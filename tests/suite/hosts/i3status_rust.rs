@@ -2,7 +2,7 @@
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::status_command::StatusCommand;
-use crate::support::hosts::{Stage, installed, quoted, until};
+use crate::support::hosts::{Stage, quoted, until};
 use crate::support::server::Answer;
 use crate::support::{usage, usage_of};
 use std::time::{Duration, Instant};
@@ -28,9 +28,7 @@ fn changed(changes: &[(&str, &str)]) -> String {
 
 #[test]
 fn the_number_is_in_the_block_and_the_state_colours_it() {
-    if !installed(&["i3status-rs"]) {
-        return;
-    }
+    needs!("i3status-rs");
     let scene = Scene::warm(Stage::new(), usage());
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let home = format!("\"CODEX_HOME={} codexline", quoted(exhausted.codex_home()));
@@ -61,9 +59,7 @@ fn the_number_is_in_the_block_and_the_state_colours_it() {
 
 #[test]
 fn hostile_names_are_text() {
-    if !installed(&["i3status-rs"]) {
-        return;
-    }
+    needs!("i3status-rs");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let arguments = "i3status-rust --format '{plan} {windows}'";
     let bar = StatusCommand::i3status_rust(
@@ -81,9 +77,7 @@ fn hostile_names_are_text() {
 
 #[test]
 fn signed_out_is_a_word() {
-    if !installed(&["i3status-rs"]) {
-        return;
-    }
+    needs!("i3status-rs");
     let scene = Scene::signed_out(Stage::new());
     let bar =
         StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 1")]));
@@ -92,9 +86,7 @@ fn signed_out_is_a_word() {
 
 #[test]
 fn a_hanging_network_does_not_hold_the_other_blocks() {
-    if !installed(&["i3status-rs"]) {
-        return;
-    }
+    needs!("i3status-rs");
     let (scene, gate) = Scene::hanging(Stage::new());
     let clock = "[[block]]\nblock = \"custom\"\ncommand = \"date +%s%N\"\ninterval = 1\n";
     let config = format!("{}{clock}", changed(&[("interval = 15", "interval = 1")]));
@@ -114,9 +106,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
 
 #[test]
 fn a_click_fetches_and_a_signal_repaints() {
-    if !installed(&["i3status-rs"]) {
-        return;
-    }
+    needs!("i3status-rs");
     let mut scene = Scene::warm(Stage::new(), usage());
     // The real one would also repaint the bars of tests that run beside this one.
     scene.stage.set("PKILLED", scene.stage.path("pkilled"));
@@ -149,9 +139,7 @@ fn a_click_fetches_and_a_signal_repaints() {
 /// Only a signal can repaint this block within the time of a test.
 #[test]
 fn a_fetch_pushes_the_number_into_the_block() {
-    if !installed(&["i3status-rs", "pkill"]) {
-        return;
-    }
+    needs!("i3status-rs", "pkill");
     let scene = Scene::warm(Stage::new(), usage());
     let mut bar = StatusCommand::i3status_rust(
         &scene.stage,

@@ -3,7 +3,7 @@
 use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::picture::Picture;
 use crate::support::hosts::x11::Xvfb;
-use crate::support::hosts::{Stage, installed, quoted};
+use crate::support::hosts::{Stage, quoted};
 use crate::support::usage_of;
 
 const SNIPPET: &str = include_str!("../../../integrations/polybar/config.ini");
@@ -35,9 +35,7 @@ fn become_alike(scene: &Scene, config: &str, is_enough: impl Fn(&Picture) -> boo
 
 #[test]
 fn the_number_is_in_the_bar_and_names_are_text() {
-    if !installed(&["polybar", "Xvfb", "import"]) {
-        return;
-    }
+    needs!("polybar", "Xvfb", "import");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let snippet = SNIPPET.replace(
@@ -63,9 +61,7 @@ fn the_number_is_in_the_bar_and_names_are_text() {
 
 #[test]
 fn signed_out_is_a_word() {
-    if !installed(&["polybar", "Xvfb", "import"]) {
-        return;
-    }
+    needs!("polybar", "Xvfb", "import");
     let scene = Scene::signed_out(Stage::new());
     let snippet = SNIPPET.replace("codexline polybar", "codexline polybar --color never");
     assert_ne!(snippet, SNIPPET, "the snippet has another form");
@@ -79,9 +75,7 @@ fn signed_out_is_a_word() {
 
 #[test]
 fn a_hanging_network_does_not_hold_the_other_modules() {
-    if !installed(&["polybar", "Xvfb", "import"]) {
-        return;
-    }
+    needs!("polybar", "Xvfb", "import");
     let (scene, gate) = Scene::hanging(Stage::new());
     let ticks = scene.stage.path("ticks");
     let snippet = SNIPPET.replace("interval = 15", "interval = 1");

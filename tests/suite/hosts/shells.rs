@@ -1,8 +1,8 @@
 //! Prompts without starship: zsh and fish as the snippets set them up.
 
 use super::{HOSTILE, LINE, Scene, plan};
+use crate::support::hosts::Stage;
 use crate::support::hosts::terminal::{Terminal, shell};
-use crate::support::hosts::{Stage, installed};
 use std::time::{Duration, Instant};
 
 const SNIPPETS: [(&str, &str); 2] = [
@@ -23,9 +23,7 @@ fn setup(name: &str, snippet: &str, arguments: &str) -> String {
 
 #[test]
 fn the_number_is_in_the_prompt_and_names_are_text() {
-    if !installed(&["tmux", "zsh", "fish"]) {
-        return;
-    }
+    needs!("tmux", "zsh", "fish");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     for (name, snippet) in SNIPPETS {
         let setup = setup(name, snippet, "--format \"{plan} {windows}\"");
@@ -47,9 +45,7 @@ fn the_number_is_in_the_prompt_and_names_are_text() {
 
 #[test]
 fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
-    if !installed(&["tmux", "zsh", "fish"]) {
-        return;
-    }
+    needs!("tmux", "zsh", "fish");
     let (hanging, _gate) = Scene::hanging(Stage::new());
     for (scene, word) in [(&Scene::signed_out(Stage::new()), "signed-out"), (&hanging, "pending")] {
         for (name, snippet) in SNIPPETS {

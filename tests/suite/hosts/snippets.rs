@@ -1,7 +1,7 @@
 //! The snippets for hosts that cannot be run here: they have the form that the host reads, and start codexline as it is.
 
 use super::{HOSTILE, LINE, Scene, plan};
-use crate::support::hosts::{Stage, installed, quoted, until};
+use crate::support::hosts::{Stage, quoted, until};
 
 /// Where a file of `integrations/` lies.
 fn path(name: &str) -> String {
@@ -89,9 +89,7 @@ fn powerlevel10k(scene: &Scene, arguments: &str) -> String {
 
 #[test]
 fn the_powerlevel10k_segment_is_text_for_a_prompt() {
-    if !installed(&["zsh"]) {
-        return;
-    }
+    needs!("zsh");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     assert_eq!(powerlevel10k(&scene, ""), format!("OK green: {LINE}"));
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::{HOSTILE, LINE, Scene, plan};
 use crate::support::hosts::terminal::{Terminal, shell};
-use crate::support::hosts::{Stage, installed, is_root, starship, until};
+use crate::support::hosts::{Stage, is_root, starship, until};
 use crate::support::usage;
 use std::time::Duration;
 
@@ -37,9 +37,7 @@ fn start(shell: &str) -> String {
 
 #[test]
 fn the_number_is_in_the_prompt() {
-    if !installed(&["starship"]) {
-        return;
-    }
+    needs!("starship");
     let scene = Scene::warm(Stage::new(), usage());
     for (shell, percent, open, close) in
         [("bash", "%", "\\[", "\\]"), ("zsh", "%%", "%{", "%}"), ("fish", "%", "", "")]
@@ -57,9 +55,7 @@ fn the_number_is_in_the_prompt() {
 
 #[test]
 fn every_shell_draws_it() {
-    if !installed(&["starship", "tmux", "bash", "zsh", "fish"]) {
-        return;
-    }
+    needs!("starship", "tmux", "bash", "zsh", "fish");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let mut stage = scene.stage;
     let config = config(&with_arguments(&["--format", "{plan} {windows}"]));
@@ -82,9 +78,7 @@ fn every_shell_draws_it() {
 
 #[test]
 fn signed_out_is_a_word() {
-    if !installed(&["starship"]) {
-        return;
-    }
+    needs!("starship");
     let scene = Scene::signed_out(Stage::new());
     // The first prompt may come before the worker has found out.
     until("the word", || {
@@ -97,9 +91,7 @@ fn signed_out_is_a_word() {
 
 #[test]
 fn a_hanging_network_does_not_hold_the_prompt() {
-    if !installed(&["starship"]) {
-        return;
-    }
+    needs!("starship");
     let (scene, gate) = Scene::hanging(Stage::new());
     for _ in 0..3 {
         let ran = starship::prompt(&scene.stage, "fish", &config(SNIPPET));

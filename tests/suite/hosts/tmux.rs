@@ -2,7 +2,7 @@
 
 use super::{HOSTILE, LINE, Scene, plan};
 use crate::support::hosts::tmux::Tmux;
-use crate::support::hosts::{Stage, installed, throughout};
+use crate::support::hosts::{Stage, throughout};
 use crate::support::usage;
 use std::time::Duration;
 
@@ -24,9 +24,7 @@ fn with_arguments(arguments: &str) -> String {
 
 #[test]
 fn the_number_is_in_the_bar_of_every_client() {
-    if !installed(&["tmux"]) {
-        return;
-    }
+    needs!("tmux");
     let scene = Scene::warm(Stage::new(), usage());
     let tmux = Tmux::start(&scene.stage, &config(SNIPPET));
     let one = tmux.attach("one", 120, 5);
@@ -44,9 +42,7 @@ fn the_number_is_in_the_bar_of_every_client() {
 
 #[test]
 fn hostile_names_are_text() {
-    if !installed(&["tmux"]) {
-        return;
-    }
+    needs!("tmux");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let snippet = with_arguments("--format \"{plan} {windows}\"").replace("80", "150");
     let tmux = Tmux::start(&scene.stage, &config(&snippet));
@@ -59,9 +55,7 @@ fn hostile_names_are_text() {
 
 #[test]
 fn signed_out_is_a_word() {
-    if !installed(&["tmux"]) {
-        return;
-    }
+    needs!("tmux");
     let scene = Scene::signed_out(Stage::new());
     let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
     let client = tmux.attach("client", 120, 5);
@@ -71,9 +65,7 @@ fn signed_out_is_a_word() {
 
 #[test]
 fn a_hanging_network_does_not_hold_the_bar() {
-    if !installed(&["tmux"]) {
-        return;
-    }
+    needs!("tmux");
     let (scene, gate) = Scene::hanging(Stage::new());
     let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
     let client = tmux.attach("client", 120, 5);
@@ -96,9 +88,7 @@ fn a_hanging_network_does_not_hold_the_bar() {
 
 #[test]
 fn the_plugin_replaces_its_word_and_takes_options() {
-    if !installed(&["tmux"]) {
-        return;
-    }
+    needs!("tmux");
     let scene = Scene::warm(Stage::new(), plan("it's 50% #S (y"));
     let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/integrations/tmux/codexline.tmux");
     let config = format!(
@@ -119,9 +109,7 @@ fn the_plugin_replaces_its_word_and_takes_options() {
 
 #[test]
 fn a_fetch_pushes_the_line_into_the_bar() {
-    if !installed(&["tmux"]) {
-        return;
-    }
+    needs!("tmux");
     let scene = Scene::warm(Stage::new(), plan("100% #S"));
     // Never drawn anew by itself, and no command in it.
     let tmux = Tmux::start(

@@ -5,7 +5,7 @@ use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::picture::Colour;
 use crate::support::hosts::wayland::Sway;
 use crate::support::hosts::x11::Xvfb;
-use crate::support::hosts::{Stage, installed, quoted, throughout, until};
+use crate::support::hosts::{Stage, quoted, throughout, until};
 use crate::support::{usage, usage_of};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -57,9 +57,7 @@ fn shown_like(scene: &Scene, arguments: &str, text: &str, class: &str) {
 
 #[test]
 fn the_number_is_in_the_bar() {
-    if !installed(&["waybar", "sway", "grim"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim");
     let scene = Scene::warm(Stage::unprivileged(), usage());
     shown_like(&scene, "", LINE, "ok");
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
@@ -67,9 +65,7 @@ fn the_number_is_in_the_bar() {
 
 #[test]
 fn hostile_names_are_text() {
-    if !installed(&["waybar", "sway", "grim"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim");
     let scene = Scene::warm(Stage::unprivileged(), plan(HOSTILE));
     let escaped = HOSTILE.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     shown_like(&scene, "--format \"{plan} {windows}\"", &format!("{escaped} {LINE}"), "ok");
@@ -78,9 +74,7 @@ fn hostile_names_are_text() {
 
 #[test]
 fn signed_out_is_a_word() {
-    if !installed(&["waybar", "sway", "grim"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim");
     let scene = Scene::signed_out(Stage::unprivileged());
     let sway = Sway::start(&scene.stage, WIDTH, BAR, "");
     let style = format!("{BASE_STYLE} #custom-codexline.unknown {{ color: #ff00ff; }}");
@@ -90,9 +84,7 @@ fn signed_out_is_a_word() {
 
 #[test]
 fn every_severity_has_its_class() {
-    if !installed(&["waybar", "sway", "grim"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim");
     let scene = Scene::warm(Stage::unprivileged(), usage());
     let (exhausted, _server) = second_home(&scene, usage_of(100, 17));
     let sway = Sway::start(&scene.stage, WIDTH, BAR, "");
@@ -125,9 +117,7 @@ fn every_severity_has_its_class() {
 
 #[test]
 fn the_tooltip_opens_whatever_the_server_sends() {
-    if !installed(&["waybar", "sway", "grim", "Xvfb", "xdotool", "import"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim", "Xvfb", "xdotool", "import");
     let scene = Scene::warm(Stage::unprivileged(), plan(HOSTILE));
     let screen = Xvfb::start(&scene.stage, WIDTH, 300);
     let sway = Sway::in_window(&screen, &scene.stage, WIDTH, 300, "");
@@ -147,9 +137,7 @@ fn the_tooltip_opens_whatever_the_server_sends() {
 
 #[test]
 fn a_hanging_network_does_not_hold_the_other_modules() {
-    if !installed(&["waybar", "sway", "grim"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim");
     let (scene, gate) = Scene::hanging(Stage::unprivileged());
     let ticks = |name: &str| {
         std::fs::read_to_string(scene.stage.path(name)).unwrap_or_default().lines().count()
@@ -182,9 +170,7 @@ fn a_hanging_network_does_not_hold_the_other_modules() {
 
 #[test]
 fn a_click_fetches_and_a_signal_repaints() {
-    if !installed(&["waybar", "sway", "grim", "Xvfb", "xdotool", "import"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim", "Xvfb", "xdotool", "import");
     let mut scene = Scene::warm(Stage::unprivileged(), usage());
     // The real one would also repaint the bars of tests that run beside this one.
     scene.stage.set("PKILLED", scene.stage.path("pkilled"));
@@ -215,9 +201,7 @@ fn a_click_fetches_and_a_signal_repaints() {
 /// Only a signal can repaint this module within the time of a test.
 #[test]
 fn a_fetch_pushes_the_number_into_the_bar() {
-    if !installed(&["waybar", "sway", "grim", "pkill"]) {
-        return;
-    }
+    needs!("waybar", "sway", "grim", "pkill");
     let scene = Scene::warm(Stage::unprivileged(), usage());
     let sway = Sway::start(&scene.stage, WIDTH, BAR, "");
     let mut codexline = module("");

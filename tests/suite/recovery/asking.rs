@@ -58,7 +58,7 @@ fn it_runs_in_a_session_of_its_own() {
     if numbers.len() == 2 {
         assert_eq!(numbers[0], numbers[1], "neither ^C nor a closed terminal reaches it");
     } else {
-        eprintln!("skipped: ps is not installed");
+        skip!("ps");
     }
 }
 

@@ -10,7 +10,6 @@ use super::{
     run_command, succeeds,
 };
 use crate::support::home::{Home, finish, set_mode};
-use crate::support::installed;
 
 /// An ordinary user that owns nothing else.
 const NOBODY: u32 = 65_534;
@@ -203,9 +202,7 @@ fn to_nobody(path: &Path) {
 
 #[test]
 fn root_reads_in_another_user_s_home_and_never_writes() {
-    if !is_root() {
-        return;
-    }
+    needs!("root");
     let cases: [(&str, &str, Break); 6] = [
         ("auth.json", "auth_not_owned", |home| to_nobody(&home.auth_path())),
         ("the home", "auth_not_owned", |home| to_nobody(&home.codex_home())),
@@ -248,9 +245,7 @@ fn root_reads_in_another_user_s_home_and_never_writes() {
 
 #[test]
 fn root_does_not_tidy_another_user_s_home_either() {
-    if !is_root() {
-        return;
-    }
+    needs!("root");
     let issuer = Issuer::new();
     let home = issuer.home();
     std::fs::write(beside(&home, ".new"), codex_text(&issuer.good())).unwrap();
@@ -264,9 +259,7 @@ fn root_does_not_tidy_another_user_s_home_either() {
 
 #[test]
 fn a_file_that_root_cannot_change_either() {
-    if !is_root() || !installed("chattr", "") {
-        return;
-    }
+    needs!("root", "chattr");
     for flag in ["i", "a"] {
         let issuer = Issuer::new();
         let home = issuer.home();
@@ -281,8 +274,7 @@ fn a_file_that_root_cannot_change_either() {
                 .success()
         };
         if !chattr("+") {
-            eprintln!("skipped: no such flags on this file system");
-            return;
+            skip!("chattr +i");
         }
         // Set back whatever comes of it, or the directory could not be removed.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -299,9 +291,7 @@ fn a_file_that_root_cannot_change_either() {
 
 #[test]
 fn what_an_ordinary_user_may_not_do() {
-    if !is_root() || !installed("setpriv", "") {
-        return;
-    }
+    needs!("root", "setpriv");
     fn of_root(path: &Path, mode: u32) {
         if !path.exists() {
             std::fs::write(path, "").unwrap();
@@ -344,9 +334,7 @@ fn what_an_ordinary_user_may_not_do() {
 
 #[test]
 fn an_ordinary_user_with_an_ordinary_home_is_renewed() {
-    if !is_root() || !installed("setpriv", "") {
-        return;
-    }
+    needs!("root", "setpriv");
     let issuer = Issuer::new();
     let home = issuer.home();
     succeeds(&run_command(&issuer, &home, as_nobody(&home, &[]).args(["fetch", "--verbose"])));
@@ -356,20 +344,6 @@ fn an_ordinary_user_with_an_ordinary_home_is_renewed() {
 
 // --- mounts -----------------------------------------------------------------------------------------------------------
 
-/// Whether mounts in a namespace of one's own are possible.
-fn can_mount() -> bool {
-    if !is_root() || !installed("unshare", "") {
-        return false;
-    }
-    let tried =
-        Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
-    let can = tried.is_ok_and(|output| output.status.success());
-    if !can {
-        eprintln!("skipped: mounting is not allowed here");
-    }
-    can
-}
-
 /// The script in a mount namespace of its own; `$0` is the program.
 fn mounted(home: &Home, script: &str) -> Command {
     home.wrapped(&["unshare", "-m", "sh", "-c", script, PROGRAM])
@@ -377,9 +351,7 @@ fn mounted(home: &Home, script: &str) -> Command {
 
 #[test]
 fn a_login_that_is_mounted_cannot_be_replaced() {
-    if !can_mount() {
-        return;
-    }
+    needs!("root", "mount");
     for (name, code, script) in [
         (
             "the file",
@@ -414,9 +386,7 @@ fn a_login_that_is_mounted_cannot_be_replaced() {
 
 #[test]
 fn a_name_with_blanks_is_found_among_the_mounts() {
-    if !can_mount() {
-        return;
-    }
+    needs!("root", "mount");
     let issuer = Issuer::new();
     let mut home = issuer.home();
     let moved = home.path().join("a home\twith \\ blanks");
@@ -429,9 +399,7 @@ fn a_name_with_blanks_is_found_among_the_mounts() {
 
 #[test]
 fn a_full_disk_is_noticed_before() {
-    if !can_mount() {
-        return;
-    }
+    needs!("root", "mount");
     // How many pages are left: none at all; enough for the new content, and none for the record.
     for (pages, code) in [(0, "auth_no_room"), (5, "auth_no_room"), (9, "ledger")] {
         let issuer = Issuer::new();

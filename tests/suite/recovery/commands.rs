@@ -172,7 +172,7 @@ fn print_only_shows_the_request_and_has_no_network() {
         before,
         "nothing is made in the home"
     );
-    if crate::support::can_trace() {
+    if has!("strace") {
         let log = home.path().join("trace");
         let line =
             ["strace", "-f", "-e", "trace=network", "-o", log.to_str().unwrap(), super::PROGRAM];

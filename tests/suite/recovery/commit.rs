@@ -14,7 +14,7 @@ use super::{
 };
 use crate::support::home::{Home, Login, Output, collect, finish};
 use crate::support::server::Answer;
-use crate::support::{TOKEN, can_trace, eventually, eventually_within};
+use crate::support::{TOKEN, eventually, eventually_within};
 
 /// A run in whose POST auth.json is changed.
 fn fetch_with(issuer: &Issuer, home: &Home, change: impl FnOnce(&Path) + Send + 'static) -> Output {
@@ -350,9 +350,7 @@ fn a_slow_answer() {
 
 #[test]
 fn both_locks_are_held_for_less_than_50_ms_and_never_during_the_exchange() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     // The bound is on the program, not on what else the machine does: the best of a few.
     let best = (0..4).map(|_| hold_time()).min().unwrap();
     assert!(best < Duration::from_millis(50), "{best:?}");

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::support::home::{Home, Login, collect, finish};
 use crate::support::server::{Answer, Gate};
-use crate::support::{TOKEN, USAGE, can_trace, eventually};
+use crate::support::{TOKEN, USAGE, eventually};
 
 /// A system call of a run: the `number`-th of its name.
 #[derive(Clone, Debug)]
@@ -142,9 +142,7 @@ fn after_is_good(issuer: &Issuer, home: &Home) -> bool {
 
 #[test]
 fn killed_before_every_system_call() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     let issuer = Issuer::new();
     let home = issuer.home();
     let calls = calls(&issuer, &home);
@@ -231,9 +229,7 @@ impl Left {
 
 #[test]
 fn killed_while_finishing_what_was_left() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     let left = Left::new();
     let calls = left.calls();
     let kills = AtomicUsize::new(0);
@@ -255,9 +251,7 @@ fn killed_while_finishing_what_was_left() {
 
 #[test]
 fn an_error_in_every_call_that_touches_the_login() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     let issuer = Issuer::new();
     let home = issuer.home();
     let calls = calls(&issuer, &home);
@@ -307,9 +301,7 @@ fn an_error_in_every_call_that_touches_the_login() {
 
 #[test]
 fn an_error_in_every_call_while_finishing_what_was_left() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     let left = Left::new();
     let directory = "/codex/";
     let calls = left.calls();
@@ -337,9 +329,7 @@ fn an_error_in_every_call_while_finishing_what_was_left() {
 
 #[test]
 fn a_disk_that_refuses_the_answer_for_a_while() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     let issuer = Issuer::new();
     let calls = calls(&issuer, &issuer.home());
     let after = place(&calls, &["sendto(", "POST /oauth"]);
@@ -356,9 +346,7 @@ fn a_disk_that_refuses_the_answer_for_a_while() {
 
 #[test]
 fn a_connection_that_ends_after_the_request_left_is_not_tried_again() {
-    if !can_trace() {
-        return;
-    }
+    needs!("strace");
     // In one piece, so that the number of calls does not depend on how it arrives.
     let refuse = |issuer: &Issuer| {
         let text = "HTTP/1.1 401 Made Up\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, finish};
+pub use crate::support::needs::is_root;
 use crate::support::server::{Answer, Gate, Request, Server};
 use crate::support::{TOKEN, USAGE, fixture, usage};
 
@@ -359,14 +360,4 @@ pub fn each<T: Sync>(items: &[T], at_once: usize, work: impl Fn(&T) + Sync) {
             });
         }
     });
-}
-
-/// Whether this process is root; says what is skipped if not.
-pub fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions.
-    let root = unsafe { libc::geteuid() } == 0;
-    if !root {
-        eprintln!("skipped: not root");
-    }
-    root
 }

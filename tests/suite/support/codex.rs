@@ -1,7 +1,7 @@
 //! The real Codex beside codexline, and the login server at which both spend their tokens.
 //!
 //! ```ignore
-//! let Some(program) = codex::real() else { return };            // says `skipped: codex is not installed`
+//! let program = needs!("codex");
 //! let login = LoginServer::start();
 //! let home = login.home(Lifetime::Short);                       // signed in with the tokens the server expects
 //! let mut codex = AppServer::start(&program, &home);            // `codex app-server`, initialised
@@ -29,28 +29,15 @@ use super::home::{ACCOUNT, Home, Login, jwt};
 use super::server::{Answer, Gate, Request, Server, dead_port};
 use super::{TOKEN, USAGE, eventually, now, usage};
 
-/// The real Codex: the path that `CODEXLINE_TEST_CODEX` names, else what `.ci/hosts` installed, else `codex` on `PATH`.
-/// Where there is none, says so and answers `None`, or fails the test if `CODEXLINE_REQUIRE` contains `codex`.
+/// The real Codex: the path that `CODEXLINE_TEST_CODEX` names, else what `.ci/hosts` installed,
+/// else `codex` on `PATH`. A test asks for it with `needs!("codex")`.
 pub fn real() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("CODEXLINE_TEST_CODEX") {
-        let path = PathBuf::from(path);
-        assert!(path.is_file(), "CODEXLINE_TEST_CODEX={} is no file", path.display());
-        return Some(native(&path).unwrap_or(path));
-    }
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/hosts/node_modules/.bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::iter::once(installed)
-        .chain(std::env::split_paths(&path))
-        .map(|directory| directory.join("codex"))
-        .find(|candidate| candidate.is_file());
-    match found {
-        Some(path) => Some(native(&path).unwrap_or(path)),
-        None => {
-            // The same words as for every other program; a name that no PATH has.
-            super::installed("codex", "codex");
-            None
-        }
-    }
+    let path = match std::env::var_os("CODEXLINE_TEST_CODEX") {
+        Some(path) => PathBuf::from(path),
+        None => super::needs::program("codex")?,
+    };
+    assert!(path.is_file(), "{} is no file", path.display());
+    Some(native(&path).unwrap_or(path))
 }
 
 /// npm's `codex` is a script that starts the native binary of a neighbouring package; started directly it saves a node

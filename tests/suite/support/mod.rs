@@ -3,7 +3,11 @@
 //!
 //! Everything stays on loopback and in a temporary directory of its own, so the scenarios run side by side; every token is
 //! made up. Not every test binary or module uses every helper, hence the `allow`.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
+
+// First: its macros are known from here on.
+#[macro_use]
+pub mod needs;
 
 pub mod codex;
 pub mod double;
@@ -14,7 +18,6 @@ pub mod server;
 pub mod sessions;
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The path that Codex asks for usage under a base URL that contains `/backend-api`.
@@ -86,6 +89,13 @@ pub fn fresh_fixture(name: &str) -> serde_json::Value {
     value
 }
 
+/// The usual set-up: a server that gives the usual answer, and a home that is signed in to it.
+pub fn signed_in() -> (server::Server, home::Home) {
+    let server = server::Server::usage(usage());
+    let home = home::Home::new(&server);
+    (server, home)
+}
+
 /// The usual answer: 42 % of 5 hours, resetting in 1 h 3 min, and 17 % of 7 days, in 5 d 8 h (each with half a minute
 /// to spare, so that the text does not depend on how long the test takes). Its `account_id` is [`home::ACCOUNT`].
 pub fn usage() -> serde_json::Value {
@@ -116,34 +126,3 @@ pub fn usage_of(five_hours: i64, week: i64) -> serde_json::Value {
 
 /// The plain line of [`usage`].
 pub const USUAL_LINE: &str = "5h 42% 1h03m · 7d 17% 5d8h\n";
-
-/// Whether `program` is on PATH. When it is not: prints `skipped: PROGRAM is not installed` and answers false, or, where
-/// `CODEXLINE_REQUIRE` contains `word`, fails the test.
-pub fn installed(program: &str, word: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
-        return true;
-    }
-    let required = std::env::var("CODEXLINE_REQUIRE").unwrap_or_default();
-    assert!(
-        word.is_empty() || !required.contains(word),
-        "{program} is not installed, and CODEXLINE_REQUIRE={required} asks for it"
-    );
-    eprintln!("skipped: {program} is not installed");
-    false
-}
-
-/// Whether strace is there and may trace (a container can forbid ptrace).
-pub fn can_trace() -> bool {
-    if !installed("strace", "strace") {
-        return false;
-    }
-    let traced = Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !traced {
-        eprintln!("skipped: strace may not trace here");
-    }
-    traced
-}

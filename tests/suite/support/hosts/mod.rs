@@ -16,10 +16,12 @@ pub mod x11;
 
 pub use picture::Picture;
 
+pub use crate::support::needs::{is_root, program};
+
 use crate::support::home::kill;
+use crate::support::needs::directories;
 use std::ffi::OsStr;
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -35,37 +37,6 @@ const MARK: &str = "CODEXLINE_TEST_STAGE";
 
 /// The user that programs run as which refuse to be root (sway): nobody.
 const NOBODY: u32 = 65_534;
-
-/// The directories in which programs are looked for: what `.ci/hosts` put below the target directory, then `PATH`.
-fn directories() -> Vec<PathBuf> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut directories = vec![manifest.join("target/hosts/bin")];
-    directories.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    directories
-}
-
-/// Where `name` is installed.
-pub fn program(name: &str) -> Option<PathBuf> {
-    directories().into_iter().map(|directory| directory.join(name)).find(|path| {
-        std::fs::metadata(path)
-            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    })
-}
-
-/// Whether all of these programs are installed. When one is not: says which (past the test harness, which swallows what
-/// a passing test prints) and answers false, or, where `CODEXLINE_REQUIRE` contains `hosts`, fails the test.
-pub fn installed(names: &[&str]) -> bool {
-    let Some(missing) = names.iter().find(|name| program(name).is_none()) else {
-        return true;
-    };
-    let required = std::env::var("CODEXLINE_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.contains("hosts"),
-        "{missing} is not installed, and CODEXLINE_REQUIRE={required} asks for it"
-    );
-    let _ = writeln!(std::io::stderr(), "skipped: {missing} is not installed");
-    false
-}
 
 /// Asks `probe` until it has a value; a panic naming `what` when it has none within [`PATIENCE`].
 pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
@@ -320,11 +291,6 @@ impl Drop for Stage {
         }
         let _ = std::fs::remove_dir_all(&self.directory);
     }
-}
-
-/// Whether the tests run as root.
-pub fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// A program in the background. Killed on drop; its stage kills what it started.
