@@ -162,7 +162,22 @@ fn completions_know_hosts_commands_and_options() {
         assert_eq!(in_shell(&["zsh", "-f", "-c", script]), "_codexline\n");
     }
     if has!("elvish") {
-        in_shell(&["elvish", "-norc", "-c", "eval (codexline completions elvish | slurp)"]);
+        // `$edit:` is there only at a terminal; this one keeps the words and nothing else.
+        let script = "use str
+            var edit: = (ns [
+                &complex-candidate~={|text &display=''| put $text}
+                &completion:=(ns [&arg-completer=[&]])
+            ])
+            eval &ns=(ns [&edit:=$edit:]) (codexline completions elvish | slurp)
+            for words [['' ''] ['' init ''] ['' fetch --r]] {
+                echo (str:join ' ' [($edit:completion:arg-completer[codexline] $@words)])
+            }";
+        let found = in_shell(&["elvish", "-norc", "-c", script]);
+        let lines: Vec<Vec<&str>> = found.lines().map(|line| line.split(' ').collect()).collect();
+        for (line, word) in [(0, "status"), (0, "--max-age"), (1, "--list"), (2, "--recover")] {
+            assert!(lines[line].contains(&word), "{word}: {found}");
+        }
+        assert!(!lines[1].contains(&"--max-age"), "{found}");
     }
     if has!("nu") {
         in_shell(&["sh", "-c", "codexline completions nushell > c.nu && nu -n -c 'source c.nu'"]);
