@@ -88,9 +88,7 @@ impl Layers<'_> {
         if let Some(text) = last {
             return given(text, Origin::CommandLine);
         }
-        if self.env.has_own_variables()
-            && let Some((variable, text)) = self.variable(option)
-        {
+        if let Some((variable, text)) = self.variable(option) {
             option
                 .try_on(settings, &text)
                 .map_err(|reason| Error::Usage(format!("{variable}={}: {reason}", shown(&text))))?;

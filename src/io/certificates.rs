@@ -1,8 +1,9 @@
-//! Whom a TLS connection trusts.
+//! The certificate authorities that a TLS connection trusts.
 //!
-//! On Linux the platform's store is one file with everything, and most often a directory with the same again in 150 files. Reading both
-//! is two thirds of what a fetch computes, so the file is enough, as it is for curl, unless a server's issuer is not
-//! in it: somebody may have put their company's certificate into the directory only.
+//! On Linux the system's store is one file with all certificates, and usually also a directory with
+//! the same certificates in 150 files. Reading both takes two thirds of the CPU time of a fetch. So
+//! the file is used first, as curl does. Only if it lacks a server's issuer, the directory is read
+//! as well: it may hold a company's own certificate.
 
 use crate::io::env::Env;
 use crate::io::files;
@@ -10,70 +11,86 @@ use crate::model::error::Error;
 use std::path::PathBuf;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-/// A bundle of every root there is has 250 KiB.
+/// A file with all public authorities has 250 KiB.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// ConnectionProbe in place of the system's store; read by the platform's loader, too.
-const IN_PLACE: &str = "SSL_CERT_FILE";
-/// Certificates beside those of the store; Codex's own variable.
-const BESIDE: &str = "CODEX_CA_CERTIFICATE";
-/// A directory for the platform's loader.
+/// Names a file to use instead of the system's store.
+const INSTEAD: &str = "SSL_CERT_FILE";
+/// Names a file with further certificates. Codex's own variable.
+const FURTHER: &str = "CODEX_CA_CERTIFICATE";
+/// Names a directory to use instead of the system's store.
 const DIRECTORY: &str = "SSL_CERT_DIR";
 
-/// The certificates that were named, and where the others are.
+/// The certificates that variables name, and the system's file.
 pub struct Trust {
-    in_place: Option<Vec<Certificate<'static>>>,
-    beside: Vec<Certificate<'static>>,
-    /// The system's file of certificates, where there is one and nothing else was asked for.
+    instead: Option<Vec<Certificate<'static>>>,
+    further: Vec<Certificate<'static>>,
+    /// Whether a variable names a directory to use instead of the system's store.
+    has_directory: bool,
+    /// The system's file, if there is one and no variable replaces it.
     bundle: Option<PathBuf>,
 }
 
 impl Trust {
-    /// Reads the files that are named by variables, and no other.
+    /// Reads only the files that variables name.
     ///
     /// # Errors
-    /// [`Error::CertificateFile`] if one of them cannot be used; the platform's loader would pass over it.
+    /// [`Error::CertificateFile`] if one of them cannot be used. The system's loader would silently
+    /// ignore it.
     pub fn new(env: &Env) -> Result<Trust, Error> {
         let named = |variable| env.variable(variable).map(PathBuf::from);
-        let in_place = named(IN_PLACE).map(certificates).transpose()?;
-        let beside = named(BESIDE).map(certificates).transpose()?.unwrap_or_default();
-        let is_asked_for = in_place.is_some() || named(DIRECTORY).is_some();
-        Ok(Trust { in_place, beside, bundle: if is_asked_for { None } else { bundle() } })
+        let instead = named(INSTEAD).map(certificates).transpose()?;
+        let further = named(FURTHER).map(certificates).transpose()?.unwrap_or_default();
+        let has_directory = named(DIRECTORY).is_some();
+        let is_replaced = instead.is_some() || has_directory;
+        let bundle = if is_replaced { None } else { bundle() };
+        Ok(Trust { instead, further, has_directory, bundle })
     }
 
-    /// Whom the named files and the system's file name; `None` where there is no such file, so that only
-    /// [`Trust::everything`] is left.
+    /// The authorities of the system's file and of the further one; `None` if there is no such
+    /// file, so that only [`Trust::everything`] is left.
     pub fn usual(&self) -> Option<RootCerts> {
         let system = certificates(self.bundle.clone()?).ok()?;
-        Some(RootCerts::new_with_certs(&[system.as_slice(), &self.beside].concat()))
+        Some(RootCerts::new_with_certs(&[system.as_slice(), &self.further].concat()))
     }
 
-    /// Whom the named files and the platform's whole store name.
+    /// The authorities of the system's whole store, or of what replaces it, and of the further
+    /// file.
     pub fn everything(&self) -> RootCerts {
-        if self.beside.is_empty() {
-            return RootCerts::PlatformVerifier;
-        }
-        let system = rustls_native_certs::load_native_certs().certs;
-        let system = system.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
-        RootCerts::new_with_certs(&self.beside.iter().cloned().chain(system).collect::<Vec<_>>())
+        let store = match &self.instead {
+            Some(certificates) if !self.has_directory => certificates.clone(),
+            // Only the platform's verifier knows all settings of the system. But on macOS and
+            // Windows it reads no variable.
+            None if !self.has_directory && self.further.is_empty() => {
+                return RootCerts::PlatformVerifier;
+            }
+            _ => {
+                let store = rustls_native_certs::load_native_certs().certs;
+                store
+                    .iter()
+                    .map(|certificate| Certificate::from_der(certificate).to_owned())
+                    .collect()
+            }
+        };
+        RootCerts::new_with_certs(&[store.as_slice(), &self.further].concat())
     }
 
-    /// How many certificate authorities are trusted, and where they come from.
+    /// The number of trusted authorities, and where they come from.
     pub fn describe(&self, env: &Env) -> (usize, String) {
         let named = |variable| {
             let path = PathBuf::from(env.variable(variable).unwrap_or_default());
             format!("{} ({variable})", path.display())
         };
-        let (mut count, mut sources) = match &self.in_place {
-            Some(certificates) => (certificates.len(), vec![named(IN_PLACE)]),
+        let (mut count, mut sources) = match &self.instead {
+            Some(certificates) => (certificates.len(), vec![named(INSTEAD)]),
             None => (
                 rustls_native_certs::load_native_certs().certs.len(),
                 vec!["the system's store".to_string()],
             ),
         };
-        if !self.beside.is_empty() {
-            count += self.beside.len();
-            sources.push(named(BESIDE));
+        if !self.further.is_empty() {
+            count += self.further.len();
+            sources.push(named(FURTHER));
         }
         (count, sources.join(", "))
     }
@@ -84,7 +101,7 @@ fn bundle() -> Option<PathBuf> {
     openssl_probe::probe().cert_file
 }
 
-/// The others keep certificates in a store of their own.
+/// Other systems keep certificates in a store of their own.
 #[cfg(not(target_os = "linux"))]
 fn bundle() -> Option<PathBuf> {
     None
@@ -104,4 +121,27 @@ fn certificates(path: PathBuf) -> Result<Vec<Certificate<'static>>, Error> {
         return Err(unusable("holds no certificate".into()));
     }
     Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    /// The platform's verifier, which is in charge on macOS and Windows, reads no variable.
+    #[test]
+    fn a_file_named_by_a_variable_replaces_the_store_on_every_system() {
+        let name = format!("codexline-certificates-{}.pem", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let certificate = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+        let mut file = crate::io::platform::create_private(&path).unwrap();
+        std::io::Write::write_all(&mut file, certificate.cert.pem().as_bytes()).unwrap();
+        let variables = [(INSTEAD, path.to_str().unwrap())];
+        let trust = Trust::new(&Env::for_test(&variables, Timestamp::of_system_clock));
+        std::fs::remove_file(&path).unwrap();
+        let RootCerts::Specific(trusted) = trust.unwrap().everything() else {
+            panic!("the store is trusted as well");
+        };
+        assert_eq!(trusted.len(), 1);
+    }
 }

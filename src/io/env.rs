@@ -1,7 +1,7 @@
-//! The process's env, read at the edge and handed in: environment variables and the clock.
+//! Environment variables and the clock, read once in `main` and passed on.
 //!
-//! Nothing else in the crate calls `std::env::var*` or `SystemTime::now` (clippy's
-//! `disallowed-methods` sees to it), so every other part can be tested with values of the test's own.
+//! Nothing else calls `std::env::var*` or `SystemTime::now`, which clippy's `disallowed-methods`
+//! enforces. So every other part can be tested with made-up values.
 
 use crate::io::files;
 use crate::model::time::Timestamp;
@@ -10,52 +10,49 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The system's zone, and all of them by name; Linux and macOS.
+/// The file of the system's own time zone, on Linux and macOS.
 const LOCAL_ZONE: &str = "/etc/localtime";
+/// The directory of all time zones by name.
 const ZONES: &str = "/usr/share/zoneinfo";
-/// The largest are 4 KiB.
+/// In bytes. Real files have at most 4 KiB.
 const LONGEST_ZONE: u64 = 64 * 1024;
 
-/// Variables that Codex prefers to auth.json.
+/// Codex's own variable for an API key. Codex prefers it to auth.json.
 pub const API_KEY: &str = "CODEX_API_KEY";
+/// Codex's own variable for an access token. Codex prefers it to auth.json.
 pub const ACCESS_TOKEN: &str = "CODEX_ACCESS_TOKEN";
+/// All variables that hold a login.
 pub const LOGIN_VARIABLES: [&str; 2] = [API_KEY, ACCESS_TOKEN];
 
-/// How the names of codexline's own variables begin.
-pub const OWN: &str = "CODEXLINE_";
-
-/// How a variable is looked up; `None` where it is not set.
+/// Looks up a variable by name.
 type Variables = dyn Fn(&str) -> Option<OsString>;
 
-/// What a run knows of the world outside its arguments.
+/// What a run knows about the world besides its arguments.
 #[derive(Clone)]
 pub struct Env {
     lookup: Rc<Variables>,
     clock: fn() -> Timestamp,
-    has_own: bool,
-    /// Whether standard output is a terminal: decides `--color auto` for `plain`.
+    /// Whether standard output is a terminal. Decides `--color auto`.
     pub stdout_is_terminal: bool,
 }
 
 impl Env {
-    /// Those of the running process.
+    /// The environment of the running process.
     pub fn from_process() -> Env {
-        #[expect(clippy::disallowed_methods, reason = "this is the edge")]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
         let lookup = |name: &str| std::env::var_os(name);
         Env {
             lookup: Rc::new(lookup),
             clock: Timestamp::of_system_clock,
-            has_own: crate::io::platform::has_variable_with(OWN),
             stdout_is_terminal: std::io::IsTerminal::is_terminal(&std::io::stdout()),
         }
     }
 
-    /// Made up, for tests: these variables and no others, a clock that stands.
+    /// An environment for tests with exactly these variables and this clock.
     pub fn for_test(variables: &[(&str, &str)], clock: fn() -> Timestamp) -> Env {
         let variables: Vec<(String, OsString)> =
             variables.iter().map(|(name, value)| (name.to_string(), value.into())).collect();
         Env {
-            has_own: variables.iter().any(|(name, _)| name.starts_with(OWN)),
             lookup: Rc::new(move |name| {
                 variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
             }),
@@ -64,7 +61,8 @@ impl Env {
         }
     }
 
-    /// The same for a login of its own: this is its `CODEX_HOME`, and the variables that hold a login are those of another.
+    /// The environment for one account: `home` is its `CODEX_HOME`, and the variables that hold
+    /// another login are not set. A leading `~` stands for the user's home directory.
     pub fn for_account(&self, home: &Path) -> Env {
         let home = match (home.strip_prefix("~"), self.home_directory()) {
             (Ok(rest), Some(directory)) => directory.join(rest),
@@ -81,49 +79,41 @@ impl Env {
         }
     }
 
-    /// The present time, read anew at every call.
+    /// The current time. Each call reads the clock.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
-    /// Whether any of codexline's own variables is set: most often none is, and there are as many as there are options.
-    pub fn has_own_variables(&self) -> bool {
-        self.has_own
-    }
-
-    /// A variable's value; an empty one counts as not set, as in Codex.
+    /// The value of a variable. An empty one counts as not set, as in Codex.
     pub fn variable(&self, name: &str) -> Option<OsString> {
-        if !self.has_own && name.starts_with(OWN) {
-            return None;
-        }
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
-    /// A variable that must be text; bytes that are not UTF-8 are replaced.
+    /// The value of a variable as text. Bytes that are not UTF-8 are replaced.
     pub fn text(&self, name: &str) -> Option<String> {
         self.variable(name).map(|value| value.to_string_lossy().into_owned())
     }
 
-    /// The zone that local times are told in: that of `TZ`, else the system's.
+    /// The time zone for local times: that of `TZ`, else the system's.
     ///
-    /// jiff finds it too, but reads the whole directory of zones to do so, some twenty folders. Here it is one file, in all
-    /// the usual cases.
+    /// This reads one file in all usual cases. jiff would first list the whole directory of zones,
+    /// which has about twenty folders.
     pub fn zone(&self) -> TimeZone {
         let name = self.text("TZ");
         let path = match &name {
-            // tzset(3): a name is a file of the database, else it is a rule or a path.
+            // tzset(3): TZ is the name of a file of the database, or else a rule or a path.
             Some(name) if is_zone_name(name) => Some(Path::new(ZONES).join(name)),
             Some(_) => None,
             None => Some(PathBuf::from(LOCAL_ZONE)),
         };
         let read = path.and_then(|path| files::read_bounded(&path, LONGEST_ZONE).ok());
         let zone = read.and_then(|bytes| TimeZone::tzif("Local", &bytes).ok());
-        // A rule can look like a name: UTC0.
+        // A rule such as UTC0 can look like a name.
         zone.or_else(|| TimeZone::posix(&name?).ok()).unwrap_or_else(TimeZone::system)
     }
 
-    /// The user's home directory: `HOME`, else what the user database says (`HOME` is not set under
-    /// some service managers).
+    /// The user's home directory: `HOME`, else what the user database says, because some service
+    /// managers do not set `HOME`.
     pub fn home_directory(&self) -> Option<PathBuf> {
         match self.variable("HOME") {
             Some(home) => Some(PathBuf::from(home)),
@@ -132,7 +122,7 @@ impl Env {
     }
 }
 
-/// Whether it is a name like `Europe/Berlin`, which leads out of no directory.
+/// Whether `name` is like `Europe/Berlin` and cannot lead out of the directory of zones.
 fn is_zone_name(name: &str) -> bool {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "_-+".contains(character);
     name.split('/').all(|part| {

@@ -1,4 +1,4 @@
-//! Files as codexline needs them: bounded reads, replacement in one step, locks.
+//! Bounded reads, replacing a file in one step, and locks.
 
 use fd_lock::RwLock;
 use std::fs::File;
@@ -6,10 +6,11 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Reads a regular file of at most `most` bytes. Never blocks: a FIFO or device is refused, not waited for.
+/// Reads a regular file of at most `most` bytes. Never blocks, because a FIFO or device is refused.
 ///
 /// # Errors
-/// As `open` and `read`; `InvalidInput` for what is not a regular file; `FileTooLarge` beyond `most`.
+/// As `open` and `read`; `InvalidInput` if it is not a regular file; `FileTooLarge` if it is
+/// larger.
 pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = crate::io::platform::open_without_waiting(path)?;
     let metadata = file.metadata()?;
@@ -25,14 +26,15 @@ pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(too_large());
     }
     let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    // One more than allowed tells a file that has grown meanwhile from one that just fits.
+    // One byte more than allowed tells whether the file has grown meanwhile.
     if file.take(most + 1).read_to_end(&mut bytes)? as u64 > most {
         return Err(too_large());
     }
     Ok(bytes)
 }
 
-/// What tells a file from an earlier state of it without opening it: see [`crate::io::platform::identity`].
+/// A text that changes whenever the file is written or replaced: see
+/// [`crate::io::platform::identity`]. The file is not opened.
 ///
 /// # Errors
 /// As `stat`.
@@ -40,7 +42,7 @@ pub fn identity(path: &Path) -> io::Result<String> {
     std::fs::metadata(path).map(|metadata| crate::io::platform::identity(&metadata))
 }
 
-/// Makes a directory that only its owner may enter, and those above it that are missing.
+/// Creates a directory that only its owner may enter, and the missing ones above it.
 ///
 /// # Errors
 /// As `mkdir`.
@@ -55,16 +57,16 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
         result => result,
     };
     match made {
-        // Also where another process made it a moment ago.
+        // Another process may have created it a moment ago.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result,
     }
 }
 
-/// The place for a file's next content, taken before the content is known: what could not be stored
-/// is not worth asking for.
+/// A file beside the target that will replace it. It takes the room before the content is known,
+/// because a fetch whose answer cannot be stored is not worth its request.
 ///
-/// For one writer at a time: callers hold a lock.
+/// Callers hold a lock, so that there is one writer at a time.
 pub struct Replacement {
     staged: PathBuf,
     target: PathBuf,
@@ -72,16 +74,17 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Takes `room` bytes beside `target`.
+    /// Creates the new file with `room` bytes.
     ///
     /// # Errors
-    /// As `open` and `write`: no permission, no space left; `IsADirectory` if `target` is one.
+    /// As `open` and `write`, such as no permission or no space left; `IsADirectory` if `target` is
+    /// a directory.
     pub fn prepare(target: &Path, room: usize) -> io::Result<Replacement> {
         if std::fs::symlink_metadata(target).is_ok_and(|metadata| metadata.is_dir()) {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
         let staged = target.with_extension("new");
-        // Whatever an interrupted run left there, also a link that leads elsewhere.
+        // An interrupted run may have left it there. It could also be a link that leads elsewhere.
         match std::fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -92,10 +95,10 @@ impl Replacement {
         taken.map(|()| replacement)
     }
 
-    /// Puts `content` in the place of the target in one step: readers see the old or the new one.
+    /// Replaces the target in one step: readers see either the old or the new content.
     ///
     /// # Errors
-    /// As `write` and `rename`; the target is as it was.
+    /// As `write` and `rename`. Then the target is unchanged.
     pub fn commit(mut self, content: &[u8]) -> io::Result<()> {
         use std::io::Seek;
         self.file.rewind()?;
@@ -107,49 +110,51 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // After a commit there is nothing under this name any more.
+        // After a commit this name no longer exists.
         let _ = std::fs::remove_file(&self.staged);
     }
 }
 
-/// Sets a file's time of modification to now, without changing what is in an empty one: says since when a lock is held.
+/// Sets the modification time of an empty file to now. A lock file tells so since when it is held.
 ///
 /// # Errors
 /// As `open` and `truncate`.
 pub fn touch_empty(path: &Path) -> io::Result<()> {
-    // Linux and the BSDs set the time even if the length stays what it was.
+    // Linux and the BSDs set the time even if the length does not change.
     File::options().read(true).write(true).open(path)?.set_len(0)
 }
 
-/// An advisory lock (`flock`) on a file that is made for it and never deleted: deleting would let two
-/// hold "the" lock.
+/// An advisory lock (`flock`) on a file of its own. The file is never deleted: otherwise two
+/// processes could hold a lock of the same name.
 pub struct Lock {
     file: RwLock<File>,
 }
 
 impl Lock {
+    /// Opens or creates the lock file, without locking it.
+    ///
     /// # Errors
     /// As `open`.
     pub fn open(path: &Path) -> io::Result<Lock> {
         Ok(Lock { file: RwLock::new(crate::io::platform::open_lock(path)?) })
     }
 
-    /// A lock on a file that is open already.
+    /// A lock on a file that is already open.
     pub fn of(file: File) -> Lock {
         Lock { file: RwLock::new(file) }
     }
 
-    /// A lock whose file came from the process that started this one; `None` if `file` is not the one
-    /// at `path`.
+    /// The lock that the parent process handed over as an open file; `None` if `file` is not the
+    /// one at `path`.
     pub fn inherited(file: File, path: &Path) -> Option<Lock> {
         let (ours, theirs) = (file.metadata().ok()?, std::fs::metadata(path).ok()?);
         crate::io::platform::same_file(&ours, &theirs).then(|| Lock { file: RwLock::new(file) })
     }
 
-    /// Does `work` under the lock; `None` without doing it if somebody else holds it.
+    /// Runs `work` under the lock. `None` if somebody else holds the lock; then `work` is not run.
     ///
     /// # Errors
-    /// As `flock`, except that it is held.
+    /// As `flock`.
     pub fn try_hold<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<Option<T>> {
         match self.file.try_write() {
             Ok(_guard) => Ok(Some(work())),
@@ -158,16 +163,16 @@ impl Lock {
         }
     }
 
-    /// Whether nobody holds it at this moment.
+    /// Whether nobody holds the lock at this moment.
     pub fn is_free(&mut self) -> bool {
         self.try_hold(|| ()).is_ok_and(|free| free.is_some())
     }
 
-    /// Does `work` under the lock, asking for it every `pace` for at most `patience`; `None` without doing it if
-    /// somebody else holds it all that time.
+    /// Runs `work` under the lock, trying to get it every `pace` for at most `patience`. `None` if
+    /// somebody else holds the lock all the time; then `work` is not run.
     ///
     /// # Errors
-    /// As `flock`, except that it is held.
+    /// As `flock`.
     pub fn hold_within<T>(
         &mut self,
         patience: Duration,
@@ -185,14 +190,14 @@ impl Lock {
         }
     }
 
-    /// Takes the lock and gives the file that holds it: it stays taken until the last process that has
-    /// this open file closes it. `None` if somebody else holds it.
+    /// Takes the lock and returns the file that holds it. The lock is held until every process that
+    /// has this open file has closed it. `None` if somebody else holds the lock.
     ///
     /// # Errors
-    /// As `flock`, except that it is held.
+    /// As `flock`.
     pub fn try_take(mut self) -> io::Result<Option<File>> {
         match self.file.try_write() {
-            // The guard would unlock for every process that shares the open file.
+            // Dropping the guard would release the lock for all processes that share the open file.
             Ok(guard) => std::mem::forget(guard),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),
@@ -201,8 +206,8 @@ impl Lock {
     }
 }
 
-/// Reads what is there in one call into `buffer`, without looking at the file first: the one read of
-/// the warm path. A file that fills the buffer counts as too large.
+/// Reads a file into `buffer` in one call, without looking at its size first. A prompt reads its
+/// cache entry this way. A file that fills the buffer counts as too large.
 ///
 /// # Errors
 /// As `open` and `read`; `FileTooLarge`.

@@ -1,11 +1,12 @@
-//! Requests that carry a token. The only user of ureq.
+//! HTTP requests that carry a token. The only user of ureq.
 //!
-//! Constraints, each from something that went wrong in programs of this kind:
-//! * https only; plain http only to loopback, and then never through a proxy, which would read the token.
-//! * No redirect is followed: a bearer token must not travel to where a stranger points.
-//! * Every wait is bounded, and so is every body.
-//! * The certificate store (about 145 roots) is loaded when a TLS connection is made, so only here.
-//! * No compression: an answer has 1 KiB, and a bomb cannot go off.
+//! Rules, each because of something that went wrong in a program of this kind:
+//! * https only. Plain http only to this machine, and never through a proxy, which could read the
+//!   token.
+//! * No redirect is followed, because it would send the token to wherever a stranger points.
+//! * Every wait and every body is bounded.
+//! * The certificate store (about 145 authorities) is loaded only when a TLS connection is made.
+//! * No compression. An answer has 1 KiB, and there can be no decompression bomb.
 
 use crate::io::certificates::Trust;
 use crate::io::env::Env;
@@ -20,22 +21,22 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use ureq::{Agent, Body, Timeout};
 
-/// Looking up the name; DNS resolvers retry after 5 s.
+/// For looking up the host's name. DNS resolvers try again after 5 s.
 const RESOLVE: Duration = Duration::from_secs(5);
-/// TCP, proxy and TLS together.
+/// For connecting: TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The whole request. The usage endpoint answers within a second; a prompt's numbers can wait this
-/// long, the lock not much longer.
+/// For a whole request. The usage endpoint answers within a second. The lock is held all the time,
+/// so this is not longer.
 const WHOLE: Duration = Duration::from_secs(20);
-/// For the answer to an exchange of tokens.
+/// For the answer to a refresh of tokens.
 const EXCHANGE: Duration = Duration::from_secs(120);
-/// For the head of an answer, or what is sent at a time: a quarter of the library's default, which is filled with zeros each time. A login's
-/// cookies and policies have come to 8 KiB.
+/// The bytes of the buffers for sending and for the header of an answer. A quarter of ureq's
+/// default, because they are zeroed at each start. The largest header seen had 8 KiB.
 const BUFFER: usize = 32 * 1024;
-/// Real answers have about 1 KiB.
+/// The most bytes of a body. Real answers have about 1 KiB.
 const MAX_BODY: u64 = 1024 * 1024;
 
-/// How codexline names itself to servers.
+/// The `User-Agent` header.
 pub const USER_AGENT: &str = concat!("codexline/", env!("CARGO_PKG_VERSION"));
 
 /// A URL that a token may be sent to.
@@ -60,18 +61,19 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is plain http, which is only ever asked on this machine.
+    /// Whether it is plain http, which always leads to this machine.
     pub fn is_plain(&self) -> bool {
         self.is_plain
     }
 
+    /// The host without brackets, and the port of the URL or of its scheme.
     pub fn host_and_port(&self) -> (String, u16) {
         let host =
             self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         (host.to_string(), self.uri.port_u16().unwrap_or(if self.is_plain { 80 } else { 443 }))
     }
 
-    /// For messages: without user name, password and query.
+    /// The URL for messages: without user name, password and query.
     pub fn shown(&self) -> String {
         shown(&self.uri.to_string())
     }
@@ -92,58 +94,60 @@ fn is_loopback(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// An answer, whatever its status.
+/// An answer of any status.
 pub struct Reply {
     pub status: u16,
-    /// `Retry-After` as it came.
+    /// The `Retry-After` header, unchanged.
     pub retry_after: Option<String>,
-    /// `Date` as it came.
+    /// The `Date` header, unchanged.
     pub date: Option<String>,
-    /// Cloudflare says that this is its own page, not the service's answer.
+    /// Whether Cloudflare says that this is its own page and not the service's answer.
     pub is_challenge: bool,
     pub body: Vec<u8>,
 }
 
 impl Reply {
-    /// Whether the body is a JSON value: then it is the service that speaks, not something on the way.
+    /// Whether the body is JSON. If not, the answer came from something between us and the service.
     pub fn is_json(&self) -> bool {
         !self.is_challenge && serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok()
     }
 }
 
-/// Sends requests. Cheap to make: nothing is loaded or opened before the first request.
+/// Sends requests. Nothing is loaded or opened before the first request.
 pub struct Client {
     trust: Trust,
-    /// For plain http, which needs neither a proxy nor certificates.
+    /// For plain http: no proxy and no certificates.
     direct: OnceCell<Agent>,
-    /// Trusts whom the usual file of certificates names; `None` inside where there is none.
+    /// Trusts the authorities of the system's file; `None` inside if there is no such file.
     usual: OnceCell<Option<Agent>>,
-    /// Trusts everyone whom the platform does; made only where the other is not enough, and used from then on.
+    /// Trusts all authorities of the system. Created only if the file is not enough, and used from
+    /// then on.
     thorough: OnceCell<Agent>,
-    stands: ConnectionProbe,
+    probe: ConnectionProbe,
 }
 
 impl Client {
-    /// Certificates come from the system's store (or `SSL_CERT_FILE` in its place), and from the file that
-    /// `CODEX_CA_CERTIFICATE` names beside it; proxies from the usual variables.
+    /// Certificates come from the system's store, or from `SSL_CERT_FILE` or `SSL_CERT_DIR`
+    /// instead, and also from the file that `CODEX_CA_CERTIFICATE` names. Proxies come from the
+    /// usual variables.
     ///
     /// # Errors
-    /// [`Error::CertificateFile`] if a named file cannot be used: silently going on without it would
-    /// end in a riddle about TLS.
+    /// [`Error::CertificateFile`] if a named file cannot be used. Going on without it would end in
+    /// a TLS error that nobody understands.
     pub fn new(env: &Env) -> Result<Client, Error> {
         Ok(Client {
             trust: Trust::new(env)?,
             direct: OnceCell::new(),
             usual: OnceCell::new(),
             thorough: OnceCell::new(),
-            stands: ConnectionProbe::default(),
+            probe: ConnectionProbe::default(),
         })
     }
 
-    /// GET with a bearer token and further headers.
+    /// Sends a GET request with a bearer token and further headers.
     ///
     /// # Errors
-    /// Network, TLS, time-out, or a body that is too large. A status is never an error here.
+    /// Network, TLS, time-out, or a body that is too large. An HTTP status is never an error here.
     pub fn get(
         &self,
         endpoint: &Endpoint,
@@ -163,7 +167,7 @@ impl Client {
         receive(endpoint, result)
     }
 
-    /// GET without a token, for what is public.
+    /// Sends a GET request without a token.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -174,13 +178,13 @@ impl Client {
         receive(endpoint, result)
     }
 
-    /// POST of a form, with a short time-out to connect and a long one for the answer: what has been sent cannot be
-    /// taken back, so it is worth waiting for.
+    /// Sends a form by POST. The time-out is short for the connection but long for the answer,
+    /// because a sent refresh token is spent and its answer is worth waiting for.
     ///
     /// # Errors
-    /// As [`Client::get`], and whether anything may have been sent.
+    /// As [`Client::get`], together with whether anything may have been sent.
     pub fn post_form(&self, endpoint: &Endpoint, form: &Secret) -> Result<Reply, SendError> {
-        self.stands.set(None);
+        self.probe.set(None);
         let result = self.ask(endpoint, |agent| {
             agent
                 .post(&endpoint.uri)
@@ -192,12 +196,13 @@ impl Client {
                 .header("Content-Type", "application/x-www-form-urlencoded")
                 .send(form.expose())
         });
-        let was_sent = self.stands.is_to(&endpoint.uri);
+        let was_sent = self.probe.is_to(&endpoint.uri);
         receive(endpoint, result).map_err(|error| SendError { error, was_sent })
     }
 
-    /// Asks, trusting whom the usual file of certificates names; only if that does not know the server's issuer, which ends the
-    /// handshake before anything is said, everyone whom the platform trusts.
+    /// Sends a request, trusting the authorities of the system's file. If the server's issuer is
+    /// not among them, the handshake ends before anything is sent, and the request is sent again,
+    /// trusting all authorities of the system.
     fn ask(
         &self,
         endpoint: &Endpoint,
@@ -240,12 +245,12 @@ impl Client {
             .user_agent(USER_AGENT)
             .max_idle_connections(0)
             .build();
-        let connector = DefaultConnector::default().chain(self.stands.clone());
+        let connector = DefaultConnector::default().chain(self.probe.clone());
         Agent::with_parts(config, connector, DefaultResolver::default())
     }
 }
 
-/// The TLS library's error, wherever it is wrapped.
+/// The TLS library's error inside of ureq's.
 fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
         ureq::Error::Rustls(error) => Some(error),
@@ -263,16 +268,16 @@ fn is_unknown_issuer(error: &ureq::Error) -> bool {
 #[derive(Debug)]
 pub struct SendError {
     pub error: Error,
-    /// Whether the request, or a part of it, may have reached the server. False only where the connection did not
-    /// stand.
+    /// Whether a part of the request may have reached the server. False only if there was no
+    /// connection.
     pub was_sent: bool,
 }
 
-/// The latest connection that stands, the handshake with a proxy and that of TLS included: the last link of the chain of
-/// connectors.
+/// Remembers the latest connection that was established, after the handshakes with the proxy and of
+/// TLS. It is the last link in ureq's chain of connectors.
 ///
-/// An error alone does not tell: "no route to host" is the answer to a connect, and also the end of a connection whose
-/// route was lost after the request had left.
+/// An error alone does not tell whether anything was sent: "no route to host" can be the result of
+/// connecting, but also the end of a connection after the request was sent.
 #[derive(Clone, Debug, Default)]
 struct ConnectionProbe(Arc<Mutex<Option<Uri>>>);
 
@@ -294,7 +299,7 @@ impl<In: Transport> Connector<In> for ConnectionProbe {
         details: &ConnectionDetails,
         chained: Option<In>,
     ) -> Result<Option<In>, ureq::Error> {
-        // A proxy has a connection of its own, which comes through here first.
+        // The connection to a proxy comes through here as well, before there is one to the server.
         self.set(chained.is_some().then(|| details.uri.clone()));
         Ok(chained)
     }
@@ -363,8 +368,8 @@ fn tls_reason(error: &rustls::Error) -> String {
     }
 }
 
-/// The variable that names the proxy of https requests, and its URL without user name and password. In the order in which
-/// ureq looks for it.
+/// The variable that sets the proxy for https requests, and the proxy's URL without user name and
+/// password. The variables are in the order in which ureq looks at them.
 pub fn proxy(env: &Env) -> Option<(&'static str, String)> {
     const VARIABLES: [&str; 6] =
         ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];

@@ -1,6 +1,7 @@
 //! Every effect: environment and clock, files, network, output, processes.
 //!
-//! What differs between systems has one name, [`platform`]. The other rooms know no system.
+//! What differs between systems is in [`platform`], and so is every `unsafe` block. The other rooms
+//! know no system.
 
 pub mod certificates;
 pub mod env;

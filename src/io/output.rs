@@ -1,38 +1,39 @@
-//! The only writers to stdout and stderr. A reader that has gone away (a closed pipe) is not an error.
+//! The only place that writes to standard output and standard error. A closed pipe is not an error.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Who waits no longer than this needs no bar.
+/// The progress bar appears after this time.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// The progress bar is drawn again after this time.
 const REDRAW: Duration = Duration::from_millis(100);
-/// Characters of a bar.
+/// The number of characters in the bar.
 const BAR: u64 = 20;
 
-/// Writes to standard output, in one call: hosts read lines, and some only the first piece.
+/// Writes to standard output in one call, because some hosts read only the first piece.
 pub fn print(text: &str) {
     let mut out = io::stdout().lock();
-    // The last line feed makes the line buffer write everything at once.
+    // Standard output is line buffered: everything up to the last line feed goes out at once.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Writes to standard output, for who goes on writing.
+/// Writes to standard output for callers that go on writing.
 ///
 /// # Errors
-/// As `write`: a reader that has gone away is one.
+/// As `write`. Here a closed pipe is an error.
 pub fn show(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
-/// Writes one line to standard error.
+/// Writes one line to standard error, with the program's name before it.
 pub fn warn(text: impl Display) {
     let line = format!("codexline: {}\n", crate::model::text::one_line(&text.to_string()));
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// What `--verbose` tells.
+/// Prints the messages of `--verbose`.
 pub struct Log {
     wanted: bool,
 }
@@ -42,7 +43,7 @@ impl Log {
         Log { wanted }
     }
 
-    /// One step and its reason, on one line.
+    /// Tells one step and its reason on one line.
     pub fn debug(&self, text: impl Display) {
         if self.wanted {
             warn(text);
@@ -50,8 +51,8 @@ impl Log {
     }
 }
 
-/// How far some work is, for a person who waits: a bar on standard error, if that is a terminal and it takes a while. Gone
-/// at the end.
+/// A progress bar on standard error for long work. It is drawn only on a terminal, and removed at
+/// the end.
 pub struct Meter {
     label: &'static str,
     begun: Instant,
@@ -64,7 +65,7 @@ impl Meter {
         Meter { label, begun: Instant::now(), drawn: None, wanted: io::stderr().is_terminal() }
     }
 
-    /// So many bytes of so many.
+    /// Draws the bar for `done` of `total` bytes, if it is time to.
     pub fn show(&mut self, done: u64, total: u64) {
         let due = match self.drawn {
             None => self.begun.elapsed() >= PATIENCE,
@@ -80,14 +81,14 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         if self.drawn.is_some() {
-            // Blanks do what an escape sequence would, on every terminal.
+            // Blanks, because not every terminal knows the escape sequence that clears a line.
             let blanks = bar(self.label, 0, 0).len();
             let _ = write!(io::stderr(), "\r{:blanks$}\r", "");
         }
     }
 }
 
-/// Always of the same width.
+/// The bar as text, always of the same width.
 fn bar(label: &str, done: u64, total: u64) -> String {
     let part =
         |whole: u64| u128::from(done.min(total)) * u128::from(whole) / u128::from(total.max(1));

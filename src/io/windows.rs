@@ -1,66 +1,62 @@
-//! What stands on Windows for what [`crate::io::platform`] is on Unix. There, modes and owners are lists of access rights, which
-//! a user's own directories already set as they should be; so what asks for them is content.
+//! The same functions as in `unix`, for Windows. Modes and owners are access lists there, which a
+//! user's own directories already set as they should be, so questions about them are answered
+//! "all right".
 
 use crate::model::time::Timestamp;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::MetadataExt;
-use std::os::windows::io::{AsHandle, AsRawHandle, RawHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle};
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, SetConsoleCtrlHandler};
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
-// Of kernel32, which the standard library links anyway.
-unsafe extern "system" {
-    fn SetHandleInformation(handle: RawHandle, mask: u32, flags: u32) -> i32;
-    fn SetConsoleCtrlHandler(
-        handler: Option<unsafe extern "system" fn(u32) -> i32>,
-        add: i32,
-    ) -> i32;
-}
-
-const HANDLE_FLAG_INHERIT: u32 = 1;
-const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
-const CREATE_NO_WINDOW: u32 = 0x0800_0000;
-
-/// Whether a variable is set whose name begins so.
-#[expect(clippy::disallowed_methods, reason = "for the edge")]
-pub fn has_variable_with(beginning: &str) -> bool {
-    std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(beginning))
-}
-
-/// Nothing here: the end of this process is the end of its output.
+/// Does nothing: here the end of the process is the end of its output.
 pub fn end_output() {}
 
-/// Opens for reading.
+/// Opens a file for reading.
+///
+/// # Errors
+/// As `open`.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Options that both lock and staged files start from.
+/// Creates a new file. Its directory says who may read it.
+///
+/// # Errors
+/// As `open`; `AlreadyExists` if there is something at this path.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    read_write().create_new(true).open(path)
+}
+
+/// Opens or creates a lock file.
+///
+/// # Errors
+/// As `open`.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    read_write().create(true).truncate(false).open(path)
+}
+
 fn read_write() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     options
 }
 
-/// Creates a new file; who may read it is what its directory says.
-pub fn create_private(path: &Path) -> io::Result<File> {
-    read_write().create_new(true).open(path)
-}
-
-/// Opens or creates a lock file.
-pub fn open_lock(path: &Path) -> io::Result<File> {
-    read_write().create(true).truncate(false).open(path)
-}
-
-/// Makes one directory.
+/// Creates one directory.
+///
+/// # Errors
+/// As `mkdir`.
 pub fn make_private_directory(path: &Path) -> io::Result<()> {
     std::fs::create_dir(path)
 }
 
-/// Times of the last write and of creation in units of 100 nanoseconds, and the size.
+/// Last write and creation in units of 100 nanoseconds, and the size, as text.
 pub fn identity(metadata: &Metadata) -> String {
     format!(
         "file {} {} {}",
@@ -70,13 +66,14 @@ pub fn identity(metadata: &Metadata) -> String {
     )
 }
 
-/// Never known: the standard library does not tell. So no lock is taken for an inherited one; see [`hand_over`].
+/// Always false, because the standard library does not tell. So no inherited lock is recognised;
+/// see [`hand_over`].
 pub fn same_file(_left: &Metadata, _right: &Metadata) -> bool {
     false
 }
 
-/// What a child gets as its standard input for a lock that this process holds. A lock is its process's own here, so it is
-/// let go, and the child takes it anew.
+/// What a child gets as its standard input. A lock belongs to its process here, so `lock` is
+/// released, and the child takes it itself.
 pub fn hand_over(lock: File) -> Stdio {
     drop(lock);
     Stdio::null()
@@ -88,81 +85,90 @@ pub fn changed_at(metadata: &Metadata) -> Option<Timestamp> {
     Some(Timestamp::from_unix_seconds(i64::try_from(since.as_secs()).ok()?))
 }
 
+/// Always true; see the head of this file.
 pub fn is_ours(_metadata: &Metadata) -> bool {
     true
 }
 
+/// Always false: there is no root.
 pub fn is_foreign_to_root(_path: &Path) -> bool {
     false
 }
 
+/// Whether the file is not marked read-only.
 pub fn owner_may_write(metadata: &Metadata) -> bool {
     !metadata.permissions().readonly()
 }
 
-/// Whether the system lets this process write a file, without writing.
+/// Whether the system lets this process write a file. Nothing is written.
 ///
 /// # Errors
 /// As `open`.
 pub fn open_for_writing(path: &Path) -> io::Result<()> {
-    std::fs::OpenOptions::new().write(true).open(path).map(drop)
+    OpenOptions::new().write(true).open(path).map(drop)
 }
 
-/// As Unix would have it for a file of one's own.
+/// The permission bits that a private file would have on Unix.
 pub fn mode(metadata: &Metadata) -> u32 {
     if owner_may_write(metadata) { 0o600 } else { 0o400 }
 }
 
-/// Not known; hard links to a login file are not a habit there.
+/// Always 1: the standard library does not tell the number of hard links.
 pub fn links(_metadata: &Metadata) -> u64 {
     1
 }
 
+/// Always false: single files are not mounted.
 pub fn is_mount_point(_path: &Path, _table: &[u8]) -> bool {
     false
 }
 
-/// The file system's own journal does it.
+/// Does nothing: the file system's journal makes a rename durable.
+///
+/// # Errors
+/// None.
 pub fn sync_directory_of(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// From now on Ctrl-C does nothing: what has begun must be finished.
+/// Makes this process ignore `^C`, because it must finish what it has begun.
 pub fn ignore_requests_to_end() {
-    // SAFETY: without a handler it only sets a flag of the process.
+    // SAFETY: without a handler the call only sets a flag of the process.
     unsafe { SetConsoleCtrlHandler(None, 1) };
 }
 
 static IS_REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on the first Ctrl-C is only noted, for [`request_to_end`]; the second ends the process as ever.
+/// Makes the first `^C` a mere note for [`request_to_end`]; the second ends the process as usual.
 pub fn note_requests_to_end() {
-    const CTRL_BREAK_EVENT: u32 = 1;
     unsafe extern "system" fn note(event: u32) -> i32 {
-        // What is not handled goes to the next handler, which ends the process.
+        // Zero passes the event on to the next handler, which ends the process.
         i32::from(event <= CTRL_BREAK_EVENT && !IS_REQUESTED.swap(true, Ordering::Relaxed))
     }
     // SAFETY: the handler, which runs on a thread of its own, only touches an atomic.
     unsafe { SetConsoleCtrlHandler(Some(note), 1) };
 }
 
-/// Whether this process has been asked to end, and the exit status that says so, as on Unix.
+/// The exit status for the request to end that came, as on Unix; `None` if none came.
 pub fn request_to_end() -> Option<u8> {
     IS_REQUESTED.load(Ordering::Relaxed).then_some(130)
 }
 
-/// Standard input as a file of its own.
+/// Standard input as a file.
+///
+/// # Errors
+/// As `DuplicateHandle`.
 pub fn standard_input() -> io::Result<File> {
     io::stdin().as_handle().try_clone_to_owned().map(File::from)
 }
 
-/// Whether it is one; whether files can be made in it is known only by making one.
+/// Whether it is a directory. Only creating a file would tell whether that is allowed.
 pub fn is_writable_directory(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// Makes `command` start without a console, and with none of the handles that the host gave this process: it would wait
-/// for their end.
+/// Makes `command` start without a console, and without the handles that the host gave this
+/// process, because the host would wait until they are closed.
 pub fn detach(command: &mut Command) {
     let handles =
         [io::stdin().as_raw_handle(), io::stdout().as_raw_handle(), io::stderr().as_raw_handle()];
@@ -176,17 +182,17 @@ pub fn detach(command: &mut Command) {
 /// A command line for the system's shell.
 pub fn shell(command_line: &str) -> Command {
     let mut command = Command::new("cmd");
-    // As it is: cmd has its own idea of quotes.
+    // Not quoted: cmd has rules of its own.
     command.raw_arg("/C").raw_arg(command_line);
     command
 }
 
-/// Ends a child that was [`detach`]ed; what it has started goes on.
+/// Ends a child. What it has started goes on.
 pub fn end_session(child: &mut Child) {
     let _ = child.kill();
 }
 
-/// How wide the console is: it says so to nobody here, so the usual width counts.
+/// Always `None`, so that the usual width counts.
 pub fn terminal_columns() -> Option<usize> {
     None
 }

@@ -1,0 +1,9 @@
+//! What Unix systems offer: file modes and owners, sessions and descriptors, signals.
+
+mod files;
+mod processes;
+mod signals;
+
+pub use files::*;
+pub use processes::*;
+pub use signals::*;

@@ -1,0 +1,101 @@
+//! Child processes, and the descriptors that they inherit.
+
+use rustix::process::{Pid, Signal, kill_process_group, setsid};
+use rustix::termios::tcgetwinsize;
+use std::ffi::c_int;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+/// Points standard output to `/dev/null`: whoever reads it to the end has reached the end now, even
+/// though this process goes on.
+pub fn end_output() {
+    if let Ok(null) = OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(null);
+    }
+}
+
+/// Standard input as a file.
+///
+/// # Errors
+/// As `dup`.
+pub fn standard_input() -> io::Result<File> {
+    io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// The width of the terminal on standard output in columns; `None` if it is not a terminal.
+pub fn terminal_columns() -> Option<usize> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// What a child gets as its standard input so that it holds `lock` from now on. A lock lives as
+/// long as any process has its open file.
+pub fn hand_over(lock: File) -> Stdio {
+    Stdio::from(lock)
+}
+
+/// A command line for the system's shell.
+pub fn shell(command_line: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(command_line);
+    command
+}
+
+/// Makes `command` start in a session of its own, and without any descriptor beyond 0, 1 and 2.
+///
+/// A host stops its command with a signal or by closing the terminal, and neither reaches another
+/// session. A host also waits until its pipes are closed. Waybar up to 0.9.17 leaks the pipes of
+/// its other modules into each command, so descriptors that codexline never opened are closed as
+/// well.
+pub fn detach(command: &mut Command) {
+    close_on_exec();
+    // It fails only for the leader of a process group, which a new process is not.
+    let start_session = || setsid().map(drop).map_err(io::Error::from);
+    // SAFETY: between fork and exec only setsid is called, which is async-signal-safe.
+    unsafe { command.pre_exec(start_session) };
+}
+
+/// Kills a child that was [`detach`]ed, together with everything in its session's first process
+/// group. The child must not have been waited for.
+pub fn end_session(child: &mut Child) {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(group) = group {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// Marks every open descriptor from 3 on to be closed when a program is started.
+fn close_on_exec() {
+    for descriptor in open_descriptors() {
+        // SAFETY: only a flag changes. A number that is not open gives EBADF.
+        unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
+/// The numbers of the open descriptors from 3 on. Where the system does not list them, all that may
+/// be open by the usual limit.
+fn open_descriptors() -> Vec<c_int> {
+    let Ok(names) = std::fs::read_dir("/dev/fd") else { return (3..1024).collect() };
+    let names = names.filter_map(|name| name.ok()?.file_name().to_str()?.parse().ok());
+    names.filter(|descriptor| *descriptor > 2).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_open_descriptors_are_marked() {
+        let file = File::open("/dev/null").unwrap();
+        let copy = rustix::io::fcntl_dupfd_cloexec(&file, 700).unwrap();
+        rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty()).unwrap();
+        let listed = open_descriptors();
+        assert!(listed.contains(&700) && !listed.contains(&699), "{listed:?}");
+        close_on_exec();
+        let flags = rustix::io::fcntl_getfd(&copy).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+}
