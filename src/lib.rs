@@ -1,8 +1,10 @@
 //! How much of a Codex (ChatGPT) plan is left, for a shell prompt or a bar.
 //!
 //! Two stories, each told in one place:
-//! * the warm path ([`line`]), at every prompt: read the cache entry → decide → render → print;
-//! * the fetch ([`background::fetch`]), behind a prompt: lock → read again → ask → refresh → store.
+//! * the warm path ([`line`]), at every prompt:
+//!   read the cache entry → decide → render → print;
+//! * the fetch ([`background::fetch`]), behind a prompt:
+//!   lock → read again → ask → refresh → store.
 //!
 //! The rooms, from the top down:
 //! * [`cli`]: what was typed. The only user of clap.
@@ -12,16 +14,16 @@
 //! * [`sources`]: where numbers come from. One file and one row each.
 //! * [`config`]: the options, and the layers that set them.
 //! * [`hosts`]: the programs that show the line. One file and one row each.
-//! * [`render`]: numbers to text. Pure.
+//! * [`render`]: numbers to text. Knows no clock, file, environment or network.
 //! * [`refresh`]: the OAuth refresh. The only room that writes auth.json.
-//! * [`codex`]: what is Codex's, read only.
 //! * [`cache`]: where an entry lies, and how it is read and replaced.
+//! * [`codex`]: what is Codex's, read only.
 //! * [`activity`]: what the session files say: sessions, turns, tokens, rate limits.
 //! * [`io`]: every effect: environment, clock, files, network, output, processes.
-//! * [`model`]: the plain data and its rules. Pure.
+//! * [`model`]: the plain data and its rules. Knows nothing else, as `render`.
 //!
-//! Data flows one way: a room uses only rooms below it. `tests/suite/rooms.rs` reads the sources and
-//! holds what each room may use.
+//! Data flows one way: a room uses only rooms below it. `tests/suite/rooms.rs` reads the sources
+//! and holds what each room may use.
 
 pub mod activity;
 pub mod background;

@@ -126,7 +126,6 @@ fn certificates(path: PathBuf) -> Result<Vec<Certificate<'static>>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::time::Timestamp;
 
     /// The platform's verifier, which is in charge on macOS and Windows, reads no variable.
     #[test]
@@ -137,7 +136,7 @@ mod tests {
         let mut file = crate::io::platform::create_private(&path).unwrap();
         std::io::Write::write_all(&mut file, certificate.cert.pem().as_bytes()).unwrap();
         let variables = [(INSTEAD, path.to_str().unwrap())];
-        let trust = Trust::new(&Env::for_test(&variables, Timestamp::of_system_clock));
+        let trust = Trust::new(&Env::for_test(&variables, crate::io::env::system_clock));
         std::fs::remove_file(&path).unwrap();
         let RootCerts::Specific(trusted) = trust.unwrap().everything() else {
             panic!("the store is trusted as well");

@@ -1,5 +1,4 @@
-//! Points in time, and how they are told to a person. Pure but for [`Timestamp::of_system_clock`],
-//! which only the edge calls.
+//! Points in time, and how they are told to a person.
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -29,14 +28,6 @@ impl Timestamp {
         } else {
             Timestamp(seconds)
         }
-    }
-
-    /// The system's clock. For the edge only.
-    pub fn of_system_clock() -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the edge")]
-        let now = std::time::SystemTime::now();
-        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_unix_seconds(i64::try_from(since.as_secs()).unwrap_or(LATEST))
     }
 
     pub const fn unix_seconds(self) -> i64 {

@@ -4,7 +4,7 @@
 
 use crate::codex::jwt::is_readable_by_codex;
 use crate::codex::login::Login;
-use crate::io::http::Reply;
+use crate::io::http::{Endpoint, Reply};
 use crate::model::secret::Secret;
 use serde_json::Value;
 
@@ -137,12 +137,11 @@ pub fn discovered_endpoint(document: &[u8]) -> Option<String> {
 
 /// An https URL of an openai.com host.
 fn is_openai(url: &str) -> bool {
-    let Ok(uri) = url.parse::<ureq::http::Uri>() else { return false };
-    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-    let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    uri.scheme_str() == Some("https")
-        && !has_user
-        && (host == "openai.com" || host.ends_with(".openai.com"))
+    let Ok(endpoint) = Endpoint::parse(url) else { return false };
+    let host = endpoint.host_and_port().0.to_ascii_lowercase();
+    let is_openai = host == "openai.com" || host.ends_with(".openai.com");
+    // What stands before an `@` is a user, and could look like the host.
+    is_openai && !endpoint.is_plain() && !url.contains('@')
 }
 
 #[cfg(test)]

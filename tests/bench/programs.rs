@@ -4,7 +4,7 @@ use crate::process::{Program, find};
 use crate::support::home::{Home, finish};
 use crate::support::server::Server;
 use crate::support::usage;
-use codexline::model::time::Timestamp;
+use codexline::io::env::system_clock;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -134,7 +134,7 @@ pub fn peers(home: &mut Home, server: &Server) -> Vec<Program> {
     std::fs::write(cache.join("usage.json"), usage().to_string()).expect("a home can be filled");
     // quotas' cache: the answer again, read anew from its raw form whatever the status says.
     let cache = home.path().join("cache/quotas");
-    let now = Timestamp::of_system_clock().rfc3339();
+    let now = system_clock().rfc3339();
     let result = json!({"kind": "codex", "status": "authrequired", "fetched_at": now, "raw_response": usage()});
     let entries = json!({"entries": {"codex": {"cached_at": now, "result": result}}});
     std::fs::create_dir_all(&cache).expect("a home can be filled");

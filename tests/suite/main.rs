@@ -24,6 +24,7 @@ mod looks;
 mod properties;
 mod readme;
 mod recovery;
+mod rooms;
 mod secrets;
 mod sources;
 mod speed;
