@@ -768,7 +768,7 @@ type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a dyn Fn(&Output) -> bool);
 
 #[test]
 fn every_option_can_be_given_in_the_environment() {
-    let (_server, home) = signed_in();
+    let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(60));
     let cases: [Case; 11] = [
@@ -792,6 +792,11 @@ fn every_option_can_be_given_in_the_environment() {
     ];
     for (name, value, arguments, holds) in &cases {
         let variable = format!("CODEXLINE_{}", name.to_uppercase().replace('-', "_"));
+        // However slow this machine is, the answer comes after the wait.
+        let late = (*name == "wait").then(Gate::closed);
+        if let Some(late) = &late {
+            server.push(USAGE, Answer::json(200, &usage()).behind(late));
+        }
         let output = home.run_with(arguments, &[(&variable, value)]);
         assert!(
             output.code == Some(0) && holds(&output),
@@ -799,6 +804,10 @@ fn every_option_can_be_given_in_the_environment() {
         );
         let without = home.run(arguments);
         assert!(*name == "offline" || !holds(&without), "{name} makes no difference: {without:?}");
+        if let Some(late) = late {
+            late.open();
+            home.settle();
+        }
     }
     for option in OPTIONS {
         // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.

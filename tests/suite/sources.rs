@@ -429,7 +429,7 @@ fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
             "nobody looks before its time"
         );
     }
-    home.patch(|entry| entry["checked_at"] = json!(now() - 119));
+    home.patch(|entry| entry["checked_at"] = json!(now() - 90));
     let soon = home.run(&["--verbose", "--offline"]).stderr;
     assert!(soon.contains("fresh"), "{soon}");
     home.patch(|entry| entry["checked_at"] = json!(now() - 120));

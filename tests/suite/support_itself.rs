@@ -117,6 +117,17 @@ fn made_up_tokens_differ_and_have_three_parts() {
     assert_ne!(TempDir::new().path(), TempDir::new().path());
 }
 
+#[test]
+fn what_a_test_starts_has_the_default_signals_also_in_the_background() {
+    let this = std::env::current_exe().unwrap();
+    let script = "trap '' INT HUP QUIT TERM; exec \"$0\" --exact \
+                  herd::a_host_that_kills_its_command_still_gets_the_answer \
+                  activity_command::a_scan_that_is_interrupted_keeps_what_it_has_counted";
+    let run = std::process::Command::new("sh").args(["-c", script]).arg(this).output().unwrap();
+    let output = String::from_utf8(run.stdout).unwrap();
+    assert!(output.contains("2 passed"), "{output}");
+}
+
 /// One test of this very binary, run by itself.
 fn alone(test: &str, environment: &[(&str, &str)]) -> (bool, String) {
     let output = std::process::Command::new(std::env::current_exe().unwrap())

@@ -190,6 +190,7 @@ impl Home {
 
     /// An empty `CODEX_HOME`: no auth.json, no config.toml. (A base URL that leads nowhere is not set: there is no token to send.)
     pub fn signed_out() -> Self {
+        super::reset_signals();
         let directory = TempDir::new();
         let mut home = Self { environment: BTreeMap::new(), directory };
         for name in ["home", "codex", "cache", "config", "runtime"] {

@@ -43,6 +43,34 @@ pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut(
     }
 }
 
+/// Gives what is started from now on the default dispositions of all signals.
+///
+/// A shell lets a job in the background ignore SIGINT, `nohup` lets one ignore SIGHUP, and a child
+/// inherits that. A handler that does nothing keeps the tests themselves as deaf as they were, and
+/// is gone in a child.
+pub fn reset_signals() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        for signal in 1..32 {
+            // Rust's own doing, and Rust takes it back in children.
+            if signal == libc::SIGPIPE {
+                continue;
+            }
+            // SAFETY: the structure is valid and lives throughout; the handler touches nothing.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                let known = libc::sigaction(signal, std::ptr::null(), &mut action) == 0;
+                if known && action.sa_sigaction == libc::SIG_IGN {
+                    action.sa_sigaction = nothing as *const () as usize;
+                    action.sa_flags = libc::SA_RESTART;
+                    libc::sigaction(signal, &action, std::ptr::null_mut());
+                }
+            }
+        }
+    });
+}
+
 /// Unix seconds.
 pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970").as_secs()

@@ -94,6 +94,7 @@ impl Stage {
     }
 
     fn open(as_nobody: bool) -> Self {
+        crate::support::reset_signals();
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mark = format!("{}-{number}", std::process::id());
