@@ -1,8 +1,9 @@
-//! Beside the real Codex: each reads what the other wrote, both spend the same token at the same moment, each waits for
-//! the other's locks, and nobody is logged out.
+//! Beside the real Codex: each reads what the other wrote, both spend the same token at the same
+//! moment, each waits for the other's locks, and nobody is logged out.
 //!
-//! Skipped by name where Codex is not installed; `.ci/run` installs it and sets `CODEXLINE_REQUIRE=codex`. codexline's
-//! side is `codexline auth refresh`, which exchanges the token, or `codexline fetch`, which does so after a refusal.
+//! Skipped by name where Codex is not installed; `.ci/run` installs it and sets
+//! `CODEXLINE_REQUIRE=codex`. codexline's side is `codexline auth refresh`, which exchanges the
+//! token, or `codexline fetch`, which does so after a refusal.
 
 #![cfg(target_os = "linux")]
 
@@ -37,7 +38,8 @@ fn assert_usual(limits: &Value) {
     assert_eq!(limits["accountId"], ACCOUNT);
 }
 
-/// Beside auth.json lie Codex's two locks and codexline's lock and ledger: no temporary file, no rescue.
+/// Beside auth.json lie Codex's two locks and codexline's lock and ledger: no temporary file, no
+/// rescue.
 fn assert_tidy(home: &Home) {
     let belongs = |name: &String| {
         let own = ["auth.json.codexline.lock", "auth.json.codexline.ledger"];
@@ -67,8 +69,8 @@ fn hold(path: &Path) -> File {
     file
 }
 
-/// Whether somebody holds an flock on the file, without touching it: `/proc/locks` names inodes. (It can miss a line while
-/// the list changes, so a `false` means little on its own.)
+/// Whether somebody holds an flock on the file, without touching it: `/proc/locks` names inodes.
+/// (It can miss a line while the list changes, so a `false` means little on its own.)
 fn is_held(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(meta) = std::fs::metadata(path) else { return false };
@@ -265,7 +267,8 @@ fn a_token_that_both_send_at_the_same_moment() {
         let met = login.met() > met;
         login.assert_codexline_spent_nothing_twice();
         login.assert_signed_in(&home);
-        // Codex looks for the winner's tokens once and may have to be asked again; codexline waits for them.
+        // Codex looks for the winner's tokens once and may have to be asked again; codexline waits
+        // for them.
         assert_eq!(output.code, Some(0), "{what}");
         assert!(!met || winner == Who::Codexline || limits.is_ok(), "{what}");
         // Codexline exchanges once at most, whether it won or lost.
@@ -274,7 +277,8 @@ fn a_token_that_both_send_at_the_same_moment() {
         assert_eq!(ours.count(), 1, "{what}: {spends:#?}");
         assert_no_secret(&home, &output);
 
-        // Whoever lost goes on with the winner's: Codex by itself at its next request, codexline without a further POST.
+        // Whoever lost goes on with the winner's: Codex by itself at its next request, codexline
+        // without a further POST.
         assert_usual(&codex.rate_limits_soon());
         let before = login.spends_of(Who::Codexline).len();
         fetch(&home);
@@ -334,7 +338,8 @@ fn a_running_codex_takes_over_what_codexline_exchanged() {
     assert_usual(&codex.rate_limits().unwrap());
     refresh(&home);
     login.revoke_older_access();
-    // Its own access token is refused from now on. Told to refresh, it finds ours in the file and sends nothing.
+    // Its own access token is refused from now on. Told to refresh, it finds ours in the file and
+    // sends nothing.
     assert!(codex.rate_limits().unwrap_err().contains("401"));
     let parameters = json!({"includeToken": false, "refreshToken": true});
     codex.ask("getAuthStatus", Some(parameters)).unwrap();
@@ -455,7 +460,8 @@ fn codexline_holds_codex_locks_for_milliseconds_and_never_across_the_network() {
     let login = LoginServer::start();
     let home = login.home(Lifetime::Long);
     let trace = home.path().join("trace");
-    // A busy machine can stop anybody in the middle; a program that holds them too long does so every time.
+    // A busy machine can stop anybody in the middle; a program that holds them too long does so
+    // every time.
     let mut shortest = Duration::MAX;
     for _ in 0..4 {
         let traced = [
@@ -480,8 +486,9 @@ fn codexline_holds_codex_locks_for_milliseconds_and_never_across_the_network() {
     assert!(shortest < HOLD, "the locks were held for {shortest:?}");
 }
 
-/// Reads a trace of one commit: the locks are taken in Codex's order and without waiting, nothing goes over a socket while
-/// one is held, and the rename happens under both. How long the first was held.
+/// Reads a trace of one commit: the locks are taken in Codex's order and without waiting, nothing
+/// goes over a socket while one is held, and the rename happens under both. How long the first was
+/// held.
 fn check_trace(trace: &str) -> Duration {
     let mut held: Vec<(&str, f64, usize)> = Vec::new();
     let mut longest: f64 = 0.0;
@@ -527,7 +534,8 @@ fn check_trace(trace: &str) -> Duration {
     Duration::from_secs_f64(longest)
 }
 
-/// Where Codex keeps its login. With no keyring in reach, `auto` is auth.json; codexline does not write it then.
+/// Where Codex keeps its login. With no keyring in reach, `auto` is auth.json; codexline does not
+/// write it then.
 fn set_store(home: &Home, store: &str) {
     let path = home.codex_home().join("config.toml");
     let config = std::fs::read_to_string(&path).unwrap();
@@ -583,7 +591,8 @@ fn a_login_that_cannot_be_written_is_not_given_to_codex_to_lose() {
         assert_eq!(output.code, Some(1), "{output:?}");
         home.settle();
         assert_eq!(login.spends().len(), 0, "{:#?}", login.spends());
-        // It is asked only where its own clock gives it no reason to renew; it has no better answer then.
+        // It is asked only where its own clock gives it no reason to renew; it has no better answer
+        // then.
         let by_codex = login.server.requests();
         let by_codex = by_codex.iter().filter(|request| request.line() == USAGE).count() > 1;
         assert_eq!(by_codex, asked, "{lifetime:?}");
@@ -643,7 +652,8 @@ fn a_codex_that_was_asked_finishes_its_refresh_when_codexline_is_killed() {
     let program = needs!("codex");
     let login = LoginServer::start();
     let mut home = login.home(Lifetime::Short);
-    // What Codex gets in exchange lives long: it ends without waiting for a refresh that no request asked for.
+    // What Codex gets in exchange lives long: it ends without waiting for a refresh that no request
+    // asked for.
     login.lifetime(Lifetime::Long);
     home.set("CODEXLINE_CODEX_BIN", &program);
     set_store(&home, "auto");
@@ -668,7 +678,8 @@ fn a_codex_whose_answer_is_late_is_not_raced_again() {
     login.hold(Who::Codex, &gate);
     let mut codex = AppServer::start_only(&program, &home);
     eventually("Codex's exchange", || login.spends_of(Who::Codex).len() == 1);
-    // Codex has spent the token and does not have its answer yet; the file still holds what was spent.
+    // Codex has spent the token and does not have its answer yet; the file still holds what was
+    // spent.
     login.revoke_older_access();
     let runs = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| home.run(&["fetch"]))).collect();

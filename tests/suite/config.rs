@@ -1,4 +1,5 @@
-//! The config file: what it changes, what beats it, what is wrong in it, and `codexline config`; `--on-fetch`.
+//! The config file: what it changes, what beats it, what is wrong in it, and `codexline config`;
+//! `--on-fetch`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +33,7 @@ fn prints(output: &Output, expected: &str) {
     );
 }
 
-// --- layers -----------------------------------------------------------------------------------------------------------
+// --- layers --------------------------------------------------------------------------------------
 
 #[test]
 fn every_layer_beats_the_one_below() {
@@ -86,7 +87,7 @@ fn the_worker_and_fetch_go_by_it() {
     assert!(output.stderr.contains("status 200"), "{output:?}");
 }
 
-// --- mistakes ---------------------------------------------------------------------------------------------------------
+// --- mistakes ------------------------------------------------------------------------------------
 
 #[test]
 fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
@@ -182,7 +183,7 @@ fn old_numbers_keep_their_age_beside_the_mark() {
     );
 }
 
-// --- codexline config -------------------------------------------------------------------------------------------------
+// --- codexline config ----------------------------------------------------------------------------
 
 #[test]
 fn config_shows_what_is_in_force_and_where_it_comes_from() {
@@ -238,7 +239,7 @@ fn the_default_file_can_be_used_as_it_stands() {
     assert!(home.run(&["config", "tmux"]).stdout.matches("# default").count() > 5);
 }
 
-// --- --on-fetch -------------------------------------------------------------------------------------------------------
+// --- --on-fetch ----------------------------------------------------------------------------------
 
 /// A command that appends a line to a file, and that file.
 fn noting(home: &Home, words: &str) -> (String, PathBuf) {
@@ -280,7 +281,8 @@ fn on_fetch_sees_the_new_numbers_and_does_not_start_itself_again() {
     server.always(Answer::json(200, &usage_of(50, 20)));
     let out = home.path().join("line");
     let program = env!("CARGO_BIN_EXE_codexline");
-    // As `tmux set -g @codexline "$(codexline tmux)"` would; with this age every line is stale, and starts a worker.
+    // As `tmux set -g @codexline "$(codexline tmux)"` would; with this age every line is stale, and
+    // starts a worker.
     let command = format!(
         "'{program}' --max-age 0s > '{0}.new' && '{program}' fetch && mv '{0}.new' '{0}'",
         out.display()

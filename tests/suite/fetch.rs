@@ -1,4 +1,5 @@
-//! The fetch: what is asked and how, what each way of failing leads to, how long it is left alone after, and what ends that.
+//! The fetch: what is asked and how, what each way of failing leads to, how long it is left alone
+//! after, and what ends that.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, signed_in, u
 
 const MINUTE: i64 = 60;
 
-/// `fetch` failed as it should: exit status 1, nothing on stdout, one line on stderr that names `named`.
+/// `fetch` failed as it should: exit status 1, nothing on stdout, one line on stderr that names
+/// `named`.
 #[track_caller]
 fn fails(output: &Output, named: &str) {
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
@@ -41,8 +43,8 @@ fn failure(home: &Home) -> (String, i64) {
     (failure["code"].as_str().unwrap().to_owned(), wait)
 }
 
-/// One answer that is of no use: the error's code, the word in the line, and the seconds until it is tried again. Asked once,
-/// and not again by lines that are printed meanwhile.
+/// One answer that is of no use: the error's code, the word in the line, and the seconds until it
+/// is tried again. Asked once, and not again by lines that are printed meanwhile.
 #[track_caller]
 fn check(answer: Answer, code: &str, word: &str, wait: RangeInclusive<i64>) {
     let server = Server::start(move |_| answer.clone());
@@ -63,7 +65,7 @@ fn check(answer: Answer, code: &str, word: &str, wait: RangeInclusive<i64>) {
     assert_eq!(server.count(USAGE), 1, "{code}");
 }
 
-// --- what is asked ----------------------------------------------------------------------------------------------------
+// --- what is asked -------------------------------------------------------------------------------
 
 #[test]
 fn a_successful_fetch_is_silent() {
@@ -147,7 +149,7 @@ fn a_login_in_the_environment_beats_the_file() {
     assert_eq!(server.total(), 1);
 }
 
-// --- a refused login --------------------------------------------------------------------------------------------------
+// --- a refused login -----------------------------------------------------------------------------
 
 #[test]
 fn a_refusal_of_the_same_token_is_not_asked_again() {
@@ -172,7 +174,8 @@ fn a_refusal_of_the_same_token_is_not_asked_again() {
     }
 }
 
-/// The server refuses the first login's token with `status`; meanwhile auth.json becomes that of `renewed`.
+/// The server refuses the first login's token with `status`; meanwhile auth.json becomes that of
+/// `renewed`.
 fn refused_meanwhile(status: u16, old: &Login, renewed: &Login) -> (Server, Home, Output) {
     let token = renewed.access_token.clone();
     let server = Server::start(move |request| {
@@ -257,7 +260,7 @@ fn an_answer_for_another_account_is_not_shown() {
     check(Answer::json(200, &answer), "other_account", "bad-answer", MINUTE..=MINUTE);
 }
 
-// --- answers of no use ------------------------------------------------------------------------------------------------
+// --- answers of no use ---------------------------------------------------------------------------
 
 #[test]
 fn blocks_and_portals_wait_a_quarter_of_an_hour() {
@@ -406,7 +409,8 @@ fn a_broken_connection_is_the_network_s_fault() {
 
 /// `length` zero bytes, deflated and wrapped as gzip: about 1 : 158.
 fn bomb(length: usize) -> Vec<u8> {
-    // RFC 1951, fixed Huffman codes: one literal 0, then as often as needed "258 bytes from 1 byte back", then the end.
+    // RFC 1951, fixed Huffman codes: one literal 0, then as often as needed "258 bytes from 1 byte
+    // back", then the end.
     let mut bits: Vec<bool> = Vec::new();
     let mut code =
         |value: u32, width: u32| (0..width).rev().for_each(|bit| bits.push(value >> bit & 1 == 1));
@@ -427,7 +431,8 @@ fn bomb(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// The program with no more than this much address space, in KiB: what it must not take would end it.
+/// The program with no more than this much address space, in KiB: what it must not take would end
+/// it.
 fn in_little_memory(home: &Home, arguments: &str) -> Output {
     let program = env!("CARGO_BIN_EXE_codexline");
     finish(&mut home.wrapped(&[
@@ -491,7 +496,7 @@ fn every_wait_has_an_end() {
     });
 }
 
-// --- how long it is left alone ----------------------------------------------------------------------------------------
+// --- how long it is left alone -------------------------------------------------------------------
 
 #[test]
 fn failures_in_a_row_wait_ever_longer_up_to_half_an_hour() {
@@ -613,7 +618,7 @@ fn a_fetch_by_hand_waits_for_the_one_that_is_at_it() {
     prints(&home.run(&["--offline"]), USUAL_LINE);
 }
 
-// --- TLS and proxies --------------------------------------------------------------------------------------------------
+// --- TLS and proxies -----------------------------------------------------------------------------
 
 /// A TLS server, its authority's file, and a home that may reach it without a proxy.
 fn secure() -> (Server, Home, String) {

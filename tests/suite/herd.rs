@@ -1,5 +1,5 @@
-//! Many at once, and the worker behind them: one request however many ask, and a worker that no host can end or has to wait
-//! for.
+//! Many at once, and the worker behind them: one request however many ask, and a worker that no
+//! host can end or has to wait for.
 
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
@@ -66,7 +66,7 @@ fn arguments_of(process: u32) -> Vec<String> {
         .collect()
 }
 
-// --- many -------------------------------------------------------------------------------------------------------------
+// --- many ----------------------------------------------------------------------------------------
 
 #[test]
 fn a_hundred_stale_prompts_cost_one_request_and_all_print() {
@@ -131,7 +131,7 @@ fn each_home_has_a_herd_of_its_own() {
     assert_eq!(server.total(), 2);
 }
 
-// --- the lock ---------------------------------------------------------------------------------------------------------
+// --- the lock ------------------------------------------------------------------------------------
 
 #[test]
 fn a_busy_lock_means_that_somebody_is_at_it() {
@@ -205,7 +205,7 @@ fn the_answer_of_a_worker_is_not_fetched_again_by_one_that_came_late() {
     assert_eq!(server.total(), 1);
 }
 
-// --- the worker and its host ------------------------------------------------------------------------------------------
+// --- the worker and its host ---------------------------------------------------------------------
 
 #[test]
 fn a_host_that_kills_its_command_still_gets_the_answer() {
@@ -215,7 +215,8 @@ fn a_host_that_kills_its_command_still_gets_the_answer() {
         server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
         let home = Home::new(&server);
         let mut command = home.command(&["plain", "--wait", "25s"]);
-        // A process group of its own, as a shell gives its jobs; a closed terminal signals the whole group.
+        // A process group of its own, as a shell gives its jobs; a closed terminal signals the
+        // whole group.
         command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         server.wait_for(USAGE, 1);
@@ -245,8 +246,8 @@ fn a_prompt_that_is_killed_right_after_its_line_does_no_harm() {
     kill_after_the_line(&home, "pending\n");
     eventually("the answer", || home.entry().is_some_and(|entry| !entry["answer"].is_null()));
     assert_eq!(server.total(), 1);
-    // With numbers to show the line comes before the worker, so that one kill can hit in between; the next prompt makes up
-    // for it.
+    // With numbers to show the line comes before the worker, so that one kill can hit in between;
+    // the next prompt makes up for it.
     server.always(Answer::json(200, &usage_of(50, 20)));
     home.age(Duration::from_secs(300));
     kill_after_the_line(&home, USUAL_LINE);
@@ -264,8 +265,8 @@ fn the_worker_holds_nothing_of_the_host_s() {
     let secret = home.read_auth()["tokens"]["access_token"].as_str().unwrap().to_owned();
     let leak = home.path().join("of-the-host");
     std::fs::write(&leak, "").unwrap();
-    // As waybar up to 0.9.17 does: further pipes and files without close-on-exec, among them the very end of the output that
-    // is read here until it ends.
+    // As waybar up to 0.9.17 does: further pipes and files without close-on-exec, among them the
+    // very end of the output that is read here until it ends.
     let program = env!("CARGO_BIN_EXE_codexline");
     let script = format!(
         "exec 5<'{0}' 7>>'{0}' 9>&1; exec {program} starship --color never",
@@ -328,7 +329,8 @@ fn the_host_s_pipes_end_at_once() {
 
 #[test]
 fn a_worker_outlives_a_replaced_program() {
-    // An upgrade while prompts run: the new file is another inode, the running one has no name any more.
+    // An upgrade while prompts run: the new file is another inode, the running one has no name any
+    // more.
     let (server, home) = signed_in();
     let copied = home.copy_of_program();
     // Deleted between its start and the start of its worker.

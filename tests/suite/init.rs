@@ -6,14 +6,16 @@ use std::process::Command;
 use crate::support::home::{Home, finish};
 use crate::support::{USUAL_LINE, signed_in};
 
-/// A home with fresh numbers and the program in a directory with an odd name; no `codexline` is on PATH.
+/// A home with fresh numbers and the program in a directory with an odd name; no `codexline` is on
+/// PATH.
 fn odd() -> (Home, PathBuf) {
     let (_server, home) = signed_in();
     home.fill();
     let directory = home.path().join("odd 'n\" $HOME & co");
     std::fs::create_dir(&directory).unwrap();
     let program = directory.join("codexline");
-    // By another process: one that this process has had open for writing cannot always be run ("text file busy").
+    // By another process: one that this process has had open for writing cannot always be run
+    // ("text file busy").
     let status =
         Command::new("cp").arg(env!("CARGO_BIN_EXE_codexline")).arg(&program).status().unwrap();
     assert!(status.success());
@@ -224,7 +226,8 @@ fn zsh_completes_what_is_typed() {
     ] {
         terminal.keys(&format!("codexline {typed}\t"));
         terminal.wait_for(&format!("ready> codexline {completed}"));
-        // Away with the line: it is not to be run. By a key that waits its turn; Ctrl-C can get lost in a completion.
+        // Away with the line: it is not to be run. By a key that waits its turn; Ctrl-C can get
+        // lost in a completion.
         terminal.keys("\u{15}");
         terminal.wait_until("an empty line", |text| text.trim_end().ends_with("ready>"));
     }

@@ -1,5 +1,6 @@
-//! Bad input: whatever lies where auth.json, config.toml or the cache should be, the line says so in a word, nothing hangs,
-//! nothing is asked that cannot be used, and nothing of the user's is lost.
+//! Bad input: whatever lies where auth.json, config.toml or the cache should be, the line says so
+//! in a word, nothing hangs, nothing is asked that cannot be used, and nothing of the user's is
+//! lost.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -34,10 +35,10 @@ fn put_away(path: &Path) {
     }
 }
 
-// --- auth.json --------------------------------------------------------------------------------------------------------
+// --- auth.json -----------------------------------------------------------------------------------
 
-/// A login that cannot be used: the line prints `word`, `fetch` fails with one line that names `named`, json has `code`;
-/// nobody is asked, and what is there stays as it is.
+/// A login that cannot be used: the line prints `word`, `fetch` fails with one line that names
+/// `named`, json has `code`; nobody is asked, and what is there stays as it is.
 #[track_caller]
 fn check_login(word: &str, code: &str, named: &str, prepare: impl Fn(&Home)) {
     let (server, home) = signed_in();
@@ -202,8 +203,9 @@ fn auth_json_with_an_api_key_or_another_kind_of_login() {
 
 #[test]
 fn an_auth_json_that_is_just_being_rewritten_is_read_again() {
-    // Codex up to about 0.14x truncates and writes in place; what is met half must be whole within 150 ms. The writer here
-    // begins when the program has begun, but a busy machine may hold it up: it has some attempts.
+    // Codex up to about 0.14x truncates and writes in place; what is met half must be whole within
+    // 150 ms. The writer here begins when the program has begun, but a busy machine may hold it up:
+    // it has some attempts.
     let server = Server::usage(usage());
     let rewritten_in_time = (0..10).any(|_| {
         let home = Home::new(&server);
@@ -273,7 +275,7 @@ fn names_with_blanks_quotes_and_bytes_that_are_no_text() {
     assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output:?}");
 }
 
-// --- config.toml ------------------------------------------------------------------------------------------------------
+// --- config.toml ---------------------------------------------------------------------------------
 
 #[test]
 fn config_toml_broken() {
@@ -314,9 +316,10 @@ fn config_toml_with_everything_else_in_it() {
     prints(&home.run(&[]), USUAL_LINE);
 }
 
-// --- the cache --------------------------------------------------------------------------------------------------------
+// --- the cache -----------------------------------------------------------------------------------
 
-/// An entry that is of no use is a miss: the answer is fetched once, printed, stored, and used from then on.
+/// An entry that is of no use is a miss: the answer is fetched once, printed, stored, and used from
+/// then on.
 #[track_caller]
 fn check_miss(name: &str, spoil: impl Fn(&Home, &Path)) {
     let (server, home) = signed_in();
@@ -413,8 +416,8 @@ fn a_back_off_that_a_wrong_clock_made_endless_ends() {
     prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
 }
 
-/// A cache that cannot be written: nothing is asked (it would be asked at every prompt), the line says so, and once the way
-/// is free everything works.
+/// A cache that cannot be written: nothing is asked (it would be asked at every prompt), the line
+/// says so, and once the way is free everything works.
 #[track_caller]
 fn check_unwritable(block: impl Fn(&Home), free: impl Fn(&Home)) {
     let (server, home) = signed_in();
@@ -580,7 +583,7 @@ fn a_full_disk_costs_no_request() {
     assert_eq!(server.connections(), 0);
 }
 
-// --- the rest ---------------------------------------------------------------------------------------------------------
+// --- the rest ------------------------------------------------------------------------------------
 
 #[test]
 fn home_unset() {
@@ -620,7 +623,8 @@ fn clocks_years_off() {
 
 #[test]
 fn entries_from_before_and_after_a_clock_was_set_right() {
-    // What a machine leaves behind whose clock was years off, without a faked clock: the entry's times are moved instead.
+    // What a machine leaves behind whose clock was years off, without a faked clock: the entry's
+    // times are moved instead.
     let server = Server::usage(usage());
     let years = Duration::from_secs(10 * 31_536_000);
     let home = Home::new(&server);

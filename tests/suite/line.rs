@@ -1,4 +1,5 @@
-//! The line: when it asks, what it prints, what it does with every option, and that it prints in every state.
+//! The line: when it asks, what it prints, what it does with every option, and that it prints in
+//! every state.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsRawFd as _;
@@ -29,7 +30,7 @@ fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
 }
 
-// --- when it asks -----------------------------------------------------------------------------------------------------
+// --- when it asks --------------------------------------------------------------------------------
 
 #[test]
 fn cold_it_asks_once_and_prints_the_answer() {
@@ -69,8 +70,8 @@ fn like<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
     calls.iter().filter(is_like).map(String::as_str).collect()
 }
 
-/// A run that must not show at all: no socket, no other process or thread, nothing of Codex's opened, nothing changed, one
-/// line in one write.
+/// A run that must not show at all: no socket, no other process or thread, nothing of Codex's
+/// opened, nothing changed, one line in one write.
 #[track_caller]
 fn check_calls(home: &Home, arguments: &[&str]) -> Vec<String> {
     let calls = calls(home, arguments);
@@ -106,7 +107,8 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
         let calls = check_calls(&home, &[host]);
         let opened = like(&calls, &["open", "openat"]);
         let count = |part: &str| opened.iter().filter(|call| call.contains(part)).count();
-        // i3blocks also looks for what a click has left, waybar for the zone that its tooltip tells times in.
+        // i3blocks also looks for what a click has left, waybar for the zone that its tooltip tells
+        // times in.
         let (ours, zones) = match host {
             "i3blocks" => (2, 0),
             "waybar" => (1, 1),
@@ -240,7 +242,7 @@ fn max_age_decides_what_is_stale() {
     assert_eq!(server.total(), 2);
 }
 
-// --- what it says -----------------------------------------------------------------------------------------------------
+// --- what it says --------------------------------------------------------------------------------
 
 #[test]
 fn old_numbers_are_marked() {
@@ -392,9 +394,10 @@ fn two_homes_share_a_cache_directory_and_nothing_else() {
     assert_eq!((one.entries().len(), server.total()), (2, 2));
 }
 
-// --- every answer from the wild ---------------------------------------------------------------------------------------
+// --- every answer from the wild ------------------------------------------------------------------
 
-/// One fixture through the real binary: the plain line, and from `json` the state, the binding limit and the pools' names.
+/// One fixture through the real binary: the plain line, and from `json` the state, the binding
+/// limit and the pools' names.
 #[track_caller]
 fn check_fixture(
     name: &str,
@@ -690,7 +693,7 @@ fn the_json_form_has_the_same_keys_in_every_state() {
     );
 }
 
-// --- templates and options --------------------------------------------------------------------------------------------
+// --- templates and options -----------------------------------------------------------------------
 
 #[test]
 fn templates_and_options_shape_the_line() {
@@ -942,7 +945,7 @@ fn verbose_tells_on_stderr_what_was_decided() {
     assert!(warm.stderr.contains("fresh") && !warm.stderr.contains("started"), "{warm:?}");
 }
 
-// --- colours, hosts, and text from outside ----------------------------------------------------------------------------
+// --- colours, hosts, and text from outside -------------------------------------------------------
 
 #[test]
 fn colours_follow_the_host_the_option_and_no_color() {
@@ -1076,7 +1079,7 @@ fn the_users_own_template_is_passed_on_as_it_is() {
     check("i3blocks", "<b>{plan}</b>", "<b>plus</b>");
 }
 
-// --- endings ----------------------------------------------------------------------------------------------------------
+// --- endings -------------------------------------------------------------------------------------
 
 #[test]
 fn a_closed_stdout_ends_quietly() {
@@ -1110,7 +1113,8 @@ fn a_closed_stdout_ends_quietly() {
 
 #[test]
 fn closed_standard_descriptors_do_no_harm() {
-    // Their numbers are the first that any file opened later gets: a line or a complaint must not end up in one.
+    // Their numbers are the first that any file opened later gets: a line or a complaint must not
+    // end up in one.
     let program = env!("CARGO_BIN_EXE_codexline");
     for redirection in ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
         for (arguments, status) in [
@@ -1162,7 +1166,8 @@ fn stdin_is_never_read() {
     }
     home.settle();
     let mut rest = [0; 16];
-    // SAFETY: only a flag of the descriptor changes: an empty pipe then answers instead of blocking.
+    // SAFETY: only a flag of the descriptor changes: an empty pipe then answers instead of
+    // blocking.
     unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
     assert_eq!(std::io::Read::read(&mut &reader, &mut rest).unwrap(), 6);
 }

@@ -1,4 +1,5 @@
-//! How a line looks: glyphs, icon, colours, the short form; and i3blocks' clicks, which change what is shown.
+//! How a line looks: glyphs, icon, colours, the short form; and i3blocks' clicks, which change what
+//! is shown.
 
 use serde_json::{Value, json};
 
@@ -155,7 +156,7 @@ fn the_tooltip_tells_all_there_is() {
     assert!(block["tooltip"].as_str().unwrap().contains("500"), "{block}");
 }
 
-// --- i3blocks ---------------------------------------------------------------------------------------------------------
+// --- i3blocks ------------------------------------------------------------------------------------
 
 /// The full text of a block, run with this button and for this instance.
 #[track_caller]

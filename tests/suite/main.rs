@@ -1,4 +1,5 @@
-//! The integration tests: the real binary against a scripted server on loopback, one module a theme. `support` is shared.
+//! The integration tests: the real binary against a scripted server on loopback, one module a
+//! theme. `support` is shared.
 // What is observed here (modes, signals, sessions, hosts) is Unix; the unit tests run everywhere.
 #![cfg(unix)]
 // A test may read files and the clock, stop where something is wrong, and say what it skips.

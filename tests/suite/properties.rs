@@ -1,4 +1,5 @@
-//! Properties that hold for every input, through the library: templates, escaping, and the answer. No input panics.
+//! Properties that hold for every input, through the library: templates, escaping, and the answer.
+//! No input panics.
 
 use codexline::cli;
 use codexline::codex::{answer, config::Config};
@@ -37,7 +38,7 @@ fn line(
     compose(&settings, &env(), &[View::of_answer(&answer, now, THRESHOLDS)])
 }
 
-// --- what inputs look like --------------------------------------------------------------------------------------------
+// --- what inputs look like -----------------------------------------------------------------------
 
 /// Text with everything in it that some host or terminal could stumble over.
 fn hostile() -> impl Strategy<Value = String> {
@@ -286,7 +287,7 @@ fn pango_shows(markup: &str) -> Option<String> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
-    // --- templates ----------------------------------------------------------------------------------------------------
+    // --- templates -------------------------------------------------------------------------------
 
     #[test]
     fn no_template_panics_and_every_mistake_is_told_in_one_line(template in template(), is_line in any::<bool>()) {
@@ -348,7 +349,7 @@ proptest! {
         }
     }
 
-    // --- escaping -----------------------------------------------------------------------------------------------------
+    // --- escaping --------------------------------------------------------------------------------
 
     #[test]
     fn pango_shows_exactly_the_text(text in hostile()) {
@@ -410,7 +411,7 @@ proptest! {
         prop_assert!(is_inert(&text::one_line(&text)));
     }
 
-    // --- the answer ---------------------------------------------------------------------------------------------------
+    // --- the answer ------------------------------------------------------------------------------
 
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
@@ -439,7 +440,8 @@ proptest! {
             let fullest = usage.limits().map(|limit| limit.used).fold(0.0, f64::max);
             prop_assert_eq!(usage.binding().map_or(0.0, |limit| limit.used), fullest);
         }
-        // The cache's own form is small and says the same. (Not to the last bit of a fraction: serde_json reads fast.)
+        // The cache's own form is small and says the same. (Not to the last bit of a fraction:
+        // serde_json reads fast.)
         let stored = serde_json::to_vec(&usage).unwrap();
         prop_assert!(stored.len() < 7 * 1024, "{} bytes", stored.len());
         let read: Usage = serde_json::from_slice(&stored).unwrap();
@@ -471,7 +473,7 @@ proptest! {
         prop_assert_eq!(windows(first), windows(swapped));
     }
 
-    // --- the small things ---------------------------------------------------------------------------------------------
+    // --- the small things ------------------------------------------------------------------------
 
     #[test]
     fn spans_and_labels_are_short(seconds in any::<i64>(), length in any::<u32>()) {

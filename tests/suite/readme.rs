@@ -85,7 +85,8 @@ fn home() -> (Home, Server) {
     (home, server)
 }
 
-/// A command line from what a person reads: from `codexline` on, to where the quotes or brackets around it end.
+/// A command line from what a person reads: from `codexline` on, to where the quotes or brackets
+/// around it end.
 fn command_in(text: &str) -> Option<String> {
     let start = text.match_indices("codexline ").map(|(at, _)| at).find(|at| {
         // Not the end of a path or another word.

@@ -1,5 +1,6 @@
-//! Made-up tokens that can be recognised, and every place where one could slip out: stdout, stderr, the cache directory, the
-//! command line of the worker; in every way of failing, with `--verbose`, and with a server that says everything back.
+//! Made-up tokens that can be recognised, and every place where one could slip out: stdout, stderr,
+//! the cache directory, the command line of the worker; in every way of failing, with `--verbose`,
+//! and with a server that says everything back.
 
 use std::path::Path;
 
@@ -72,8 +73,9 @@ fn check_directory(place: &str, directory: &Path) {
     }
 }
 
-/// Fetches and prints in every form, told to say everything, and looks at all that came of it. What it takes to get there
-/// (an outage, say) is the caller's. With the fetch's output, for the caller to see that it went as meant.
+/// Fetches and prints in every form, told to say everything, and looks at all that came of it. What
+/// it takes to get there (an outage, say) is the caller's. With the fetch's output, for the caller
+/// to see that it went as meant.
 #[track_caller]
 fn check(place: &str, home: &Home) -> Output {
     let fetch = home.run(&["fetch", "--verbose"]);

@@ -1,4 +1,5 @@
-//! Where the numbers come from: who is asked in which situation and who is not, whose numbers are shown, how old they are.
+//! Where the numbers come from: who is asked in which situation and who is not, whose numbers are
+//! shown, how old they are.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use crate::support::{TOKEN, USAGE, USUAL_LINE, now, signed_in, usage, usage_of};
 
 const MINUTE: i64 = 60;
 
-/// A session of `account` (nobody's, if that is empty) that began so many seconds ago, with one line for each of
-/// `told`: seconds ago, and percent used of 5 hours, which reset an hour from now.
+/// A session of `account` (nobody's, if that is empty) that began so many seconds ago, with one
+/// line for each of `told`: seconds ago, and percent used of 5 hours, which reset an hour from now.
 fn session(home: &Home, name: &str, account: &str, begun: i64, told: &[(i64, i64)]) -> PathBuf {
     let window =
         |used: i64| json!({"used_percent": used, "window_minutes": 300, "resets_at": now() + 3645});
@@ -106,8 +107,8 @@ const USUAL: Case = Case {
     session: Some(ACCOUNT),
 };
 
-/// What a line shows in a situation: the source (or nothing) and the error's code (or nothing); how often the endpoint was
-/// asked, and whether Codex was.
+/// What a line shows in a situation: the source (or nothing) and the error's code (or nothing); how
+/// often the endpoint was asked, and whether Codex was.
 #[track_caller]
 fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) {
     let answer = case.answer;
@@ -195,7 +196,7 @@ fn ending_in(seconds: i64) -> Login {
 /// An answer that is of no use, and the code that it is known by.
 type Refusal = (fn() -> Answer, &'static str);
 
-// --- who is asked -----------------------------------------------------------------------------------------------------
+// --- who is asked --------------------------------------------------------------------------------
 
 #[test]
 fn auto_asks_the_api_and_nobody_else_while_it_answers() {
@@ -294,7 +295,8 @@ fn another_account_s_session_is_nobody_s() {
     let others = Case { session: Some("acc-2"), ..USUAL };
     check(&Case { answer: outage, ..others }, "", "server_error", 1, false);
     check(&Case { options: &["--source=sessions"], ..others }, "", "no_snapshot", 0, false);
-    // Where the API says that the login is another's than auth.json says, nobody knows whose sessions these are.
+    // Where the API says that the login is another's than auth.json says, nobody knows whose
+    // sessions these are.
     fn of_another() -> Answer {
         let mut usage = usage();
         usage["account_id"] = json!("acc-2");
@@ -384,7 +386,7 @@ fn verbose_tells_who_is_next_and_why() {
     }
 }
 
-// --- what is shown ----------------------------------------------------------------------------------------------------
+// --- what is shown -------------------------------------------------------------------------------
 
 #[test]
 fn sessions_need_no_network_anywhere() {
@@ -591,7 +593,7 @@ fn new_numbers_from_sessions_are_told_to_the_bar_once() {
     }
 }
 
-// --- whose they are ---------------------------------------------------------------------------------------------------
+// --- whose they are ------------------------------------------------------------------------------
 
 #[test]
 fn a_session_that_went_on_under_another_account_is_that_one_s() {
@@ -672,7 +674,8 @@ fn a_session_that_does_not_say_whose_it_is() {
         assert_eq!(shown, expected, "{account} {begun}");
         std::fs::remove_dir_all(home.cache_directory()).unwrap();
     };
-    // Begun before auth.json was written, by whoever was signed in then; begun since, by who is signed in now.
+    // Begun before auth.json was written, by whoever was signed in then; begun since, by who is
+    // signed in now.
     check("", 600, "no-session\n");
     check("", -3, "44%\n");
     // Where auth.json does not say who that is, the same holds for every session.
@@ -708,7 +711,8 @@ fn a_keyring_s_sessions_are_those_of_codex_s_last_answer() {
     home.settle();
     // Also for a line that never asks Codex.
     assert_eq!(home.run(&["--source", "sessions", "--format", "{5h.used}"]).stdout, "44%\n");
-    // A later session of another account means that the login has changed, without a trace in a file.
+    // A later session of another account means that the login has changed, without a trace in a
+    // file.
     session(&home, "b", "acc-2", 200, &[(120, 99)]);
     std::fs::remove_dir_all(home.cache_directory()).unwrap();
     std::fs::remove_file(codex.directory.join("error")).unwrap();
@@ -805,7 +809,7 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
     check(told, 20 << 30, "", "no-session\n");
 }
 
-// --- how it is said ---------------------------------------------------------------------------------------------------
+// --- how it is said ------------------------------------------------------------------------------
 
 #[test]
 fn the_source_is_an_option_like_the_others() {

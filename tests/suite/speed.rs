@@ -1,5 +1,5 @@
-//! What makes the line fast and can be told without a clock: what it does not ask the system for, how much it reads, and how
-//! little a herd does. The clock's part is the benchmark, tests/bench.
+//! What makes the line fast and can be told without a clock: what it does not ask the system for,
+//! how much it reads, and how little a herd does. The clock's part is the benchmark, tests/bench.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -41,7 +41,8 @@ const LOADER: [&str; 25] = [
     "gettid",
 ];
 
-/// What the line itself needs: whether stdout is a terminal, what auth.json looks like, the entry, the line.
+/// What the line itself needs: whether stdout is a terminal, what auth.json looks like, the entry,
+/// the line.
 const LINE: [&str; 7] = ["ioctl", "statx", "stat", "openat", "read", "close", "write"];
 
 /// Every system call of a run: its name, the rest of its line.
@@ -150,7 +151,8 @@ fn the_time_zone_is_read_only_for_a_template_that_asks() {
     };
     assert_eq!(zone(&["--window", "{label} {reset}"]), 0);
     assert_eq!(zone(&["tmux"]), 0);
-    // One file, and no more: for a template that says local times, and for waybar's tooltip, which does.
+    // One file, and no more: for a template that says local times, and for waybar's tooltip, which
+    // does.
     for arguments in [&["--window", "{label} {reset_at}"][..], &["waybar"]] {
         assert!(zone(arguments) <= 2, "{arguments:?}");
     }
@@ -198,7 +200,7 @@ fn other_accounts_caches_and_sessions_change_nothing() {
     assert_eq!(names(), alone);
 }
 
-// --- many at once -----------------------------------------------------------------------------------------------------
+// --- many at once --------------------------------------------------------------------------------
 
 #[test]
 fn two_hundred_stale_prompts_start_hardly_more_than_one_worker() {
@@ -227,12 +229,12 @@ fn two_hundred_stale_prompts_start_hardly_more_than_one_worker() {
     assert_eq!(server.count(USAGE), 2, "one to fill the cache, one for the herd");
 }
 
-// --- size -------------------------------------------------------------------------------------------------------------
+// --- size ----------------------------------------------------------------------------------------
 
 #[test]
 fn the_entry_is_under_8_kib_for_the_largest_answer() {
-    // Everything that is kept, as large as it can be: the longest names in the widest characters, numbers with all their
-    // digits, a home and messages of the same kind.
+    // Everything that is kept, as large as it can be: the longest names in the widest characters,
+    // numbers with all their digits, a home and messages of the same kind.
     let wide = "\u{1f680}".repeat(60);
     let number = 33.333_333_333_333_336;
     let window = |seconds: i64, after: i64| {
@@ -276,7 +278,7 @@ fn the_entry_is_under_8_kib_for_the_largest_answer() {
     check("after a failure");
 }
 
-// --- the static build -------------------------------------------------------------------------------------------------
+// --- the static build ----------------------------------------------------------------------------
 
 #[test]
 fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
@@ -296,7 +298,8 @@ fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (USUAL_LINE, ""));
     assert_eq!(server.total(), 1);
 
-    // TLS: not with an unknown authority, then with a company's file beside the system's certificates.
+    // TLS: not with an unknown authority, then with a company's file beside the system's
+    // certificates.
     let authority = Authority::new();
     let server = Server::tls(&authority, |_| Answer::json(200, &usage()));
     let mut home = Home::new(&server).direct();

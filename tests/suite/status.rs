@@ -27,7 +27,7 @@ fn remember(home: &Home, samples: &[(i64, i64)]) {
     });
 }
 
-// --- pace -------------------------------------------------------------------------------------------------------------
+// --- pace ----------------------------------------------------------------------------------------
 
 #[test]
 fn pace_and_running_out_stand_in_line_window_and_json() {
@@ -182,7 +182,7 @@ fn colour_follows_the_pace_too() {
     assert_eq!(line("pace"), "\u{1b}[33m5h\u{1b}[0m · \u{1b}[32m7d\u{1b}[0m\n");
 }
 
-// --- status -----------------------------------------------------------------------------------------------------------
+// --- status --------------------------------------------------------------------------------------
 
 const WIDE: [(&str, &str); 2] = [("COLUMNS", "80"), ("LANG", "C.UTF-8")];
 
@@ -306,7 +306,7 @@ fn watched_it_shows_news_and_ends_with_its_reader() {
     }
 }
 
-// --- check ------------------------------------------------------------------------------------------------------------
+// --- check ---------------------------------------------------------------------------------------
 
 #[track_caller]
 fn judges(output: &Output, code: i32, stderr: &str) {
@@ -380,7 +380,7 @@ fn check_is_strict_about_what_is_asked() {
     }
 }
 
-// --- on a change ------------------------------------------------------------------------------------------------------
+// --- on a change ---------------------------------------------------------------------------------
 
 /// A command that writes down what it was told.
 fn recorder(home: &Home) -> (std::path::PathBuf, String) {
@@ -470,7 +470,7 @@ fn thresholds_are_the_line_s_and_a_codexline_in_the_command_shows_its_usual_line
     assert_eq!(server.total(), 2, "it does not fetch in turn");
 }
 
-// --- doctor -----------------------------------------------------------------------------------------------------------
+// --- doctor --------------------------------------------------------------------------------------
 
 /// The finding of that name.
 #[track_caller]
@@ -669,7 +669,7 @@ fn hosts_and_codex_are_found_and_a_held_lock_is_told() {
     );
 }
 
-// --- several accounts -------------------------------------------------------------------------------------------------
+// --- several accounts ----------------------------------------------------------------------------
 
 #[test]
 fn every_account_has_its_page_its_guard_and_its_examination() {

@@ -1,4 +1,5 @@
-//! Claude Code's status line, in a home of its own with a made-up key: it is only started, and asks nobody anything.
+//! Claude Code's status line, in a home of its own with a made-up key: it is only started, and asks
+//! nobody anything.
 
 use super::{HOSTILE, LINE, Scene, plan};
 use crate::support::hosts::Stage;

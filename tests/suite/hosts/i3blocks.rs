@@ -1,4 +1,5 @@
-//! i3blocks' own protocol, without a bar: 1.4 as Debian has it, and 1.5 where `.ci/hosts` could get it.
+//! i3blocks' own protocol, without a bar: 1.4 as Debian has it, and 1.5 where `.ci/hosts` could get
+//! it.
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::status_command::StatusCommand;
@@ -134,8 +135,9 @@ fn name_of(id: u32) -> String {
     name.trim().to_owned()
 }
 
-/// Clicks until the block shows `wanted`. Once is enough, but i3blocks drops a click that comes while it thinks that the
-/// block's last command still runs; what is dropped changes nothing, so another one does no harm.
+/// Clicks until the block shows `wanted`. Once is enough, but i3blocks drops a click that comes
+/// while it thinks that the block's last command still runs; what is dropped changes nothing, so
+/// another one does no harm.
 fn click(i3blocks: &mut StatusCommand, button: u8, wanted: &str) {
     let text = |i3blocks: &StatusCommand| {
         i3blocks.block("codexline").map(|block| block["full_text"].clone())

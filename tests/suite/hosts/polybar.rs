@@ -1,4 +1,5 @@
-//! polybar, looked at as a picture; a second bar shows what must be there, from text that the test made by itself.
+//! polybar, looked at as a picture; a second bar shows what must be there, from text that the test
+//! made by itself.
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::picture::Picture;
@@ -43,7 +44,8 @@ fn the_number_is_in_the_bar_and_names_are_text() {
         "codexline polybar --color never --format \"{plan} {windows}\"",
     );
     assert_ne!(snippet, SNIPPET, "the snippet has another form");
-    // Braces that polybar would take for a tag come from a file as they are: `%{` broken up in the way of its manual.
+    // Braces that polybar would take for a tag come from a file as they are: `%{` broken up in the
+    // way of its manual.
     let expected = format!("{HOSTILE} {LINE}").replace("%{", "%%{F-}{");
     let expected = quoted(scene.stage.write("expected", &format!("{expected}\n")));
     let config = format!(

@@ -1,4 +1,5 @@
-//! The snippets for hosts that cannot be run here: they have the form that the host reads, and start codexline as it is.
+//! The snippets for hosts that cannot be run here: they have the form that the host reads, and
+//! start codexline as it is.
 
 use super::{HOSTILE, LINE, Scene, plan};
 use crate::support::hosts::{Stage, quoted, until};
@@ -56,8 +57,9 @@ fn the_swiftbar_plugin_runs() {
     assert!(ran.stdout.lines().any(|line| line == "---"), "{ran:?}");
 }
 
-/// What powerlevel10k does with a segment, in as far as it concerns us, by its `p10k help segment`: the text "will undergo
-/// prompt expansion", but parameters and commands in it only with `-e`; the colour is looked up by the state.
+/// What powerlevel10k does with a segment, in as far as it concerns us, by its `p10k help segment`:
+/// the text "will undergo prompt expansion", but parameters and commands in it only with `-e`; the
+/// colour is looked up by the state.
 const POWERLEVEL10K: &str = r#"
 function p10k() {
   [[ $# == 5 && $1 == segment && $2 == -s && $4 == -t ]] || return

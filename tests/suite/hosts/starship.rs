@@ -12,7 +12,8 @@ const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// A prompt of the module alone, with marks around it.
 fn config(snippet: &str) -> String {
-    // On a busy machine starship can take longer than its 30 ms for looking around, and then says so.
+    // On a busy machine starship can take longer than its 30 ms for looking around, and then says
+    // so.
     format!(
         "scan_timeout = 2000\nadd_newline = false\nformat = '<${{custom.codexline}}>'\n{snippet}"
     )
@@ -95,7 +96,8 @@ fn a_hanging_network_does_not_hold_the_prompt() {
     let (scene, gate) = Scene::hanging(Stage::new());
     for _ in 0..3 {
         let ran = starship::prompt(&scene.stage, "fish", &config(SNIPPET));
-        // After 500 ms starship would have killed it and warned here; then it would have waited for all that holds its pipe.
+        // After 500 ms starship would have killed it and warned here; then it would have waited for
+        // all that holds its pipe.
         assert_eq!(ran.stderr, "");
         assert!(ran.stdout.contains("pending"), "{ran:?}");
         assert!(ran.elapsed < Duration::from_secs(2), "{ran:?}");

@@ -1,5 +1,5 @@
-//! waybar in sway, looked at as pictures. What must be shown is drawn by a second bar, from text that the test made by
-//! itself: the two must be alike to the pixel.
+//! waybar in sway, looked at as pictures. What must be shown is drawn by a second bar, from text
+//! that the test made by itself: the two must be alike to the pixel.
 
 use super::{HOSTILE, LINE, Scene, plan, second_home};
 use crate::support::hosts::picture::Colour;
@@ -43,7 +43,8 @@ fn bar(position: &str, module: Value) -> Value {
     json!({ "position": position, "height": BAR, "modules-left": ["custom/codexline"], "custom/codexline": module })
 }
 
-/// Runs two bars, one with the module and one that is told what to show, until they are alike and drawn.
+/// Runs two bars, one with the module and one that is told what to show, until they are alike and
+/// drawn.
 fn shown_like(scene: &Scene, arguments: &str, text: &str, class: &str) {
     let sway = Sway::start(&scene.stage, WIDTH, 2 * BAR, "");
     let expected = shows(&scene.stage, text, class);
@@ -125,7 +126,8 @@ fn the_tooltip_opens_whatever_the_server_sends() {
     sway.wait_for("the line", |picture| !picture.part(0, 0, WIDTH, BAR).is_blank());
     let pointed = std::cell::Cell::new(None::<Instant>);
     sway.wait_for("the tooltip with its text", |picture| {
-        // It opens half a second after the pointer came to rest; a pointer that came too early is not noticed.
+        // It opens half a second after the pointer came to rest; a pointer that came too early is
+        // not noticed.
         if pointed.get().is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
             screen.point_at(20, 15);
             pointed.set(Some(Instant::now()));

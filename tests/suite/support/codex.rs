@@ -9,9 +9,10 @@
 //! codex.close();                                                // end of file on its stdin, then exit 0
 //! assert_eq!(login.spends_of(Who::Codex).len(), 1);
 //! ```
-//! What is relied on here was observed with Codex 0.169.0: it refreshes by itself at its start and before each
-//! `account/rateLimits/read` when its access token expires within five minutes, and it sends its exchange as
-//! JSON with a `refresh_reason`. Nothing of it can reach a real network: every proxy variable names a port where nothing listens.
+//! What is relied on here was observed with Codex 0.169.0: it refreshes by itself at its start and
+//! before each `account/rateLimits/read` when its access token expires within five minutes, and it
+//! sends its exchange as JSON with a `refresh_reason`. Nothing of it can reach a real network:
+//! every proxy variable names a port where nothing listens.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -40,8 +41,8 @@ pub fn real() -> Option<PathBuf> {
     Some(native(&path).unwrap_or(path))
 }
 
-/// npm's `codex` is a script that starts the native binary of a neighbouring package; started directly it saves a node
-/// process, and a signal or an end of file reaches Codex itself.
+/// npm's `codex` is a script that starts the native binary of a neighbouring package; started
+/// directly it saves a node process, and a signal or an end of file reaches Codex itself.
 fn native(script: &Path) -> Option<PathBuf> {
     let script = script.canonicalize().ok()?;
     let packages = script.parent()?.parent()?.parent()?;
@@ -122,8 +123,8 @@ impl AppServer {
         }
     }
 
-    /// Asks until the limits come, at most [`super::SOON`]: a Codex that lost a race for a token says so once or twice
-    /// before it takes the winner's.
+    /// Asks until the limits come, at most [`super::SOON`]: a Codex that lost a race for a token
+    /// says so once or twice before it takes the winner's.
     pub fn rate_limits_soon(&mut self) -> Value {
         let mut last = Value::Null;
         eventually("limits from Codex", || match self.rate_limits() {
@@ -179,7 +180,8 @@ impl AppServer {
         writeln!(stdin, "{message}").and_then(|()| stdin.flush()).expect("Codex reads its stdin");
     }
 
-    /// Closes its stdin and waits for it to end by itself, as everyone should who does not want it to lose a token.
+    /// Closes its stdin and waits for it to end by itself, as everyone should who does not want it
+    /// to lose a token.
     pub fn close(mut self) {
         self.stdin = None;
         eventually("the end of Codex after the end of its stdin", || {
@@ -265,7 +267,8 @@ struct Duel {
 struct State {
     /// Refresh tokens that may be exchanged, once.
     live: BTreeSet<String>,
-    /// The access tokens that the usage endpoint accepts, the newest last: an exchange does not end an older one.
+    /// The access tokens that the usage endpoint accepts, the newest last: an exchange does not end
+    /// an older one.
     accepted: Vec<String>,
     lifetime: Lifetime,
     spends: Vec<Spend>,
@@ -283,9 +286,9 @@ struct State {
     changes: Value,
 }
 
-/// The login server: `POST /oauth/token` exchanges each refresh token exactly once and refuses it from then on with 401
-/// `refresh_token_reused`; the usage endpoint accepts the access tokens that were handed out and not revoked, and answers
-/// 401 `token_expired` else.
+/// The login server: `POST /oauth/token` exchanges each refresh token exactly once and refuses it
+/// from then on with 401 `refresh_token_reused`; the usage endpoint accepts the access tokens that
+/// were handed out and not revoked, and answers 401 `token_expired` else.
 pub struct LoginServer {
     pub server: Server,
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -324,11 +327,13 @@ impl LoginServer {
         self.shared.0.lock().unwrap()
     }
 
-    /// A home signed in with tokens that this server knows; its access tokens live that long from here on.
+    /// A home signed in with tokens that this server knows; its access tokens live that long from
+    /// here on.
     pub fn home(&self, lifetime: Lifetime) -> Home {
         let login = self.login(lifetime);
         let mut home = Home::at(&self.server, &login);
-        // Codex also asks for things that no setting turns off or points elsewhere; none of it may reach a real server.
+        // Codex also asks for things that no setting turns off or points elsewhere; none of it may
+        // reach a real server.
         let nowhere = format!("http://127.0.0.1:{}", dead_port());
         for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"] {
             home.set(name, &nowhere);
@@ -375,13 +380,14 @@ impl LoginServer {
         self.state().met
     }
 
-    /// From here on every token is exchanged as often as it is sent, each time for another: some servers do so within a
-    /// few seconds.
+    /// From here on every token is exchanged as often as it is sent, each time for another: some
+    /// servers do so within a few seconds.
     pub fn lenient(&self) {
         self.state().lenient = true;
     }
 
-    /// Answers to this party's exchanges wait for the gate from here on; the exchange itself is done.
+    /// Answers to this party's exchanges wait for the gate from here on; the exchange itself is
+    /// done.
     pub fn hold(&self, who: Who, gate: &Gate) {
         self.state().held = Some((who, gate.clone()));
     }
@@ -391,7 +397,8 @@ impl LoginServer {
         self.state().changes = changes;
     }
 
-    /// Waits until nobody has asked for anything for a moment: Codex goes on for a while after an answer.
+    /// Waits until nobody has asked for anything for a moment: Codex goes on for a while after an
+    /// answer.
     pub fn settle(&self) {
         const MOMENT: Duration = Duration::from_millis(80);
         eventually("a moment without requests", || {
@@ -428,8 +435,8 @@ impl LoginServer {
         assert_eq!(tokens.len(), spends.len(), "{spends:#?}");
     }
 
-    /// Nobody is logged out: the refresh token in auth.json is one that can still be exchanged, and the access token
-    /// beside it is one that is accepted.
+    /// Nobody is logged out: the refresh token in auth.json is one that can still be exchanged, and
+    /// the access token beside it is one that is accepted.
     pub fn assert_signed_in(&self, home: &Home) {
         let tokens = &home.read_auth()["tokens"];
         let refresh_token = tokens["refresh_token"].as_str().unwrap_or_default();
@@ -527,7 +534,8 @@ fn answer_token(shared: &(Mutex<State>, Condvar), request: &Request) -> Answer {
     fight(state, changed, duel, who, &refresh_token)
 }
 
-/// Waits for the other party to send the same token; if it does, the winner is served first whoever came first.
+/// Waits for the other party to send the same token; if it does, the winner is served first whoever
+/// came first.
 fn fight(
     mut state: MutexGuard<'_, State>,
     changed: &Condvar,
@@ -535,7 +543,8 @@ fn fight(
     who: Who,
     refresh_token: &str,
 ) -> Answer {
-    /// Long enough for a Codex that was just started on a busy machine; a duel that is not met costs this once.
+    /// Long enough for a Codex that was just started on a busy machine; a duel that is not met
+    /// costs this once.
     const PATIENCE: Duration = Duration::from_secs(3);
     state.waiting.push((who, refresh_token.into()));
     changed.notify_all();

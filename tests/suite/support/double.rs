@@ -1,4 +1,5 @@
-//! A made-up `codex` that talks as the real one does, and writes down what it was told and how it ended.
+//! A made-up `codex` that talks as the real one does, and writes down what it was told and how it
+//! ended.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! A made-up home: `CODEX_HOME` with auth.json and config.toml, the cache, and the program run in it with an environment
-//! that holds nothing of the person who runs the tests.
+//! A made-up home: `CODEX_HOME` with auth.json and config.toml, the cache, and the program run in
+//! it with an environment that holds nothing of the person who runs the tests.
 //!
 //! ```ignore
 //! let server = Server::usage(usage());
@@ -9,7 +9,8 @@
 //! home.age(Duration::from_secs(300));                   // the cache entry is five minutes older now
 //! home.sign_in(&Login::of("acc-2"));                    // another account
 //! ```
-//! Dropping a home ends whatever it started (found by its `CODEX_HOME`, which no other process has) and removes it.
+//! Dropping a home ends whatever it started (found by its `CODEX_HOME`, which no other process has)
+//! and removes it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,7 +45,8 @@ impl TempDir {
             COUNT.fetch_add(1, Ordering::SeqCst)
         );
         let path = std::env::temp_dir().join(name);
-        // A process id comes round again; what an aborted run left behind does not concern this one.
+        // A process id comes round again; what an aborted run left behind does not concern this
+        // one.
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("a temporary directory");
         Self(path.canonicalize().expect("it was just made"))
@@ -67,7 +69,8 @@ impl Drop for TempDir {
     }
 }
 
-/// A token in the form of a JWT: header and claims are readable, the signature is the words `made-up`.
+/// A token in the form of a JWT: header and claims are readable, the signature is the words
+/// `made-up`.
 pub fn jwt(claims: &Value) -> String {
     jwt_signed(claims, "made-up")
 }
@@ -96,7 +99,8 @@ pub struct Login {
 }
 
 impl Login {
-    /// Signed in with ChatGPT; the access token lives for ten days. Two calls give different tokens.
+    /// Signed in with ChatGPT; the access token lives for ten days. Two calls give different
+    /// tokens.
     pub fn of(account: &str) -> Self {
         static SERIAL: AtomicUsize = AtomicUsize::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::SeqCst);
@@ -188,7 +192,8 @@ impl Home {
         home
     }
 
-    /// An empty `CODEX_HOME`: no auth.json, no config.toml. (A base URL that leads nowhere is not set: there is no token to send.)
+    /// An empty `CODEX_HOME`: no auth.json, no config.toml. (A base URL that leads nowhere is not
+    /// set: there is no token to send.)
     pub fn signed_out() -> Self {
         super::reset_signals();
         let directory = TempDir::new();
@@ -210,8 +215,9 @@ impl Home {
         ] {
             home.set(name, home.path().join(directory));
         }
-        // Should a test ever send something elsewhere than to loopback (the default endpoint, say), it gets no further than
-        // this. Plain http to loopback never goes through a proxy; tests of TLS use `direct`.
+        // Should a test ever send something elsewhere than to loopback (the default endpoint, say),
+        // it gets no further than this. Plain http to loopback never goes through a proxy; tests of
+        // TLS use `direct`.
         home.set("HTTPS_PROXY", "http://127.0.0.1:1");
         // Coverage and the like: only where the person who runs the tests asks for it.
         if let Some(file) = std::env::var_os("LLVM_PROFILE_FILE") {
@@ -243,7 +249,8 @@ impl Home {
         self.environment.insert(name.into(), value.into());
     }
 
-    /// Without the proxy that keeps everything from leaving the machine: for TLS to a server of the test's own.
+    /// Without the proxy that keeps everything from leaving the machine: for TLS to a server of the
+    /// test's own.
     pub fn direct(mut self) -> Self {
         self.unset("HTTPS_PROXY");
         self
@@ -294,8 +301,9 @@ impl Home {
         command
     }
 
-    /// A copy of the program that other users may run; its path. Copied by `cp`: were it written by this process, a child
-    /// that another test starts at that moment would inherit the open file, and the system would not run it ("text file busy").
+    /// A copy of the program that other users may run; its path. Copied by `cp`: were it written by
+    /// this process, a child that another test starts at that moment would inherit the open file,
+    /// and the system would not run it ("text file busy").
     pub fn copy_of_program(&self) -> String {
         let copy = self.path().join("codexline");
         let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_codexline")).arg(&copy).status();
@@ -313,7 +321,8 @@ impl Home {
         finish(self.command(arguments).envs(environment.iter().copied()))
     }
 
-    /// A cache entry as the program writes it, made by a successful `fetch`; the requests this takes are the server's to count.
+    /// A cache entry as the program writes it, made by a successful `fetch`; the requests this
+    /// takes are the server's to count.
     pub fn fill(&self) {
         let output = self.run(&["fetch"]);
         assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""), "{output:?}");
@@ -339,15 +348,16 @@ impl Home {
         entries.remove(0)
     }
 
-    /// The only entry, or `None` when there is none yet. (Entries are replaced by rename, so this never meets half a file.)
+    /// The only entry, or `None` when there is none yet. (Entries are replaced by rename, so this
+    /// never meets half a file.)
     pub fn entry(&self) -> Option<Value> {
         let path = self.entries().into_iter().next()?;
         let bytes = std::fs::read(&path).ok()?;
         Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{path:?}: {error}")))
     }
 
-    /// Changes the entry in place, once the worker that may just have written it has ended and let go of the lock: the next
-    /// run would otherwise take it for one that is at it.
+    /// Changes the entry in place, once the worker that may just have written it has ended and let
+    /// go of the lock: the next run would otherwise take it for one that is at it.
     pub fn patch(&self, change: impl FnOnce(&mut Value)) {
         self.settle();
         let mut entry = self.entry().expect("an entry to change");
@@ -355,7 +365,8 @@ impl Home {
         std::fs::write(self.entry_path(), entry.to_string()).unwrap();
     }
 
-    /// [`Home::patch`] while a process of this home goes on; the entry is replaced in one step, as the program does.
+    /// [`Home::patch`] while a process of this home goes on; the entry is replaced in one step, as
+    /// the program does.
     pub fn patch_while_running(&self, change: impl FnOnce(&mut Value)) {
         let mut entry = self.entry().expect("an entry to change");
         change(&mut entry);
@@ -364,8 +375,8 @@ impl Home {
         std::fs::rename(staged, self.entry_path()).unwrap();
     }
 
-    /// Makes the entry older: every time of an attempt in it moves into the past, so that a back-off ends earlier too. The
-    /// windows' reset times stay.
+    /// Makes the entry older: every time of an attempt in it moves into the past, so that a
+    /// back-off ends earlier too. The windows' reset times stay.
     pub fn age(&self, by: Duration) {
         self.patch(|entry| {
             for (part, field) in
@@ -441,7 +452,8 @@ pub fn set_mode(path: &Path, mode: u32) {
     let _ = (path, mode);
 }
 
-/// Starts `command` with its output on pipes and waits for its end *and* for the end of file on both: what a host does.
+/// Starts `command` with its output on pipes and waits for its end *and* for the end of file on
+/// both: what a host does.
 pub fn finish(command: &mut Command) -> Output {
     let start = Instant::now();
     let child = command

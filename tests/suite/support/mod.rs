@@ -1,8 +1,9 @@
-//! What the scenarios share: a scripted server in place of OpenAI's, a made-up home in place of a person's, and waiting
-//! for something to become true instead of sleeping.
+//! What the scenarios share: a scripted server in place of OpenAI's, a made-up home in place of a
+//! person's, and waiting for something to become true instead of sleeping.
 //!
-//! Everything stays on loopback and in a temporary directory of its own, so the scenarios run side by side; every token is
-//! made up. Not every test binary or module uses every helper, hence the `allow`.
+//! Everything stays on loopback and in a temporary directory of its own, so the scenarios run side
+//! by side; every token is made up. Not every test binary or module uses every helper, hence the
+//! `allow`.
 #![allow(dead_code, unused_macros)]
 
 // First: its macros are known from here on.
@@ -26,7 +27,8 @@ pub const USAGE: &str = "GET /backend-api/wham/usage";
 /// The path of the refresh exchange; `Home::new` points `CODEX_REFRESH_TOKEN_URL_OVERRIDE` at it.
 pub const TOKEN: &str = "POST /oauth/token";
 
-/// How long anything that must happen "soon" may take on a machine that is busy with the rest of the suite.
+/// How long anything that must happen "soon" may take on a machine that is busy with the rest of
+/// the suite.
 pub const SOON: Duration = Duration::from_secs(15);
 
 /// Waits until `condition` holds; a panic naming `what` when it does not within [`SOON`].
@@ -77,7 +79,8 @@ pub fn now() -> i64 {
         as i64
 }
 
-/// The text of `tests/fixtures/usage/<name>.json`, as the server once sent it: its reset times are long past.
+/// The text of `tests/fixtures/usage/<name>.json`, as the server once sent it: its reset times are
+/// long past.
 pub fn fixture(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/usage")
@@ -85,9 +88,10 @@ pub fn fixture(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A fixture as if the server had sent it now: every `reset_at` is moved so that it agrees with its `reset_after_seconds`;
-/// where there is none, it lies an hour before the end of its window. Three quarters of a minute are added to both, so that a countdown
-/// reads the same however long the test takes; not to a window that has not started, whose mark is that both are equal.
+/// A fixture as if the server had sent it now: every `reset_at` is moved so that it agrees with its
+/// `reset_after_seconds`; where there is none, it lies an hour before the end of its window. Three
+/// quarters of a minute are added to both, so that a countdown reads the same however long the test
+/// takes; not to a window that has not started, whose mark is that both are equal.
 pub fn fresh_fixture(name: &str) -> serde_json::Value {
     use serde_json::Value;
     fn walk(value: &mut Value, now: i64) {
@@ -124,8 +128,9 @@ pub fn signed_in() -> (server::Server, home::Home) {
     (server, home)
 }
 
-/// The usual answer: 42 % of 5 hours, resetting in 1 h 3 min, and 17 % of 7 days, in 5 d 8 h (each with half a minute
-/// to spare, so that the text does not depend on how long the test takes). Its `account_id` is [`home::ACCOUNT`].
+/// The usual answer: 42 % of 5 hours, resetting in 1 h 3 min, and 17 % of 7 days, in 5 d 8 h (each
+/// with half a minute to spare, so that the text does not depend on how long the test takes). Its
+/// `account_id` is [`home::ACCOUNT`].
 pub fn usage() -> serde_json::Value {
     usage_of(42, 17)
 }

@@ -1,5 +1,5 @@
-//! A scripted HTTP/1.1 server on loopback: threads of the standard library, no framework, so that it can also do what no
-//! well-behaved server does (stop in the middle, drip, never end).
+//! A scripted HTTP/1.1 server on loopback: threads of the standard library, no framework, so that
+//! it can also do what no well-behaved server does (stop in the middle, drip, never end).
 //!
 //! ```ignore
 //! let server = Server::start(|_| Answer::json(200, &usage()));       // the same for everything
@@ -9,9 +9,10 @@
 //! server.push(USAGE, Answer::json(200, &usage()).behind(&gate));     // read, but not answered until gate.open()
 //! assert_eq!(server.count(USAGE), 1);                                // requests are counted as soon as they are read
 //! ```
-//! Each connection carries one request and is closed after the answer. [`Server::tls`] is the same with a certificate of a
-//! made-up [`Authority`]. A `CONNECT` request is recorded and tunnelled, so a server also serves as a proxy. Dropping the
-//! server closes every connection and joins its thread.
+//! Each connection carries one request and is closed after the answer. [`Server::tls`] is the same
+//! with a certificate of a made-up [`Authority`]. A `CONNECT` request is recorded and tunnelled, so
+//! a server also serves as a proxy. Dropping the server closes every connection and joins its
+//! thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
@@ -42,7 +43,8 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// `GET /path`: what [`Server::count`] and [`Server::push`] go by. The query does not belong to it.
+    /// `GET /path`: what [`Server::count`] and [`Server::push`] go by. The query does not belong to
+    /// it.
     pub fn line(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         format!("{} {path}", self.method)
@@ -308,7 +310,8 @@ impl Server {
         self.script(move |_| answer.clone());
     }
 
-    /// Queues an answer to the next `METHOD /path`; queued ones are used up before the script is asked.
+    /// Queues an answer to the next `METHOD /path`; queued ones are used up before the script is
+    /// asked.
     pub fn push(&self, line: &str, answer: Answer) {
         let mut queues = self.shared.queues.lock().unwrap();
         queues.entry(line.into()).or_default().push_back(answer);

@@ -1,8 +1,10 @@
-//! Session files as Codex writes them, with totals that are known: for tests, and for the benchmark.
+//! Session files as Codex writes them, with totals that are known: for tests, and for the
+//! benchmark.
 //!
-//! A [`Writer`] plays several versions of Codex side by side. It appends lines in the order in which Codex
-//! would, to whatever [`Sink`] it was given, and keeps account of the work that it makes up: what is copied into
-//! a fork is no work. The formats are those that Codex 0.64, 0.120 and 0.169 wrote when they were run for it.
+//! A [`Writer`] plays several versions of Codex side by side. It appends lines in the order in
+//! which Codex would, to whatever [`Sink`] it was given, and keeps account of the work that it
+//! makes up: what is copied into a fork is no work. The formats are those that Codex 0.64, 0.120
+//! and 0.169 wrote when they were run for it.
 #![allow(dead_code)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// Who wrote a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// 0.64: no turn events; a resumed session's running total begins anew; a fork's copies keep their times.
+    /// 0.64: no turn events; a resumed session's running total begins anew; a fork's copies keep
+    /// their times.
     Old,
     /// 0.120: turns have events and UUIDs; a fork's copies carry the time of the fork.
     Middle,
@@ -21,8 +24,8 @@ pub enum Version {
     Legacy,
     /// 0.169: numbered lines, forks by reference, subagents with a part of their parent's history.
     Paginated,
-    /// No Codex: other key order and spacing, names instead of UUIDs, no threads in records, copies restamped.
-    /// Whoever reads it must look copies up in the parent's file.
+    /// No Codex: other key order and spacing, names instead of UUIDs, no threads in records, copies
+    /// restamped. Whoever reads it must look copies up in the parent's file.
     Plain,
 }
 
@@ -169,14 +172,15 @@ pub struct Writer<S> {
     pub work: Vec<Work>,
     /// Unix milliseconds.
     pub clock: i64,
-    /// Up to so many milliseconds pass between two steps, and a dozen times as many before a session is resumed.
+    /// Up to so many milliseconds pass between two steps, and a dozen times as many before a
+    /// session is resumed.
     pub pace: u64,
     /// Bytes of text in lines that are not counted.
     pub talk: std::ops::Range<u64>,
     /// Such lines in each turn.
     pub chatter: u64,
-    /// Whether there are responses that no running total has: compactions, of Codex from 0.169 on. What counts by
-    /// the total alone misses them (ccusage 20.0 does).
+    /// Whether there are responses that no running total has: compactions, of Codex from 0.169 on.
+    /// What counts by the total alone misses them (ccusage 20.0 does).
     pub compactions: bool,
     /// Length of the first line's instructions.
     pub instructions: usize,
@@ -317,7 +321,8 @@ impl<S: Sink> Writer<S> {
                 self.clock += i64::from(self.random.one_in(4));
             }
         }
-        // A person or a program thinks before it writes; where identifiers tell nothing, that pause is all there is.
+        // A person or a program thinks before it writes; where identifiers tell nothing, that pause
+        // is all there is.
         self.clock +=
             if matches!(parents.version, Version::Old | Version::Plain) { 5000 } else { 14 };
         Some(thread)

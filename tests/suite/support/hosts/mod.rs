@@ -1,9 +1,9 @@
-//! The real hosts, driven without a screen. Text or configuration goes in, text or a [`Picture`] comes out, and every wait
-//! has a deadline.
+//! The real hosts, driven without a screen. Text or configuration goes in, text or a [`Picture`]
+//! comes out, and every wait has a deadline.
 //!
-//! Each scenario sets up a [`Stage`]: a temporary directory and a mark in the environment of all that is started for it.
-//! Dropping the stage kills everything that bears the mark, also grandchildren that made a session of their own (bars do
-//! that), and removes the directory.
+//! Each scenario sets up a [`Stage`]: a temporary directory and a mark in the environment of all
+//! that is started for it. Dropping the stage kills everything that bears the mark, also
+//! grandchildren that made a session of their own (bars do that), and removes the directory.
 
 pub mod claude_code;
 pub mod picture;
@@ -28,8 +28,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a host may take for anything: some of them start slowly on a busy machine, and a test that passes never
-/// waits this long.
+/// How long a host may take for anything: some of them start slowly on a busy machine, and a test
+/// that passes never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The variable that marks what belongs to a stage.
@@ -50,7 +50,8 @@ pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Shows `condition` to hold over `span`: for what must *not* happen, where there is no event to wait for.
+/// Shows `condition` to hold over `span`: for what must *not* happen, where there is no event to
+/// wait for.
 pub fn throughout(span: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while start.elapsed() < span {
@@ -88,7 +89,8 @@ impl Stage {
         Self::open(false)
     }
 
-    /// A stage whose programs run as nobody where the tests run as root: for sway, which refuses root.
+    /// A stage whose programs run as nobody where the tests run as root: for sway, which refuses
+    /// root.
     pub fn unprivileged() -> Self {
         Self::open(is_root())
     }
@@ -133,8 +135,8 @@ impl Stage {
         self.place(&draft, &self.path(name))
     }
 
-    /// Puts a program on the stage's `PATH` under that name: a copy, since the target directory may lie where nobody
-    /// cannot read.
+    /// Puts a program on the stage's `PATH` under that name: a copy, since the target directory may
+    /// lie where nobody cannot read.
     pub fn install(&self, name: &str, program: &Path) -> PathBuf {
         let directory = self.path("bin");
         std::fs::create_dir_all(&directory).expect("directory on the stage");
@@ -147,8 +149,8 @@ impl Stage {
         path
     }
 
-    /// Copies a program, by another process: one that this process has open for writing, or a child that another thread
-    /// is just starting, cannot be run ("text file busy").
+    /// Copies a program, by another process: one that this process has open for writing, or a child
+    /// that another thread is just starting, cannot be run ("text file busy").
     fn place(&self, from: &Path, to: &Path) -> PathBuf {
         let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
         assert!(
@@ -181,7 +183,8 @@ impl Stage {
         }
     }
 
-    /// A command with the stage's environment and nothing of the caller's but `PATH`; no input, no output.
+    /// A command with the stage's environment and nothing of the caller's but `PATH`; no input, no
+    /// output.
     pub fn command(&self, name: &str) -> Command {
         let own = Some(self.path("bin").join(name)).filter(|path| path.exists());
         let found =

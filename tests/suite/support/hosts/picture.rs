@@ -17,7 +17,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Decodes binary PPM with 8 bits a channel, as `grim -t ppm` and `import ppm:-` write it. None when it is not that.
+    /// Decodes binary PPM with 8 bits a channel, as `grim -t ppm` and `import ppm:-` write it. None
+    /// when it is not that.
     pub fn from_ppm(bytes: &[u8]) -> Option<Self> {
         let mut words = Vec::new();
         let mut at = 0;
@@ -46,7 +47,8 @@ impl Picture {
         }
     }
 
-    /// How many pixels have this colour, give or take 8 in each channel (half-transparent edges are not counted).
+    /// How many pixels have this colour, give or take 8 in each channel (half-transparent edges are
+    /// not counted).
     pub fn count(&self, colour: Colour) -> usize {
         let near = |pixel: &&Colour| pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 8);
         self.pixels.iter().filter(near).count()

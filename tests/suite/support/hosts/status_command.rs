@@ -1,5 +1,5 @@
-//! A bar's `status_command` (i3blocks, i3status-rust) without the bar: its JSON is read from stdout, clicks are written to
-//! its stdin.
+//! A bar's `status_command` (i3blocks, i3status-rust) without the bar: its JSON is read from
+//! stdout, clicks are written to its stdin.
 
 use super::{Running, Stage, until};
 use serde_json::{Value, json};
@@ -35,7 +35,8 @@ impl StatusCommand {
         let sink = Arc::clone(&shown);
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                // `{"version":1,…}`, `[`, then one array a repaint: `[{…},{…}]` with a comma before or behind.
+                // `{"version":1,…}`, `[`, then one array a repaint: `[{…},{…}]` with a comma before
+                // or behind.
                 let row = line.trim_matches(|c: char| c == ',' || c.is_whitespace());
                 if let Ok(Value::Array(blocks)) = serde_json::from_str(row) {
                     sink.lock().expect("no panic under the lock").push(blocks);
@@ -56,8 +57,8 @@ impl StatusCommand {
         shown.last().cloned().unwrap_or_default()
     }
 
-    /// What the block called `name` last showed. i3status-rust calls its blocks by their place among those that show
-    /// something; what stays is their `instance`, which is as good here.
+    /// What the block called `name` last showed. i3status-rust calls its blocks by their place
+    /// among those that show something; what stays is their `instance`, which is as good here.
     pub fn block(&self, name: &str) -> Option<Value> {
         self.blocks().into_iter().find(|block| block["instance"] == name || block["name"] == name)
     }

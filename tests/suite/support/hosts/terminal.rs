@@ -1,4 +1,5 @@
-//! A terminal without a screen: a tmux server of its own that runs one program, of which it shows what a person would see.
+//! A terminal without a screen: a tmux server of its own that runs one program, of which it shows
+//! what a person would see.
 
 use super::{Stage, quoted, until};
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ pub struct Terminal<'stage> {
 }
 
 impl<'stage> Terminal<'stage> {
-    /// Starts `command` (for `/bin/sh`) in a terminal of that size. `name` tells the terminals of a stage apart.
+    /// Starts `command` (for `/bin/sh`) in a terminal of that size. `name` tells the terminals of a
+    /// stage apart.
     pub fn open(
         stage: &'stage Stage,
         name: &str,
@@ -103,7 +105,8 @@ impl Drop for Terminal<'_> {
     }
 }
 
-/// A shell with only the given start file: `zsh -f`, `fish -N` or `bash --norc`, and then `setup` in its own language.
+/// A shell with only the given start file: `zsh -f`, `fish -N` or `bash --norc`, and then `setup`
+/// in its own language.
 pub fn shell(stage: &Stage, shell: &str, setup: &str) -> String {
     let file = quoted(stage.write(&format!("setup.{shell}"), setup));
     match shell {

@@ -1,4 +1,5 @@
-//! sway without a screen (on its headless backend, or on an X server where a pointer is needed) and waybar in it.
+//! sway without a screen (on its headless backend, or on an X server where a pointer is needed) and
+//! waybar in it.
 
 use super::x11::{Xvfb, wait_for};
 use super::{Picture, Running, Stage, until};

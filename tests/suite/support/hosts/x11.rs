@@ -97,8 +97,8 @@ impl<'stage> Xvfb<'stage> {
     }
 }
 
-/// Takes pictures until one is as `condition` wants it. Without luck the last one is written to cargo's directory for what
-/// tests leave behind.
+/// Takes pictures until one is as `condition` wants it. Without luck the last one is written to
+/// cargo's directory for what tests leave behind.
 pub fn wait_for(
     what: &str,
     take: impl Fn() -> Picture,
