@@ -39,7 +39,7 @@ pub fn show(env: &Env) -> Result<(), Error> {
     } else {
         let file = AuthFile::locate(&home)?;
         describe_file(&mut page, &home, &file, &config);
-        describe_renewal(&mut page, &file, &login, now)?;
+        describe_renewal(&mut page, &file, &login, env, now);
     }
     describe_tokens(&mut page, &login, now);
     output::print(&page.text);
@@ -96,29 +96,27 @@ fn describe_tokens(page: &mut Page, login: &Login, now: Timestamp) {
     );
 }
 
-fn describe_renewal(
-    page: &mut Page,
-    file: &AuthFile,
-    login: &Login,
-    now: Timestamp,
-) -> Result<(), Error> {
+fn describe_renewal(page: &mut Page, file: &AuthFile, login: &Login, env: &Env, now: Timestamp) {
     let renewal = match (&login.refresh_token, file.check()) {
         (None, _) => "not by us: there is no refresh token of Codex's own".to_string(),
         (Some(_), Ok(())) => "possible".to_string(),
         (Some(_), Err(error)) => format!("not by us: {error}; {}", error.hint()),
     };
     page.row("renewal", renewal);
-    let ledger = Ledger::read(file.ledger())?;
-    let record = login.refresh_token.as_ref().and_then(|token| ledger.find(&fingerprint(token)));
+    let record = Ledger::read(file, env).and_then(|ledger| match &login.refresh_token {
+        Some(token) => ledger.find(&fingerprint(token)),
+        None => Ok(None),
+    });
     page.row(
         "refresh token",
         match record {
-            Some(record) => {
+            Ok(Some(record)) => {
                 let code =
                     record.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
                 format!("{}{code} {} ago", record.state.name(), age(now.seconds_since(record.at)))
             }
-            None => "not sent by codexline".to_string(),
+            Ok(None) => "not sent by codexline".to_string(),
+            Err(error) => error.to_string(),
         },
     );
     let rescue = file.staged();
@@ -126,7 +124,6 @@ fn describe_renewal(
         "pending rescue",
         if rescue.exists() { rescue.display().to_string() } else { "none".to_string() },
     );
-    Ok(())
 }
 
 /// `codexline auth refresh`.

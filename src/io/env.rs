@@ -128,6 +128,15 @@ impl Env {
             None => std::env::home_dir().filter(|home| home.is_absolute()),
         }
     }
+
+    /// `$XDG_STATE_HOME/codexline`, else `~/.local/state/codexline`; `None` if neither is known. The
+    /// XDG specification says that a relative path is to be ignored.
+    pub fn state_directory(&self) -> Option<PathBuf> {
+        let named =
+            self.variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = named.or_else(|| Some(self.home_directory()?.join(".local/state")));
+        Some(state?.join("codexline"))
+    }
 }
 
 /// Whether `name` is like `Europe/Berlin` and cannot lead out of the directory of zones.

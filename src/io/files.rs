@@ -12,7 +12,14 @@ use std::time::{Duration, Instant};
 /// As `open` and `read`; `InvalidInput` if it is not a regular file; `FileTooLarge` if it is
 /// larger.
 pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = crate::io::platform::open_without_waiting(path)?;
+    read_open(crate::io::platform::open_without_waiting(path)?, most)
+}
+
+/// As [`read_bounded`], of a file that is open already; from where it was read last.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn read_open(file: File, most: u64) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
@@ -33,6 +40,19 @@ pub fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// As [`read_bounded`], of a file of this user: in a directory that others may write to, another user
+/// could have put one there.
+///
+/// # Errors
+/// As [`read_bounded`]; `PermissionDenied` for another owner.
+pub fn read_own(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = crate::io::platform::open_without_waiting(path)?;
+    if !crate::io::platform::is_ours(&file.metadata()?) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "belongs to another user"));
+    }
+    read_open(file, most)
+}
+
 /// A text that changes whenever the file is written or replaced: see
 /// [`crate::io::platform::identity`]. The file is not opened.
 ///
@@ -50,7 +70,7 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     let made = match crate::io::platform::make_private_directory(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
+                create_private_directory(parent)?;
             }
             crate::io::platform::make_private_directory(path)
         }
@@ -63,10 +83,23 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     }
 }
 
+/// As [`create_private_directory`], and makes sure that it belongs to this user.
+///
+/// # Errors
+/// As `mkdir`; `PermissionDenied` for another owner.
+pub fn create_own_directory(path: &Path) -> io::Result<()> {
+    create_private_directory(path)?;
+    if !crate::io::platform::is_ours(&std::fs::metadata(path)?) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "belongs to another user"));
+    }
+    Ok(())
+}
+
 /// A file beside the target that will replace it. It takes the room before the content is known,
 /// because a fetch whose answer cannot be stored is not worth its request.
 ///
-/// Callers hold a lock, so that there is one writer at a time.
+/// Callers hold a lock, so that there is one writer at a time. Should the lock be worth nothing, as
+/// on some network mounts, a file that is not the one made here is never put in place.
 pub struct Replacement {
     staged: PathBuf,
     target: PathBuf,
@@ -74,16 +107,27 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Creates the new file with `room` bytes.
+    /// Creates the new file with `room` bytes, named as the target with the extension `new`.
     ///
     /// # Errors
     /// As `open` and `write`, such as no permission or no space left; `IsADirectory` if `target` is
     /// a directory.
     pub fn prepare(target: &Path, room: usize) -> io::Result<Replacement> {
+        Replacement::at(target.with_extension("new"), target, room)
+    }
+
+    /// As [`Replacement::prepare`] without room, under the whole name followed by `.new`.
+    ///
+    /// # Errors
+    /// As [`Replacement::prepare`].
+    pub fn beside(target: &Path) -> io::Result<Replacement> {
+        Replacement::at(with_ending(target, ".new"), target, 0)
+    }
+
+    fn at(staged: PathBuf, target: &Path, room: usize) -> io::Result<Replacement> {
         if std::fs::symlink_metadata(target).is_ok_and(|metadata| metadata.is_dir()) {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
-        let staged = target.with_extension("new");
         // An interrupted run may have left it there. It could also be a link that leads elsewhere.
         match std::fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -100,19 +144,52 @@ impl Replacement {
     /// # Errors
     /// As `write` and `rename`. Then the target is unchanged.
     pub fn commit(mut self, content: &[u8]) -> io::Result<()> {
+        self.write(content)?;
+        self.rename()
+    }
+
+    /// As [`Replacement::commit`], synced: the content before it is put in place, the directory after.
+    /// Gives the file.
+    ///
+    /// # Errors
+    /// As `write`, `fsync` and `rename`. Only when syncing the directory fails is it in place already.
+    pub fn commit_synced(mut self, content: &[u8]) -> io::Result<File> {
+        self.write(content)?;
+        self.file.sync_all()?;
+        self.rename()?;
+        crate::io::platform::sync_directory_of(&self.target)?;
+        self.file.try_clone()
+    }
+
+    fn write(&mut self, content: &[u8]) -> io::Result<()> {
         use std::io::Seek;
         self.file.rewind()?;
         self.file.write_all(content)?;
-        self.file.set_len(content.len() as u64)?;
+        self.file.set_len(content.len() as u64)
+    }
+
+    fn rename(&self) -> io::Result<()> {
+        if !crate::io::platform::is_at(&self.file, &self.staged) {
+            return Err(io::Error::other("somebody else has replaced the file to be put in place"));
+        }
         std::fs::rename(&self.staged, &self.target)
     }
 }
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // After a commit this name no longer exists.
-        let _ = std::fs::remove_file(&self.staged);
+        // After a commit this name no longer exists, or is somebody else's.
+        if crate::io::platform::is_at(&self.file, &self.staged) {
+            let _ = std::fs::remove_file(&self.staged);
+        }
     }
+}
+
+/// `path` with `ending` behind its whole name.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.to_path_buf().into_os_string();
+    path.push(ending);
+    path.into()
 }
 
 /// Sets the modification time of an empty file to now. A lock file tells so since when it is held.

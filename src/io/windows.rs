@@ -72,6 +72,16 @@ pub fn same_file(_left: &Metadata, _right: &Metadata) -> bool {
     false
 }
 
+/// Whether there is a file at `path`: which one it is, the standard library does not tell.
+pub fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// Opens a file for reading and writing.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    read_write().open(path)
+}
+
 /// What a child gets as its standard input. A lock belongs to its process here, so `lock` is
 /// released, and the child takes it itself.
 pub fn hand_over(lock: File) -> Stdio {

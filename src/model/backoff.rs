@@ -24,6 +24,12 @@ pub fn seconds(error: &Error, failures: u32) -> i64 {
         | Error::Server { retry_after: Some(wanted), .. } => {
             (*wanted).clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end())
         }
+        // The service must not be pressed: a token that is sent too often may be revoked.
+        Error::RefreshPostponed { retry_after, .. } => {
+            let doublings = failures.saturating_sub(1).min(4);
+            let wanted = retry_after.unwrap_or(LONGEST << doublings);
+            wanted.clamp(LONGEST, *RETRY_AFTER.end())
+        }
         Error::Forbidden { .. } | Error::Blocked { .. } | Error::NotJson { .. } => ON_REFUSAL,
         _ => {
             let doublings = failures.saturating_sub(1).min(10);
@@ -56,6 +62,21 @@ mod tests {
         for (wanted, expected) in [(-9, 60), (5, 60), (600, 600), (i64::MAX, 6 * HOUR)] {
             let error = Error::RateLimited { url: url(), retry_after: Some(wanted) };
             assert_eq!(seconds(&error, 9), expected);
+        }
+    }
+
+    #[test]
+    fn a_refresh_waits_from_half_an_hour_to_six() {
+        let minutes = |retry_after, failures| {
+            let (path, reason) = ("x".into(), String::new());
+            seconds(&Error::RefreshPostponed { path, reason, retry_after }, failures) / MINUTE
+        };
+        assert_eq!(
+            [1, 2, 3, 4, 5, 99].map(|failures| minutes(None, failures)),
+            [30, 60, 120, 240, 360, 360]
+        );
+        for (wanted, expected) in [(5, 30), (7200, 120), (i64::MAX, 360)] {
+            assert_eq!(minutes(Some(wanted), 9), expected);
         }
     }
 

@@ -76,10 +76,16 @@ pub enum Error {
     NotRenewable { path: PathBuf },
     /// The server has refused the refresh token for good.
     RefreshRefused { path: PathBuf, code: String },
-    /// The refresh token was sent once, and what became of it is not known.
-    RefreshUnknown { path: PathBuf },
+    /// The refresh token was sent once, and what became of it is not known. `reason`: what happened.
+    RefreshUnknown { path: PathBuf, reason: String },
+    /// The refresh token in this file has been used, and the new one is in another file.
+    RefreshUsed { path: PathBuf },
+    /// The refresh token was not used up; `retry_after` in seconds.
+    RefreshPostponed { path: PathBuf, reason: String, retry_after: Option<i64> },
     /// New tokens are on disk beside the login file, and not in it yet.
     CommitPending { path: PathBuf, reason: String },
+    /// New tokens came, and nothing could be written for as long as they were tried to be.
+    NewTokensLost { path: PathBuf, reason: String },
     /// Codex itself was asked, and gave no numbers.
     CodexFailed { program: PathBuf, reason: String },
     /// Codex itself is to be asked, and there is none.
@@ -110,6 +116,8 @@ pub enum Check {
     CodexLock,
     /// codexline's own record of what was sent.
     Ledger,
+    /// The file in which new tokens wait.
+    Staged,
 }
 
 /// The parts of an error that depend on its kind alone.
@@ -268,6 +276,9 @@ impl Error {
                     "sign-in",
                     "remove it while codex is not running, or make it a file of yours",
                 ),
+                Check::Staged => {
+                    kind("staged", "sign-in", "remove it if it is not codexline's own")
+                }
                 Check::Ledger => kind(
                     "ledger",
                     "sign-in",
@@ -285,11 +296,18 @@ impl Error {
                 "sign-in",
                 "start codex once, or run codex login if that does not help",
             ),
+            RefreshUsed { .. } => kind("refresh_used", "sign-in", "run codex login"),
+            RefreshPostponed { .. } => kind(
+                "refresh_postponed",
+                "throttled",
+                "nothing: the login is as it was, and it is tried again later",
+            ),
             CommitPending { .. } => kind(
                 "commit_pending",
                 "sign-in",
                 "nothing is lost: remove the cause, and the next run stores them",
             ),
+            NewTokensLost { .. } => kind("new_tokens_lost", "sign-in", "run codex login"),
             CodexFailed { .. } => {
                 kind("codex_failed", "error", "run codex, and codex login if it asks for it")
             }
@@ -412,12 +430,19 @@ impl fmt::Display for Error {
             RefreshRefused { path, code } => {
                 write!(out, "the login in {} has ended ({code})", path.display())
             }
-            RefreshUnknown { path } => {
-                write!(
-                    out,
-                    "the refresh token in {} was sent once without an answer",
-                    path.display()
-                )
+            RefreshUnknown { path, reason } => {
+                write!(out, "{reason} while the login in {} was being refreshed", path.display())
+            }
+            RefreshUsed { path } => write!(
+                out,
+                "the login in {} has been refreshed, and another file has the new tokens",
+                path.display()
+            ),
+            RefreshPostponed { path, reason, .. } => {
+                write!(out, "{reason} when the login in {} was to be refreshed", path.display())
+            }
+            NewTokensLost { path, reason } => {
+                write!(out, "the new tokens for {} could not be written: {reason}", path.display())
             }
             CommitPending { path, reason } => {
                 write!(out, "new tokens wait beside {}: {reason}", path.display())

@@ -1,19 +1,19 @@
-//! auth.json as a file to be written: what must hold before a token may be spent, and Codex's own way to
-//! commit.
+//! auth.json as a file to be written: where it is, what must hold before its refresh token may be
+//! sent, and Codex's locks.
 //!
-//! Codex 0.169 commits under two locks: `$CODEX_HOME/auth.lock`, then `<target of auth.json>.lock`. It waits
-//! for the first without limit and for the second 5 s, after which it loses the token that it has just
-//! renewed. So both are held here only to compare and rename, never across the network, and while one is
-//! busy the other is given back.
+//! Codex 0.169 replaces auth.json under two locks: `$CODEX_HOME/auth.lock`, then
+//! `<target of auth.json>.lock`. It waits for the first without limit, and for the second 5 s.
+//! After that it loses the token that it has just been given. So both are held here only to compare
+//! and rename: nothing is read, written, synced or asked meanwhile. While one is busy, the other is
+//! free.
 //!
-//! codexline's own three files lie beside the target, because they belong to this login, whichever cache
-//! directory a process has: `.codexline.lock`, `.codexline.ledger`, `.codexline.new`.
+//! Three files of codexline's own lie beside the target: `.codexline.lock`, `.codexline.ledger` and
+//! `.codexline.new`. They belong to the login, whichever cache directory a process has.
 
 use crate::codex::home::Home;
 use crate::io::files::{self, Lock};
 use crate::model::error::{Check, Error};
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Real files have about 5 KiB.
@@ -21,8 +21,6 @@ pub const MAX_BYTES: u64 = 1024 * 1024;
 /// What is mounted, on Linux; a line has some hundred bytes.
 const MOUNTS: &str = "/proc/self/mountinfo";
 const MOST_MOUNTS: u64 = 16 * 1024 * 1024;
-/// The room that is taken for new content, beyond the size of the old: tokens grow, but not by this much.
-const MARGIN: usize = 32 * 1024;
 
 /// Where auth.json really is, and what lies beside it.
 pub struct AuthFile {
@@ -60,12 +58,10 @@ impl AuthFile {
     }
 
     fn beside(&self, ending: &str) -> PathBuf {
-        let mut path = self.target.clone().into_os_string();
-        path.push(ending);
-        path.into()
+        files::with_ending(&self.target, ending)
     }
 
-    /// codexline's own lock: whoever holds it may spend this login's token.
+    /// codexline's own lock: only its holder refreshes this login.
     pub fn own_lock(&self) -> PathBuf {
         self.beside(".codexline.lock")
     }
@@ -74,9 +70,14 @@ impl AuthFile {
         self.beside(".codexline.ledger")
     }
 
-    /// Where an answer waits for its commit.
+    /// Where new tokens wait until they are put in place.
     pub fn staged(&self) -> PathBuf {
         self.beside(".codexline.new")
+    }
+
+    /// Another login file of the same home: the one at `target`.
+    pub fn at(&self, target: PathBuf) -> AuthFile {
+        AuthFile { target, home: self.home.clone() }
     }
 
     /// # Errors
@@ -85,9 +86,18 @@ impl AuthFile {
         files::read_bounded(&self.target, MAX_BYTES)
     }
 
-    /// Whether the file is one that Codex's commit works on. Looks only.
+    /// What tells this state of the file from another one, without reading it.
     ///
-    /// Each of these lost the rotated token in Codex itself: it finds out after it has spent.
+    /// # Errors
+    /// As `stat`.
+    pub fn identity(&self) -> io::Result<String> {
+        files::identity(&self.target)
+    }
+
+    /// Whether the file is one that can be replaced. Looks only.
+    ///
+    /// Each of these loses the new token in Codex itself, which finds out after it has sent the old
+    /// one.
     ///
     /// # Errors
     /// [`Error::CheckFailed`].
@@ -104,7 +114,8 @@ impl AuthFile {
         if !crate::io::platform::owner_may_write(&metadata) {
             return Err(failed(Check::ReadOnly, &self.target, "is not writable by its mode"));
         }
-        // Codex tries this too, but after it has spent. An immutable file cannot be replaced either.
+        // Codex tries this too, but after it has sent the token. An immutable file cannot be
+        // replaced either.
         crate::io::platform::open_for_writing(&self.target)
             .map_err(|error| failed(Check::ReadOnly, &self.target, &Error::io_reason(&error)))?;
         if crate::io::platform::links(&metadata) != 1 {
@@ -182,7 +193,8 @@ pub struct CodexLocks {
 }
 
 impl CodexLocks {
-    /// Does `work` under both, in Codex's order; `None` without doing it if one is busy. Does not wait.
+    /// Does `work` under both, in Codex's order; `None` without doing it if one is busy. Does not
+    /// wait.
     ///
     /// # Errors
     /// As `flock`.
@@ -191,114 +203,5 @@ impl CodexLocks {
         self.home
             .try_hold(|| target.try_hold(work))
             .and_then(|held| held.transpose().map(Option::flatten))
-    }
-}
-
-/// The file in which an answer waits for its commit: made, with its room, before the token is spent.
-///
-/// It stays until it is committed or discarded by name, also if this process ends: then the next run
-/// finishes.
-pub struct StagedAuth {
-    file: File,
-    path: PathBuf,
-}
-
-impl StagedAuth {
-    /// Takes room for content of `size` bytes and some more, synced.
-    ///
-    /// # Errors
-    /// [`Error::CheckFailed`]; nothing is left behind.
-    pub fn prepare(path: PathBuf, size: usize) -> Result<StagedAuth, Error> {
-        let failed = |check, error: io::Error| Error::CheckFailed {
-            check,
-            path: path.clone(),
-            reason: Error::io_reason(&error),
-        };
-        // Holds tokens if a run was interrupted while it wrote there.
-        let _ = std::fs::remove_file(Self::staged(&path));
-        let mut file = crate::io::platform::create_private(&path)
-            .map_err(|error| failed(Check::Directory, error))?;
-        let taken = file.write_all(&vec![b' '; size + MARGIN]).and_then(|()| file.sync_all());
-        if let Err(error) = taken {
-            let _ = std::fs::remove_file(&path);
-            return Err(failed(Check::Room, error));
-        }
-        Ok(StagedAuth { file, path })
-    }
-
-    /// The one that an interrupted run left, opened again.
-    ///
-    /// # Errors
-    /// As `open`.
-    pub fn reopen(path: PathBuf) -> io::Result<StagedAuth> {
-        Ok(StagedAuth { file: File::options().read(true).write(true).open(&path)?, path })
-    }
-
-    /// What it holds.
-    ///
-    /// # Errors
-    /// As `open` and `read`.
-    pub fn read(&self) -> io::Result<Vec<u8>> {
-        // The room beyond a login file of the greatest size belongs to it.
-        files::read_bounded(&self.path, MAX_BYTES + 2 * MARGIN as u64)
-    }
-
-    /// Writes the answer, synced. In one piece and over the blanks: at any moment the file holds blanks or
-    /// the content with blanks behind it. For the first content only; after that see [`StagedAuth::refill`].
-    ///
-    /// # Errors
-    /// As `write` and `fsync`.
-    pub fn fill(&mut self, content: &[u8]) -> io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(content)?;
-        self.file.set_len(content.len() as u64)?;
-        self.file.sync_all()
-    }
-
-    /// Puts other content in the place of that which is there, in one step: the tokens are in it, and nowhere else, so it
-    /// must not be half written at any moment, nor be lost to a full disk.
-    ///
-    /// # Errors
-    /// As `open`, `write`, `fsync` and `rename`; it holds what it held.
-    pub fn refill(&mut self, content: &[u8]) -> io::Result<()> {
-        let staged = Self::staged(&self.path);
-        match std::fs::remove_file(&staged) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = crate::io::platform::create_private(&staged)?;
-        let written = file
-            .write_all(content)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::rename(&staged, &self.path));
-        match written {
-            Ok(()) => self.file = file,
-            Err(_) => drop(std::fs::remove_file(&staged)),
-        }
-        written
-    }
-
-    fn staged(path: &Path) -> PathBuf {
-        let mut staged = path.to_path_buf().into_os_string();
-        staged.push(".new");
-        staged.into()
-    }
-
-    /// Puts it in the place of `target`.
-    ///
-    /// # Errors
-    /// As `rename`; it is still there then.
-    pub fn rename(&self, target: &Path) -> io::Result<()> {
-        std::fs::rename(&self.path, target)
-    }
-
-    /// Removes it.
-    pub fn discard(self) {
-        let _ = std::fs::remove_file(Self::staged(&self.path));
-        let _ = std::fs::remove_file(&self.path);
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }

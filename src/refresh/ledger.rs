@@ -1,30 +1,40 @@
-//! Which refresh tokens have been sent, and what became of them: one POST per token, ever.
+//! Which refresh tokens have been sent, and what became of them: each is sent once.
 //!
-//! Holds fingerprints, never tokens. A record is synced to disk before the first byte of its token leaves.
+//! There are two places, and a record in either forbids to send the token again: a file beside
+//! auth.json, which moves and is shared with it, and the [`UserLedger`], which also knows the token
+//! in a copy of auth.json. Both hold fingerprints, never tokens. Both are synced to disk before the
+//! first byte of the token leaves.
 
-use crate::io::files;
+use super::auth_file::AuthFile;
+use super::user_ledger::UserLedger;
+use crate::io::env::Env;
+use crate::io::files::{self, Replacement};
 use crate::model::error::{Check, Error};
 use crate::model::secret::Secret;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
-const MAX_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_BYTES: u64 = 64 * 1024;
 /// A token lives about ten days: this many are years.
 const MAX_RECORDS: usize = 128;
+pub(super) const SCHEMA: u32 = 1;
 
 /// What became of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenState {
-    /// On its way; if nobody is at it any more, its fate is unknown.
+    /// It is on its way. If no codexline waits for the answer any more, nobody knows what became of
+    /// it.
     Sent,
-    /// The answer was good and has been dealt with: stored, or dropped because another login was there by then.
+    /// New tokens came, and auth.json has them, or other ones of the same account.
     Committed,
+    /// New tokens came. auth.json was away or another account's, so they are kept until it is back.
+    Kept,
     /// The server refused it for good.
     Refused,
-    /// It was sent, and no answer told its fate.
+    /// It was sent, and no answer told what became of it.
     Unknown,
 }
 
@@ -33,6 +43,7 @@ impl TokenState {
         match self {
             TokenState::Sent => "sent",
             TokenState::Committed => "committed",
+            TokenState::Kept => "kept",
             TokenState::Refused => "refused",
             TokenState::Unknown => "unknown",
         }
@@ -45,9 +56,92 @@ pub struct LedgerRecord {
     pub token: String,
     pub state: TokenState,
     pub at: Timestamp,
-    /// The server's reason for a refusal.
+    /// The server's reason for a refusal, or why nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+}
+
+/// Both places, for one login file.
+///
+/// To be changed under codexline's own lock. Where that lock is worth nothing,
+/// [`UserLedger::claim`] still gives a token to one process only.
+#[derive(Debug)]
+pub struct Ledger {
+    file: FileLedger,
+    user: UserLedger,
+}
+
+impl Ledger {
+    /// # Errors
+    /// [`Error::CheckFailed`] if the record beside auth.json cannot be read: without it nothing may
+    /// be sent.
+    pub fn read(file: &AuthFile, env: &Env) -> Result<Ledger, Error> {
+        Ok(Ledger { file: FileLedger::read(file.ledger())?, user: UserLedger::of(file, env) })
+    }
+
+    /// What is known of a token, by either place.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`] if the user's record cannot be read.
+    pub fn find(&self, token: &str) -> Result<Option<LedgerRecord>, Error> {
+        match self.file.find(token) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.user.find(token).map(|found| found.map(|record| record.record)),
+        }
+    }
+
+    /// The token that was sent last with this login file, if nobody has recorded what became of it.
+    pub fn pending(&self) -> Option<String> {
+        self.file.pending().map(|record| record.token.clone()).or_else(|| self.user.pending())
+    }
+
+    /// The login file with which a token was sent, if it is another one and the answer may lie
+    /// there.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub fn pending_elsewhere(&self, token: &str) -> Result<Option<PathBuf>, Error> {
+        self.user.pending_elsewhere(token)
+    }
+
+    /// Takes a token for this process, in both places and synced, before it is sent.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`] if it cannot be written down: then it is not. [`Error::Busy`] if
+    /// another process has taken it meanwhile.
+    pub fn claim(&mut self, token: &str, now: Timestamp) -> Result<(), Error> {
+        self.user.claim(token, now)?;
+        let recorded = self.file.record(token, TokenState::Sent, None, now);
+        if recorded.is_err() {
+            // The record may be there in spite of the error. Nothing has been sent.
+            let _ = self.forget(token);
+        }
+        recorded
+    }
+
+    /// Records what became of a token.
+    ///
+    /// # Errors
+    /// [`Error::CheckFailed`]; the record is as it was.
+    pub fn settle(
+        &mut self,
+        token: &str,
+        state: TokenState,
+        code: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let recorded = self.file.record(token, state, code, now);
+        self.user.settle(token, state, code, now).and(recorded)
+    }
+
+    /// Removes the record of a token that was not used up: it may be sent again.
+    ///
+    /// # Errors
+    /// As [`Ledger::settle`].
+    pub fn forget(&mut self, token: &str) -> Result<(), Error> {
+        let forgotten = self.file.forget(token);
+        self.user.forget(token).and(forgotten)
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -56,61 +150,39 @@ struct Content {
     records: Vec<LedgerRecord>,
 }
 
-/// The ledger of one login file. To be used under codexline's own lock.
+/// The record beside auth.json.
 #[derive(Debug)]
-pub struct Ledger {
+struct FileLedger {
     path: PathBuf,
     records: Vec<LedgerRecord>,
 }
 
-const SCHEMA: u32 = 1;
-
-impl Ledger {
-    /// None yet is an empty one.
-    ///
-    /// # Errors
-    /// [`Error::CheckFailed`] if there is one that cannot be read: without it nothing may be spent.
-    pub fn read(path: PathBuf) -> Result<Ledger, Error> {
-        let failed = |reason: String| Error::CheckFailed {
-            check: Check::Ledger,
-            path: path.clone(),
-            reason,
-        };
-        let bytes = match files::read_bounded(&path, MAX_BYTES) {
+impl FileLedger {
+    fn read(path: PathBuf) -> Result<FileLedger, Error> {
+        let bytes = match files::read_own(&path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Ledger { path, records: Vec::new() });
+                return Ok(FileLedger { path, records: Vec::new() });
             }
-            Err(error) => return Err(failed(Error::io_reason(&error))),
+            Err(error) => return Err(failed(path, Error::io_reason(&error))),
         };
         match serde_json::from_slice::<Content>(&bytes) {
             Ok(content) if content.schema == SCHEMA => {
-                Ok(Ledger { path, records: content.records })
+                Ok(FileLedger { path, records: content.records })
             }
-            _ => Err(failed("is damaged or from a newer codexline".into())),
+            _ => Err(failed(path, "is damaged or from a newer codexline".into())),
         }
     }
 
-    /// What is known of a token.
-    pub fn find(&self, token: &str) -> Option<&LedgerRecord> {
+    fn find(&self, token: &str) -> Option<&LedgerRecord> {
         self.records.iter().rev().find(|record| record.token == token)
     }
 
-    /// Whether nothing has been sent, as far as it knows.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// The token that was sent last, if its fate has not been recorded.
-    pub fn pending(&self) -> Option<&LedgerRecord> {
+    fn pending(&self) -> Option<&LedgerRecord> {
         self.records.last().filter(|record| record.state == TokenState::Sent)
     }
 
-    /// Records a token's state, synced.
-    ///
-    /// # Errors
-    /// [`Error::CheckFailed`]; the file is as it was.
-    pub fn record(
+    fn record(
         &mut self,
         token: &str,
         state: TokenState,
@@ -129,11 +201,7 @@ impl Ledger {
         self.store()
     }
 
-    /// Takes a record back: the token never left.
-    ///
-    /// # Errors
-    /// As [`Ledger::record`].
-    pub fn forget(&mut self, token: &str) -> Result<(), Error> {
+    fn forget(&mut self, token: &str) -> Result<(), Error> {
         self.records.retain(|record| record.token != token);
         self.store()
     }
@@ -142,36 +210,16 @@ impl Ledger {
         let content = Content { schema: SCHEMA, records: self.records.clone() };
         let stored = serde_json::to_vec(&content)
             .map_err(io::Error::from)
-            .and_then(|bytes| self.replace(&bytes));
-        stored.map_err(|error| Error::CheckFailed {
-            check: Check::Ledger,
-            path: self.path.clone(),
-            reason: Error::io_reason(&error),
-        })
-    }
-
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut staged = self.path.clone().into_os_string();
-        staged.push(".new");
-        let staged = Path::new(&staged);
-        match std::fs::remove_file(staged) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = crate::io::platform::create_private(staged)?;
-        let written = file
-            .write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::rename(staged, &self.path))
-            .and_then(|()| crate::io::platform::sync_directory_of(&self.path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(staged);
-        }
-        written
+            .and_then(|bytes| Replacement::beside(&self.path)?.commit_synced(&bytes));
+        stored.map(drop).map_err(|error| failed(self.path.clone(), Error::io_reason(&error)))
     }
 }
 
-/// Tells tokens apart without telling them: the first half of a SHA-256.
+pub(super) fn failed(path: PathBuf, reason: String) -> Error {
+    Error::CheckFailed { check: Check::Ledger, path, reason }
+}
+
+/// Tells tokens apart without telling them: the first half of a SHA-256, in 32 hexadecimal digits.
 pub fn fingerprint(token: &Secret) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, token.expose().as_bytes());
     digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -186,5 +234,22 @@ mod tests {
         let text = fingerprint(&Secret::new("made-up".into()));
         assert_eq!(text.len(), 32);
         assert_ne!(text, fingerprint(&Secret::new("made-up-2".into())));
+    }
+
+    #[test]
+    fn the_oldest_records_go_first() {
+        let directory =
+            std::env::temp_dir().join(format!("codexline-ledger-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("auth.json.codexline.ledger");
+        let mut ledger = FileLedger::read(path.clone()).unwrap();
+        for number in 0..MAX_RECORDS + 3 {
+            let at = Timestamp::from_unix_seconds(number as i64);
+            ledger.record(&number.to_string(), TokenState::Committed, None, at).unwrap();
+        }
+        let ledger = FileLedger::read(path).unwrap();
+        let _ = std::fs::remove_dir_all(&directory);
+        assert_eq!(ledger.records.len(), MAX_RECORDS);
+        assert!(ledger.find("2").is_none() && ledger.find("3").is_some());
     }
 }

@@ -1,7 +1,7 @@
-//! New tokens in an old auth.json. Pure.
+//! New tokens in an old auth.json. Works on text only.
 //!
-//! Only the values that are new change, in place: unknown keys, their order and the layout stay byte for
-//! byte, so that whatever else keeps its things in that file keeps them.
+//! Only the values that are new change, in place: unknown keys, their order and the layout stay
+//! byte for byte, so that whatever else keeps its things in that file keeps them.
 
 use super::oauth::NewTokens;
 use serde_json::value::RawValue;
@@ -91,8 +91,9 @@ mod tests {
 
     #[test]
     fn only_the_new_values_change() {
-        let base = "{\n  \"z\": 1e400, \"auth_mode\": \"chatgpt\",\n  \"tokens\": {\"id_token\": \"i\",\n\
-                    \"access_token\":\"a\", \"x\": [1, {\"refresh_token\": \"no\"}], \"refresh_token\" : \"r\"},\n\
+        let base = "{\n  \"z\": 1e400, \"auth_mode\": \"chatgpt\",\n  \"tokens\": {\"id_token\": \
+                    \"i\",\n\"access_token\":\"a\", \"x\": [1, {\"refresh_token\": \"no\"}], \
+                    \"refresh_token\" : \"r\"},\n\
                     \"last_refresh\": null, \"a\": \"\\u00e9\" }\n";
         let merged = merge(base, &new(Some("A\""), Some("R"), None), NOW).unwrap();
         let expected = base

@@ -23,9 +23,9 @@ use crate::io::http::Client;
 use crate::model::entry::{Answer, Source};
 use crate::model::error::Error;
 use crate::model::time::MINUTE;
-use crate::refresh::TokenRefresh;
 use crate::refresh::auth_file::AuthFile;
 use crate::refresh::ledger::{Ledger, fingerprint};
+use crate::refresh::{TokenRefresh, why_not_again};
 
 pub const PROVIDER: Provider = Provider { source: Source::Codex, about: "codex app-server", ask };
 
@@ -127,9 +127,9 @@ fn may_refresh_by_itself(context: &FetchContext, login: &Login) -> Result<(), Er
             reason: "--recover says not to store them".into(),
         });
     }
-    let ledger = Ledger::read(file.ledger())?;
-    match login.refresh_token.as_ref().and_then(|token| ledger.find(&fingerprint(token))) {
-        Some(_) => Err(Error::RefreshUnknown { path }),
+    let Some(token) = &login.refresh_token else { return Ok(()) };
+    match Ledger::read(&file, context.env)?.find(&fingerprint(token))? {
+        Some(record) => Err(why_not_again(&file, &record)),
         None => Ok(()),
     }
 }

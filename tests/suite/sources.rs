@@ -366,7 +366,7 @@ fn codex_alone_is_not_asked_where_it_could_lose_the_login() {
     assert_eq!(home.run(&["fetch", "--source", "api"]).code, Some(1));
     let codex = Codex::new(&home);
     let output = home.run(&["fetch", "--source", "codex", "--codex-bin", &codex.path()]);
-    assert!(output.stderr.contains("sent once without an answer"), "{output:?}");
+    assert!(output.stderr.contains("127.0.0.1 broke while the login in"), "{output:?}");
     assert!(!codex.was_asked());
 }
 

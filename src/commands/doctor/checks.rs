@@ -281,12 +281,15 @@ pub fn ledger(context: &DoctorContext) -> Vec<Finding> {
     const NAME: &str = "ledger";
     let Some(file) = &context.file else { return Vec::new() };
     let now = context.env.now();
-    let ledger = match Ledger::read(file.ledger()) {
-        Ok(ledger) => ledger,
+    let token = context.login.as_ref().ok().and_then(|login| login.refresh_token.as_ref());
+    let record = Ledger::read(file, context.env).and_then(|ledger| match token {
+        Some(token) => ledger.find(&fingerprint(token)),
+        None => Ok(None),
+    });
+    let record = match record {
+        Ok(record) => record,
         Err(error) => return vec![Finding::broken(NAME, &error)],
     };
-    let token = context.login.as_ref().ok().and_then(|login| login.refresh_token.as_ref());
-    let record = token.and_then(|token| ledger.find(&fingerprint(token)));
     vec![match record {
         None => Finding::ok(NAME, "codexline has not sent this refresh token"),
         Some(record) => {

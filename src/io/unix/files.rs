@@ -107,6 +107,32 @@ pub fn same_file(left: &Metadata, right: &Metadata) -> bool {
     (left.dev(), left.ino()) == (right.dev(), right.ino())
 }
 
+/// Whether `path` is a name of this very file. A link at `path` is not followed.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(named)) => same_file(&ours, &named),
+        _ => false,
+    }
+}
+
+/// Opens a file of this user for reading and writing. A link is not followed, and a file of another
+/// user is refused: in a directory that others may write to, they could have put it there.
+///
+/// # Errors
+/// As `open`; `PermissionDenied` for another owner; `InvalidInput` for what is not a regular file.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    let mut options = read_write();
+    let file = options.custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK)).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    if !is_ours(&metadata) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "belongs to another user"));
+    }
+    Ok(file)
+}
+
 /// When a file was last written or replaced, even if its modification time was set to something
 /// earlier.
 pub fn changed_at(metadata: &Metadata) -> Option<Timestamp> {

@@ -1,5 +1,5 @@
-//! The tables: each answer of either endpoint, each kind of login and each setting, with the exact number of requests that
-//! it may cause, over several runs in a row.
+//! The tables: each answer of either endpoint, each kind of login and each setting, with the exact
+//! number of requests that it may cause, over several runs in a row.
 
 use serde_json::{Value, json};
 
@@ -40,9 +40,10 @@ const NEVER: &[(usize, usize)] = &[(1, 0), (1, 0)];
 /// Nothing is sent at all.
 const SILENT: &[(usize, usize)] = &[(0, 0), (0, 0)];
 
-// --- the token endpoint -----------------------------------------------------------------------------------------------
+// --- the token endpoint --------------------------------------------------------------------------
 
-/// An answer of the token endpoint that does not renew: the error's code, the state in the ledger; auth.json stays as it is.
+/// An answer of the token endpoint that does not renew: the error's code, the state in the ledger;
+/// auth.json stays as it is.
 #[track_caller]
 fn not_renewed(name: &str, answer: &Answer, code: &str, state: &str) {
     let issuer = Issuer::new();
@@ -100,14 +101,13 @@ fn a_permanent_refusal_is_one_whatever_its_status_and_shape() {
 #[test]
 fn whatever_else_comes_the_token_counts_as_spent() {
     let mut cases = Vec::new();
-    for status in [302, 307, 400, 403, 404, 410, 418, 429, 500, 502, 503] {
+    for status in [400, 404, 410, 418, 500, 502, 503] {
         for (kind, answer) in bodies(status) {
-            cases.push((
-                format!("{status} {kind}"),
-                answer.header("Location", "http://127.0.0.1:1/oauth/token"),
-            ));
+            cases.push((format!("{status} {kind}"), answer));
         }
     }
+    let [(_, refusal), ..] = bodies(403);
+    cases.push(("403 JSON".into(), refusal));
     let new = tokens_of(&Login::of(ACCOUNT)).to_string();
     let half = new.len() / 2;
     cases.extend(
@@ -136,6 +136,60 @@ fn whatever_else_comes_the_token_counts_as_spent() {
         .map(|(name, answer)| (name.to_owned(), answer)),
     );
     each(&cases, 4, |(name, answer)| not_renewed(name, answer, "refresh_unknown", "unknown"));
+}
+
+#[test]
+fn what_surely_was_not_used_up_is_sent_again() {
+    let mut cases = Vec::new();
+    for status in [302, 307, 429] {
+        for (kind, answer) in bodies(status) {
+            let answer = answer.header("Location", "http://127.0.0.1:1/oauth/token");
+            cases.push((format!("{status} {kind}"), answer));
+        }
+    }
+    let [_, (_, page), (_, empty)] = bodies(403);
+    cases.extend([("403 page".into(), page), ("403 empty".into(), empty)]);
+    each(&cases, 4, |(name, answer)| {
+        let issuer = Issuer::new();
+        issuer.server.push(TOKEN, answer.clone());
+        let home = issuer.home();
+        fails_openly(&home, &fetch(&issuer, &home), "refresh_postponed");
+        assert_eq!((issuer.posts(), ledger(&home)), (1, vec![]), "{name}");
+        no_rescue(&home);
+        // Behind a prompt it waits for half an hour at least.
+        let failure = home.entry().unwrap()["failure"].clone();
+        let wait = failure["retry_at"].as_i64().unwrap() - failure["at"].as_i64().unwrap();
+        assert_eq!(wait, 1800, "{name}");
+        succeeds(&fetch(&issuer, &home));
+        holds(&home, &issuer.minted());
+        let posted = issuer.posted();
+        assert!(posted.len() == 2 && posted[0] == posted[1], "{name}: {posted:?}");
+    });
+}
+
+#[test]
+fn the_message_says_what_happened() {
+    let cases = [
+        (Answer::status(503), "127.0.0.1 failed (503) while the login in "),
+        (
+            Answer::html(200, "<html>"),
+            "127.0.0.1 answered without new tokens (200) while the login",
+        ),
+        (Answer::hang_up(), "the connection to 127.0.0.1 broke while the login in "),
+    ];
+    for (answer, expected) in cases {
+        let issuer = Issuer::new();
+        issuer.server.push(TOKEN, answer);
+        let home = issuer.home();
+        // Today and whenever it is asked for again.
+        for _ in 0..2 {
+            let output = fetch(&issuer, &home);
+            let last = output.stderr.lines().last().unwrap();
+            assert!(last.contains(expected), "{expected}: {last}");
+            assert!(last.contains("while the login in") && last.contains("start codex once"));
+        }
+        assert_eq!(issuer.posts(), 1);
+    }
 }
 
 /// The same status with each kind of body.
@@ -201,12 +255,13 @@ fn what_comes_is_stored_and_what_is_missing_stays() {
             ..old.clone()
         };
         holds(&home, &expected);
-        // Refused again (nobody has told the usage endpoint of the new one): only another token may be sent.
+        // Refused again: nobody has told the usage endpoint of the new access token. Without a new
+        // refresh token the old one goes on (RFC 6749, section 6).
         for _ in 0..2 {
             fetch(&issuer, &home);
         }
-        issuer.check();
-        assert_eq!(issuer.posts(), if renewed[1] { 2 } else { 1 }, "{name}");
+        let second = if renewed[1] { new.refresh_token.clone() } else { old.refresh_token.clone() };
+        assert_eq!(issuer.posted(), [old.refresh_token, second], "{name}");
     }
 }
 
@@ -244,7 +299,7 @@ fn the_request_is_what_rfc_6749_says() {
     );
 }
 
-// --- the usage endpoint -----------------------------------------------------------------------------------------------
+// --- the usage endpoint --------------------------------------------------------------------------
 
 #[test]
 fn only_a_refusal_of_the_api_itself_spends_the_token() {
@@ -305,7 +360,7 @@ fn a_login_that_is_refused_however_new_is_renewed_once_a_run() {
     assert_eq!(ledger(&home), ["committed", "committed", "committed"]);
 }
 
-// --- the reload -------------------------------------------------------------------------------------------------------
+// --- the reload ----------------------------------------------------------------------------------
 
 #[test]
 fn a_login_that_somebody_else_has_renewed_is_adopted() {
@@ -346,7 +401,7 @@ fn another_account_is_left_alone() {
     assert_eq!((issuer.gets(), issuer.posts()), (1, 0));
 }
 
-// --- what may be renewed ----------------------------------------------------------------------------------------------
+// --- what may be renewed -------------------------------------------------------------------------
 
 type Setup = fn(&Issuer, &mut Home, Login);
 type Case = (&'static str, Setup, &'static [(usize, usize)]);

@@ -1,5 +1,5 @@
-//! Where we may not write, Codex is asked: a made-up `codex` that talks as the real one does, and writes down what it was
-//! told and how it ended.
+//! Where we may not write, Codex is asked: a made-up `codex` that talks as the real one does, and
+//! writes down what it was told and how it ended.
 
 use serde_json::json;
 
@@ -128,7 +128,7 @@ fn what_codex_says_of_such_a_login_is_passed_on() {
     }
 }
 
-// --- a login in a file that we may not renew --------------------------------------------------------------------------
+// --- a login in a file that we may not renew -----------------------------------------------------
 
 /// An access token that the usage endpoint refuses, that ends in `seconds` by the clock.
 fn ending_in(issuer: &Issuer, seconds: i64) -> Login {
@@ -206,7 +206,8 @@ fn in_a_store_that_only_codex_knows_it_renews_if_nothing_would_be_lost() {
         } else {
             fails(&home, &output, "auth_read_only");
         }
-        // A file that lies there beside a keyring is left over from another time: its token is not sent.
+        // A file that lies there beside a keyring is left over from another time: its token is not
+        // sent.
         let gets = usize::from(kind == "auto");
         assert_eq!((issuer.gets(), issuer.posts()), (gets, 0), "{kind} {mode:o}");
     }

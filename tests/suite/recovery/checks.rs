@@ -1,5 +1,6 @@
-//! Everything is checked before the POST: each thing that would lose a new token, one at a time. Nothing is sent, auth.json
-//! is the same file with the same bytes, and the reason has its own code and hint.
+//! Everything is checked before the POST: each thing that would lose a new token, one at a time.
+//! Nothing is sent, auth.json is the same file with the same bytes, and the reason has its own code
+//! and hint.
 
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::path::Path;
@@ -14,7 +15,8 @@ use crate::support::home::{Home, finish, set_mode};
 /// An ordinary user that owns nothing else.
 const NOBODY: u32 = 65_534;
 
-/// The program, run by an ordinary user to whom the home belongs by then; `before` comes before its name.
+/// The program, run by an ordinary user to whom the home belongs by then; `before` comes before its
+/// name.
 pub fn as_nobody(home: &Home, before: &[&str]) -> Command {
     let program = home.path().join("program");
     if !program.exists() {
@@ -194,7 +196,7 @@ fn a_check_that_fails_while_another_one_spends_is_noticed() {
     assert_eq!(issuer.posts(), 1);
 }
 
-// --- as root ----------------------------------------------------------------------------------------------------------
+// --- as root -------------------------------------------------------------------------------------
 
 fn to_nobody(path: &Path) {
     chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -287,7 +289,7 @@ fn a_file_that_root_cannot_change_either() {
     }
 }
 
-// --- as an ordinary user ----------------------------------------------------------------------------------------------
+// --- as an ordinary user -------------------------------------------------------------------------
 
 #[test]
 fn what_an_ordinary_user_may_not_do() {
@@ -342,7 +344,7 @@ fn an_ordinary_user_with_an_ordinary_home_is_renewed() {
     assert_eq!(std::fs::metadata(home.auth_path()).unwrap().uid(), NOBODY);
 }
 
-// --- mounts -----------------------------------------------------------------------------------------------------------
+// --- mounts --------------------------------------------------------------------------------------
 
 /// The script in a mount namespace of its own; `$0` is the program.
 fn mounted(home: &Home, script: &str) -> Command {
@@ -421,7 +423,8 @@ fn a_full_disk_is_noticed_before() {
 
 #[test]
 fn no_problem_is_made_up() {
-    // What looks unusual and is none: the checks must not keep anybody from a renewal who could have one.
+    // What looks unusual and is none: the checks must not keep anybody from a renewal who could
+    // have one.
     let cases: [(&str, Break); 5] = [
         ("mode 0666", |home| set_mode(&home.auth_path(), 0o666)),
         ("mode 0200 and root", |home| {

@@ -30,7 +30,7 @@ fn row(page: &Output, name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name}: {page:?}")).trim().to_owned()
 }
 
-// --- the page ---------------------------------------------------------------------------------------------------------
+// --- the page ------------------------------------------------------------------------------------
 
 #[test]
 fn the_page_tells_what_the_login_looks_like_and_no_secret() {
@@ -115,7 +115,7 @@ fn the_page_of_unusual_logins() {
     assert_eq!(issuer.server.connections(), 0);
 }
 
-// --- by hand ----------------------------------------------------------------------------------------------------------
+// --- by hand -------------------------------------------------------------------------------------
 
 #[test]
 fn a_login_is_renewed_by_hand() {
@@ -213,12 +213,12 @@ fn what_is_not_ours_is_not_renewed_by_hand_either() {
     assert_eq!(issuer.server.connections(), 0);
 }
 
-// --- discovery --------------------------------------------------------------------------------------------------------
+// --- discovery -----------------------------------------------------------------------------------
 
 const DOCUMENT: &str = "GET /.well-known/openid-configuration";
 
-/// auth.openai.com and all its neighbours: a server with a certificate of a made-up authority, behind a proxy that leads
-/// every name to it.
+/// auth.openai.com and all its neighbours: a server with a certificate of a made-up authority,
+/// behind a proxy that leads every name to it.
 struct OpenAi {
     server: Server,
     authority: Authority,

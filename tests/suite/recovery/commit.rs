@@ -1,4 +1,5 @@
-//! The commit: what may have become of auth.json since the POST, Codex's locks, and what the file is like afterwards.
+//! The commit: what may have become of auth.json since the POST, Codex's locks, and what the file
+//! is like afterwards.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -28,7 +29,7 @@ fn one_post(issuer: &Issuer) {
     assert_eq!(issuer.posts(), 1);
 }
 
-// --- between POST and commit ------------------------------------------------------------------------------------------
+// --- between POST and commit ---------------------------------------------------------------------
 
 #[test]
 fn another_login_of_the_same_account_wins() {
@@ -126,7 +127,8 @@ fn a_deleted_login_stays_deleted() {
     one_post(&issuer);
 }
 
-/// auth.json is changed to `broken` in the POST: the new tokens wait beside it, through more runs, and nothing is sent.
+/// auth.json is changed to `broken` in the POST: the new tokens wait beside it, through more runs,
+/// and nothing is sent.
 #[track_caller]
 fn waiting(broken: fn(&str) -> String) -> (Issuer, Home, Login) {
     let issuer = Issuer::new();
@@ -192,7 +194,8 @@ fn a_rescue_outlasts_a_login_that_cannot_be_read() {
 
 #[test]
 fn a_rescue_of_a_running_exchange_is_not_tidied_away() {
-    // auth.json is moved away and put back in the middle of the exchange, and another codexline looks in between.
+    // auth.json is moved away and put back in the middle of the exchange, and another codexline
+    // looks in between.
     let issuer = Issuer::new();
     let home = issuer.home();
     let (path, aside) = (home.auth_path(), home.path().join("aside"));
@@ -229,7 +232,8 @@ fn waits_for(process: u32, path: &Path) -> bool {
 
 #[test]
 fn an_answer_that_waits_outlasts_the_loss_of_the_record() {
-    // Whoever removes the ledger: an auth.json that is older than the answer is the one that it was for.
+    // Whoever removes the ledger: an auth.json that is older than the answer is the one that it was
+    // for.
     let (issuer, home, old) = waiting(|_| String::new());
     let times = std::fs::FileTimes::new()
         .set_modified(std::time::SystemTime::now() - Duration::from_secs(9));
@@ -260,7 +264,7 @@ fn a_rescue_that_somebody_tidies_away_is_made_again() {
     one_post(&issuer);
 }
 
-// --- Codex's locks ----------------------------------------------------------------------------------------------------
+// --- Codex's locks -------------------------------------------------------------------------------
 
 /// Holds a lock as Codex does, until dropped.
 fn flock(path: &Path) -> File {
@@ -412,7 +416,7 @@ fn the_lock_files_stay_and_are_never_made_anew() {
     assert_eq!(issuer.posts(), 2);
 }
 
-// --- the file ---------------------------------------------------------------------------------------------------------
+// --- the file ------------------------------------------------------------------------------------
 
 #[test]
 fn only_the_four_values_change() {

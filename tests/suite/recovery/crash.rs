@@ -1,6 +1,7 @@
-//! Death and bad luck at every step: killed before each system call in turn, an error in each call that touches the login,
-//! signals, the death of the parent. Whatever happens: auth.json always parses, no token is sent twice, and an answer that
-//! had been written is in auth.json after the next run.
+//! Death and bad luck at every step: killed before each system call in turn, an error in each call
+//! that touches the login, signals, the death of the parent. Whatever happens: auth.json always
+//! parses, no token is sent twice, and an answer that had been written is in auth.json after the
+//! next run.
 
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt as _;
@@ -95,14 +96,15 @@ fn is_stored(home: &Home, new: &Login) -> bool {
     })
 }
 
-/// After a run that ended badly at `place`: two ordinary ones, and what must hold. `must_be_stored`: even if the answer
-/// was not on disk at the end of the bad one.
+/// After a run that ended badly at `place`: two ordinary ones, and what must hold.
+/// `must_be_stored`: even if the answer was not on disk at the end of the bad one.
 #[track_caller]
 fn recovers(issuer: &Issuer, home: &Home, old: &Login, place: &str, must_be_stored: bool) {
     let token = refresh_token(home, place);
     let posts = issuer.posts();
     assert!(posts <= 1, "{place}");
-    // Who is killed right after sending leaves a server that has read the request and not yet made up its mind.
+    // Who is killed right after sending leaves a server that has read the request and not yet made
+    // up its mind.
     eventually("the exchange to be done", || posts == 0 || issuer.has_minted());
     let stored = posts == 1 && (must_be_stored || is_stored(home, &issuer.minted()));
     let first = fetch(issuer, home);
@@ -119,7 +121,8 @@ fn recovers(issuer: &Issuer, home: &Home, old: &Login, place: &str, must_be_stor
         assert_eq!(after, old.refresh_token, "{place}: {first:?}");
         fails(home, &first, "refresh_unknown");
     } else if issuer.posts() == 0 {
-        // Written down as sent, and killed before it was: nobody can tell, and the login is what it was.
+        // Written down as sent, and killed before it was: nobody can tell, and the login is what it
+        // was.
         assert_eq!(
             (token.as_str(), after),
             (old.refresh_token.as_str(), old.refresh_token.clone()),
@@ -174,8 +177,9 @@ fn killed_before_every_system_call() {
     assert!(kills.into_inner() * 10 > points.len() * 8, "it was killed");
 }
 
-/// What a run leaves that was killed when it was about to rename, beside an auth.json that has another layout by now: the
-/// new tokens must be merged into it, and the result is shorter than what waits.
+/// What a run leaves that was killed when it was about to rename, beside an auth.json that has
+/// another layout by now: the new tokens must be merged into it, and the result is shorter than
+/// what waits.
 struct Left {
     issuer: Issuer,
     old: Login,
@@ -247,7 +251,7 @@ fn killed_while_finishing_what_was_left() {
     assert!(kills.into_inner() * 10 > calls.len() * 8, "it was killed");
 }
 
-// --- errors -----------------------------------------------------------------------------------------------------------
+// --- errors --------------------------------------------------------------------------------------
 
 #[test]
 fn an_error_in_every_call_that_touches_the_login() {
@@ -320,7 +324,8 @@ fn an_error_in_every_call_while_finishing_what_was_left() {
         assert!(is_stored(&home, &left.issuer.minted()), "{error} in {}", call.line);
         left.check(&home);
     });
-    // A disk that stays full: nothing that is there is damaged, and it is finished when there is room.
+    // A disk that stays full: nothing that is there is damaged, and it is finished when there is
+    // room.
     let home = left.copy();
     finish(&mut injected(&home, "write", "error=ENOSPC:when=1+"));
     assert!(is_stored(&home, &left.issuer.minted()));
@@ -397,7 +402,7 @@ fn a_connection_that_ends_after_the_request_left_is_not_tried_again() {
     }
 }
 
-// --- signals ----------------------------------------------------------------------------------------------------------
+// --- signals -------------------------------------------------------------------------------------
 
 fn start(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -450,7 +455,8 @@ fn the_death_of_its_parent_does_not_end_an_exchange() {
         let began = Instant::now();
         let child = start(home.wrapped(line).process_group(0));
         eventually("the POST", || issuer.posts() == 1);
-        // SAFETY: no memory is involved; the process is this test's own, and the group is its children's.
+        // SAFETY: no memory is involved; the process is this test's own, and the group is its
+        // children's.
         unsafe {
             assert_eq!(libc::kill(child.id() as i32, libc::SIGKILL), 0);
             libc::kill(-(child.id() as i32), libc::SIGHUP);

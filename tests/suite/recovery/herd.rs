@@ -12,7 +12,8 @@ use crate::support::{TOKEN, USAGE, eventually};
 
 const HERD: usize = 50;
 
-/// Starts that many fetches at once, each changed by `change`, and gives what each printed. `meanwhile` is done when all run.
+/// Starts that many fetches at once, each changed by `change`, and gives what each printed.
+/// `meanwhile` is done when all run.
 fn herd(
     home: &Home,
     change: impl Fn(usize, &mut std::process::Command),

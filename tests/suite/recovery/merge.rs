@@ -1,4 +1,5 @@
-//! Properties of the merge: whatever an auth.json holds, only four values change, and what is not one is left alone.
+//! Properties of the merge: whatever an auth.json holds, only four values change, and what is not
+//! one is left alone.
 
 use codexline::model::secret::Secret;
 use codexline::refresh::merge::merge;
@@ -166,7 +167,8 @@ proptest! {
 
 #[test]
 fn a_key_that_comes_twice_is_changed_where_it_counts() {
-    // The last one counts, for serde_json and for Codex's reader of maps; ours refuses such a login before it spends.
+    // The last one counts, for serde_json and for Codex's reader of maps; ours refuses such a login
+    // before it spends.
     let new = NewTokens {
         access_token: Some(Secret::new("new".into())),
         refresh_token: None,

@@ -1,17 +1,20 @@
-//! Recovery that never logs anyone out: the real binary against a token endpoint that takes each refresh token once, and
-//! revokes everything when one comes again.
+//! Recovery that never logs anyone out: the real binary against a token endpoint that takes each
+//! refresh token once, and revokes everything when one comes again.
 //!
-//! [`Issuer`] is that endpoint and the usage endpoint; [`run`] runs the program with `--verbose` and looks for every token
-//! that the issuer knows in whatever it says; [`Issuer::check`] says at the end that no token came twice.
+//! [`Issuer`] is that endpoint and the usage endpoint; [`run`] runs the program with `--verbose`
+//! and looks for every token that the issuer knows in whatever it says; [`Issuer::check`] says at
+//! the end that no token came twice.
 
 mod answers;
 mod asking;
+mod away;
 mod checks;
 mod commands;
 mod commit;
 mod crash;
 mod herd;
 mod merge;
+mod sidecars;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -287,7 +290,8 @@ pub fn succeeds(output: &Output) {
     assert_eq!(output.code, Some(0), "{output:?}");
 }
 
-/// The program failed: the last line on stderr is the failure with its hint, and the cache holds it with this code.
+/// The program failed: the last line on stderr is the failure with its hint, and the cache holds it
+/// with this code.
 #[track_caller]
 pub fn fails(home: &Home, output: &Output, code: &str) {
     assert_eq!(output.code, Some(1), "{code}: {output:?}");
@@ -297,8 +301,8 @@ pub fn fails(home: &Home, output: &Output, code: &str) {
     assert!(last.starts_with("codexline: ") && last.contains("; "), "{output:?}");
 }
 
-/// As [`fails`], and `json` says the same as stderr. (Not where auth.json has changed since, or is another one outside of
-/// a mount: then that failure is another login's.)
+/// As [`fails`], and `json` says the same as stderr. (Not where auth.json has changed since, or is
+/// another one outside of a mount: then that failure is another login's.)
 #[track_caller]
 pub fn fails_openly(home: &Home, output: &Output, code: &str) {
     fails(home, output, code);
@@ -316,6 +320,13 @@ pub fn fails_openly(home: &Home, output: &Output, code: &str) {
 /// One of codexline's own files beside auth.json.
 pub fn beside(home: &Home, ending: &str) -> PathBuf {
     home.codex_home().join(format!("auth.json.codexline{ending}"))
+}
+
+/// The files in which new tokens are kept whose auth.json is away.
+pub fn kept(home: &Home) -> Vec<PathBuf> {
+    let directory = home.path().join("home/.local/state/codexline/kept");
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 pub fn read(path: &Path) -> String {
