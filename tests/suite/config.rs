@@ -95,7 +95,8 @@ fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
     let output = home.run(&[]);
     assert_eq!((output.stdout.as_str(), output.code), ("5h · 7d (config:3)\n", Some(0)));
     let expected = format!(
-        "codexline: {}:3: unknown key max_age; did you mean max-age?; correct it; see codexline config\n",
+        "codexline: {}:3: unknown key max_age; did you mean max-age?; correct it; see codexline \
+         config\n",
         path.display()
     );
     assert_eq!(output.stderr, expected);

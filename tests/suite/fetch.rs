@@ -663,7 +663,8 @@ fn an_authority_that_is_only_in_the_system_s_directory_is_found() {
     }
     let (server, home, file) = secure();
     let script = format!(
-        "cp {bundle} \"$HOME/bundle\" && mount -t tmpfs none {DIRECTORY} && cp \"$HOME/bundle\" {bundle} \
+        "cp {bundle} \"$HOME/bundle\" && mount -t tmpfs none {DIRECTORY} \
+         && cp \"$HOME/bundle\" {bundle} \
          && cp '{file}' {DIRECTORY}/deadbeef.0 && exec {} fetch",
         env!("CARGO_BIN_EXE_codexline")
     );

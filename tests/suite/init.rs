@@ -140,27 +140,36 @@ fn in_shell(command: &[&str]) -> String {
 #[test]
 fn completions_know_hosts_commands_and_options() {
     if has!("bash") {
-        let script = "source <(codexline completions bash); words() { COMP_WORDS=(codexline \"$@\"); COMP_CWORD=$#; COMPREPLY=(); \
-                      _codexline codexline \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; echo \"${COMPREPLY[*]}\"; }; \
+        let script = "source <(codexline completions bash); \
+                      words() { COMP_WORDS=(codexline \"$@\"); COMP_CWORD=$#; COMPREPLY=(); \
+                      _codexline codexline \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; \
+                      echo \"${COMPREPLY[*]}\"; }; \
                       words tm; words --max; words init way; words completions nu; words fe; \
-                      words --color \"\"; words tmux --glyphs \"\"; words status --severity \"\"; words fetch --recover re";
+                      words --color \"\"; words tmux --glyphs \"\"; words status --severity \"\"; \
+                      words fetch --recover re";
         let found = in_shell(&["bash", "-c", script]);
         assert_eq!(
             found,
-            "tmux\n--max-age\nwaybar\nnushell\nfetch\nauto always never\nunicode nerd ascii\nused pace\nreload\n"
+            "tmux\n--max-age\nwaybar\nnushell\nfetch\nauto always never\n\
+             unicode nerd ascii\nused pace\nreload\n"
         );
     }
     if has!("fish") {
-        let script = "codexline completions fish | source; for line in 'codexline tm' 'codexline --max' 'codexline init way' 'codexline fe' \
-                      'codexline --color ' 'codexline tmux --glyphs ' 'codexline status --severity ' 'codexline fetch --recover re' \
+        let script = "codexline completions fish | source; \
+                      for line in 'codexline tm' 'codexline --max' \
+                      'codexline init way' 'codexline fe' \
+                      'codexline --color ' 'codexline tmux --glyphs ' \
+                      'codexline status --severity ' 'codexline fetch --recover re' \
                       'codexline tmux --max'; echo (complete -C $line | string split -f1 \\t); end";
         assert_eq!(
             in_shell(&["fish", "-N", "-c", script]),
-            "tmux\n--max-age\nwaybar\nfetch\nalways auto never\nascii nerd unicode\npace used\nreload\n--max-age\n"
+            "tmux\n--max-age\nwaybar\nfetch\nalways auto never\nascii nerd unicode\npace used\n\
+             reload\n--max-age\n"
         );
     }
     if has!("zsh") {
-        let script = "autoload -U compinit; compinit -u -d $HOME/dump; source <(codexline completions zsh); print ${_comps[codexline]}";
+        let script = "autoload -U compinit; compinit -u -d $HOME/dump; \
+                      source <(codexline completions zsh); print ${_comps[codexline]}";
         assert_eq!(in_shell(&["zsh", "-f", "-c", script]), "_codexline\n");
     }
     if has!("elvish") {
@@ -208,7 +217,8 @@ fn zsh_completes_what_is_typed() {
     needs!("zsh", "tmux");
     let stage = Stage::new();
     stage.install("codexline", Path::new(env!("CARGO_BIN_EXE_codexline")));
-    let setup = "PROMPT='ready> '\nautoload -U compinit\ncompinit -u -d $HOME/dump\nsource <(codexline completions zsh)\n";
+    let setup = "PROMPT='ready> '\nautoload -U compinit\ncompinit -u -d $HOME/dump\n\
+                 source <(codexline completions zsh)\n";
     let terminal = Terminal::open(&stage, "zsh", 100, 30, &shell(&stage, "zsh", setup));
     terminal.wait_for("ready>");
     for (typed, completed) in [

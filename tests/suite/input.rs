@@ -309,7 +309,8 @@ fn config_toml_broken() {
 fn config_toml_with_everything_else_in_it() {
     let (server, home) = signed_in();
     home.write_config(&format!(
-        "model = \"gpt-6\"\nchatgpt_base_url = \"{}\"\nunknown = [1, {{ a = 2.5 }}]\n[tui]\nx = 1979-05-27\n\
+        "model = \"gpt-6\"\nchatgpt_base_url = \"{}\"\nunknown = [1, {{ a = 2.5 }}]\n[tui]\n\
+         x = 1979-05-27\n\
          [mcp_servers.a.env]\nTOKEN = \"made-up\"\n[[hooks]]\nb = true\n",
         server.base()
     ));

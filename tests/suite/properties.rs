@@ -16,6 +16,7 @@ use codexline::model::view::View;
 use codexline::render::style::escape_pango;
 use codexline::render::template::{Template, TemplateKind};
 use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
@@ -42,7 +43,7 @@ fn line(
 
 /// Text with everything in it that some host or terminal could stumble over.
 fn hostile() -> impl Strategy<Value = String> {
-    let pieces = prop::sample::select(vec![
+    let pieces = select(vec![
         "#",
         "#(",
         "#[fg=red]",
@@ -90,7 +91,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 /// Templates: pieces of the language in any order, so that many are valid and many just miss it.
 fn template() -> impl Strategy<Value = String> {
-    let pieces = prop::sample::select(vec![
+    let pieces = select(vec![
         "{windows}",
         "{plan}",
         "{credits}",
@@ -149,11 +150,9 @@ fn number() -> impl Strategy<Value = Value> {
         (-10.0..200.0).prop_map(|number: f64| json!(number)),
         any::<f64>().prop_map(|number| json!(number)),
         (-10.0..200.0).prop_map(|number: f64| json!(number.to_string())),
-        prop::sample::select(vec![300, 900, 3600, 18_000, 604_800, 2_592_000])
-            .prop_map(Value::from),
+        select(vec![300, 900, 3600, 18_000, 604_800, 2_592_000]).prop_map(Value::from),
         (-9_000_000..9_000_000_i64).prop_map(|after| json!(NOW.unix_seconds() + after)),
-        prop::sample::select(vec!["", "NaN", "inf", "1e999", "-0", "42.7%", " 5 ", "٣"])
-            .prop_map(Value::from),
+        select(vec!["", "NaN", "inf", "1e999", "-0", "42.7%", " 5 ", "٣"]).prop_map(Value::from),
         Just(Value::Null),
     ]
 }
@@ -285,12 +284,18 @@ fn pango_shows(markup: &str) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(400)
+    })]
 
     // --- templates -------------------------------------------------------------------------------
 
     #[test]
-    fn no_template_panics_and_every_mistake_is_told_in_one_line(template in template(), is_line in any::<bool>()) {
+    fn no_template_panics_and_every_mistake_is_told_in_one_line(
+        template in template(),
+        is_line in any::<bool>(),
+    ) {
         if let Err(reason) = Template::parse(&template, kind_of(is_line)) {
             prop_assert!(!reason.is_empty());
             prop_assert!(!reason.contains('\n') || template.contains('\n'), "{reason:?}");
@@ -298,7 +303,10 @@ proptest! {
     }
 
     #[test]
-    fn doubled_brackets_are_literal_whatever_the_text(text in "[^\\n]{0,40}", is_line in any::<bool>()) {
+    fn doubled_brackets_are_literal_whatever_the_text(
+        text in "[^\\n]{0,40}",
+        is_line in any::<bool>(),
+    ) {
         let mut doubled = String::new();
         for character in text.chars() {
             doubled.push(character);
@@ -311,7 +319,8 @@ proptest! {
         if is_line {
             let window = Template::parse("", TemplateKind::Window).unwrap();
             let plain = HOSTS.iter().find(|host| host.name == "plain").unwrap();
-            prop_assert_eq!(line(plain, Usage::default(), parsed.unwrap(), window, NOW), format!("{text}\n"));
+            let shown = line(plain, Usage::default(), parsed.unwrap(), window, NOW);
+            prop_assert_eq!(shown, format!("{text}\n"));
         }
     }
 
@@ -329,17 +338,23 @@ proptest! {
         };
         let now = NOW.plus(later);
         for host in HOSTS {
-            let format = valid(&format, TemplateKind::Line, "{plan} {windows} {credits} {budget} {age}");
-            let window = valid(&window, TemplateKind::Window, "{label} {used} {left} {bar} {reset} {reset_at}");
+            let all = "{plan} {windows} {credits} {budget} {age}";
+            let format = valid(&format, TemplateKind::Line, all);
+            let all = "{label} {used} {left} {bar} {reset} {reset_at}";
+            let window = valid(&window, TemplateKind::Window, all);
             let output = line(host, usage.clone(), format, window, now);
             prop_assert!(output.ends_with('\n'), "{}: {output:?}", host.name);
             let colour = |text: &str| text.replace('\u{1b}', "");
-            prop_assert!(output.lines().all(|line| is_inert(&colour(line))), "{}: {output:?}", host.name);
+            let are_inert = output.lines().all(|line| is_inert(&colour(line)));
+            prop_assert!(are_inert, "{}: {output:?}", host.name);
             let lines = output.lines().count();
             match host.name {
                 "i3blocks" => prop_assert!((2..=3).contains(&lines), "{output:?}"),
                 // A bar and a menu.
-                "swiftbar" => prop_assert!(output.lines().filter(|line| *line == "---").count() == 2, "{output:?}"),
+                "swiftbar" => {
+                    let parts = output.lines().filter(|line| *line == "---").count();
+                    prop_assert!(parts == 2, "{output:?}");
+                }
                 _ => prop_assert_eq!(lines, 1, "{}: {:?}", host.name, output),
             }
             if matches!(host.name, "json" | "waybar" | "swaybar" | "i3status-rust") {
@@ -394,13 +409,16 @@ proptest! {
         let Some(usage) = parse(&answer) else { return Ok(()) };
         let waybar = HOSTS.iter().find(|host| host.name == "waybar").unwrap();
         let format = Template::parse("{plan} {credits}", TemplateKind::Line).unwrap();
-        let output = line(waybar, usage, format, Template::parse("{label}", TemplateKind::Window).unwrap(), NOW);
+        let window = Template::parse("{label}", TemplateKind::Window).unwrap();
+        let output = line(waybar, usage, format, window, NOW);
         let block: Value = serde_json::from_str(&output).unwrap();
-        let tooltip = block["tooltip"].as_str().and_then(|text| text.strip_prefix("<tt>")?.strip_suffix("</tt>"));
+        let tooltip = block["tooltip"].as_str();
+        let tooltip = tooltip.and_then(|text| text.strip_prefix("<tt>")?.strip_suffix("</tt>"));
         for text in [block["text"].as_str(), tooltip] {
             prop_assert!(text.and_then(pango_shows).is_some(), "{block}");
         }
-        prop_assert!(block["percentage"].is_u64() && block["percentage"].as_u64() <= Some(100), "{block}");
+        let percentage = block["percentage"].as_u64();
+        prop_assert!(percentage.is_some_and(|percentage| percentage <= 100), "{block}");
     }
 
     #[test]
@@ -436,7 +454,8 @@ proptest! {
             if let Some(budget) = &usage.budget {
                 prop_assert!((0.0..=100.0).contains(&budget.used_percent), "{budget:?}");
             }
-            prop_assert!(usage.plan.iter().chain(usage.pools.iter().map(|pool| &pool.name)).all(|name| is_inert(name)));
+            let pools = usage.pools.iter().map(|pool| &pool.name);
+            prop_assert!(usage.plan.iter().chain(pools).all(|name| is_inert(name)));
             let fullest = usage.limits().map(|limit| limit.used).fold(0.0, f64::max);
             prop_assert_eq!(usage.binding().map_or(0.0, |limit| limit.used), fullest);
         }
@@ -450,7 +469,8 @@ proptest! {
             prop_assert!((before.used - after.used).abs() < 1e-9);
         }
         prop_assert_eq!(read.limits().count(), usage.limits().count());
-        prop_assert_eq!((read.plan, read.blocked, read.pools.len()), (usage.plan, usage.blocked, usage.pools.len()));
+        prop_assert_eq!(read.pools.len(), usage.pools.len());
+        prop_assert_eq!((read.plan, read.blocked), (usage.plan, usage.blocked));
     }
 
     #[test]
@@ -466,7 +486,8 @@ proptest! {
         }
         let windows = |rate_limit: Value| {
             let usage = parse(&json!({"plan_type": "x", "rate_limit": rate_limit})).unwrap();
-            let mut windows: Vec<String> = usage.windows.iter().map(|window| format!("{window:?}")).collect();
+            let windows = usage.windows.iter().map(|window| format!("{window:?}"));
+            let mut windows: Vec<String> = windows.collect();
             windows.sort();
             windows
         };
@@ -490,7 +511,11 @@ proptest! {
     }
 
     #[test]
-    fn retry_after_takes_anything(value in prop_oneof![hostile(), "[0-9]{0,30}", "[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{2,5} [0-9:]{8} GMT"]) {
+    fn retry_after_takes_anything(value in prop_oneof![
+        hostile(),
+        "[0-9]{0,30}",
+        "[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{2,5} [0-9:]{8} GMT",
+    ]) {
         let _ = retry_after(&value, NOW);
     }
 
@@ -503,7 +528,10 @@ proptest! {
     }
 
     #[test]
-    fn no_config_panics(text in prop_oneof![hostile(), "(chatgpt_base_url|profile|a) ?= ?[\"'\\[{]?[a-z:/.]{0,20}[\"'\\]}]?\n?"]) {
+    fn no_config_panics(text in prop_oneof![
+        hostile(),
+        "(chatgpt_base_url|profile|a) ?= ?[\"'\\[{]?[a-z:/.]{0,20}[\"'\\]}]?\n?",
+    ]) {
         if let Ok(config) = Config::parse(&text) {
             prop_assert!(config.usage_url().ends_with("/usage"));
         }
@@ -513,9 +541,10 @@ proptest! {
     fn no_command_line_panics(arguments in prop::collection::vec(prop_oneof![
         hostile(),
         template(),
-        prop::sample::select(OPTIONS.iter().map(|option| format!("--{}", option.name)).collect::<Vec<_>>()),
-        prop::sample::select(HOSTS.iter().map(|host| host.name.to_owned()).collect::<Vec<_>>()),
-        prop::sample::select(vec!["fetch", "demo", "--", "-", "--worker", "-h", "2m", "70", "auto"]).prop_map(String::from),
+        select(OPTIONS.iter().map(|option| format!("--{}", option.name)).collect::<Vec<_>>()),
+        select(HOSTS.iter().map(|host| host.name.to_owned()).collect::<Vec<_>>()),
+        select(vec!["fetch", "demo", "--", "-", "--worker", "-h", "2m", "70", "auto"])
+            .prop_map(String::from),
     ], 0..5)) {
         let mut line = vec![std::ffi::OsString::from("codexline")];
         line.extend(arguments.iter().map(Into::into));

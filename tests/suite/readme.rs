@@ -280,7 +280,10 @@ fn the_table_of_json_has_every_key_and_no_other() {
     full["additional_rate_limits"] =
         json!([{ "limit_name": "other", "rate_limit": full["rate_limit"] }]);
     full["credits"] = json!({ "has_credits": true, "unlimited": false, "balance": "12.5" });
-    full["spend_control"] = json!({ "reached": false, "individual_limit": { "limit": "40", "used": "1", "remaining": "39", "used_percent": 2.5, "reset_at": 2_000_000_000 } });
+    full["spend_control"] = json!({ "reached": false, "individual_limit": {
+        "limit": "40", "used": "1", "remaining": "39",
+        "used_percent": 2.5, "reset_at": 2_000_000_000,
+    } });
     server.script(move |_| Answer::json(200, &full));
     home.run(&["fetch"]);
     let with_all = home.run(&["json", "--max-age", "1h"]).stdout;

@@ -43,12 +43,8 @@ fn session_of(
         let limits = format!(
             r#"{{"limit_id":"codex","primary":{window},"secondary":null,"plan_type":"plus"}}"#
         );
-        text += &line(
-            *ago,
-            &format!(
-                r#""type":"event_msg","payload":{{"type":"token_count","info":null,"rate_limits":{limits}}}"#
-            ),
-        );
+        let count = format!(r#""type":"token_count","info":null,"rate_limits":{limits}"#);
+        text += &line(*ago, &format!(r#""type":"event_msg","payload":{{{count}}}"#));
     }
     let directory = home.codex_home().join("sessions/2026/11/22");
     std::fs::create_dir_all(&directory).unwrap();
@@ -189,7 +185,8 @@ fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) 
 
 /// A login whose token ends in so many seconds.
 fn ending_in(seconds: i64) -> Login {
-    let claims = json!({"exp": now() + seconds, "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}});
+    let auth = json!({"chatgpt_account_id": ACCOUNT});
+    let claims = json!({"exp": now() + seconds, "https://api.openai.com/auth": auth});
     Login { access_token: jwt(&claims), ..Login::of(ACCOUNT) }
 }
 

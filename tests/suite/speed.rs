@@ -242,7 +242,8 @@ fn the_entry_is_under_8_kib_for_the_largest_answer() {
             "reset_after_seconds": after, "reset_at": 253_402_300_000_i64})
     };
     let rate_limit = json!({"allowed": false, "limit_reached": true,
-        "primary_window": window(4_294_967_295, 300_000_000), "secondary_window": window(4_294_967_294, 300_000_001)});
+        "primary_window": window(4_294_967_295, 300_000_000),
+        "secondary_window": window(4_294_967_294, 300_000_001)});
     let mut answer = usage();
     answer["plan_type"] = json!(wide);
     answer["rate_limit"] = rate_limit.clone();
@@ -250,8 +251,9 @@ fn the_entry_is_under_8_kib_for_the_largest_answer() {
     answer["additional_rate_limits"] =
         json!(vec![json!({"limit_name": wide, "rate_limit": rate_limit}); 50]);
     let amount = 99_999_999_999_999.98;
-    answer["spend_control"] = json!({"reached": true, "individual_limit": {"limit": amount, "used": amount,
-        "remaining": -amount, "used_percent": number, "reset_after_seconds": 300_000_000}});
+    answer["spend_control"] = json!({"reached": true, "individual_limit": {
+        "limit": amount, "used": amount, "remaining": -amount,
+        "used_percent": number, "reset_after_seconds": 300_000_000}});
     answer["credits"] =
         json!({"has_credits": false, "unlimited": false, "balance": "-99999999999999.98"});
     let server = Server::usage(answer);

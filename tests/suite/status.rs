@@ -165,7 +165,8 @@ fn severity_may_follow_the_pace() {
         (output.code, output.stderr.as_str()),
         (
             Some(2),
-            "codexline: --severity 'speed': is not used or pace; did you mean used?; see codexline --help\n"
+            "codexline: --severity 'speed': is not used or pace; did you mean used?; see codexline \
+             --help\n"
         )
     );
 }
@@ -385,7 +386,8 @@ fn check_is_strict_about_what_is_asked() {
 /// A command that writes down what it was told.
 fn recorder(home: &Home) -> (std::path::PathBuf, String) {
     let log = home.path().join("changes");
-    let facts = "$CODEXLINE_EVENT $CODEXLINE_WINDOW $CODEXLINE_USED $CODEXLINE_LEFT $CODEXLINE_STATE $CODEXLINE_PREVIOUS_STATE";
+    let facts = "$CODEXLINE_EVENT $CODEXLINE_WINDOW $CODEXLINE_USED $CODEXLINE_LEFT \
+                 $CODEXLINE_STATE $CODEXLINE_PREVIOUS_STATE";
     let command =
         format!("echo \"{facts} ${{CODEXLINE_RESETS_AT:+known}}\" >> '{}'", log.display());
     (log, command)
@@ -659,7 +661,8 @@ fn hosts_and_codex_are_found_and_a_held_lock_is_told() {
         "{}",
         output.stdout
     );
-    let advice = "host          waybar: ~/.config/waybar/config does not name codexline; codexline init waybar prints what to add\n";
+    let advice = "host          waybar: ~/.config/waybar/config does not name codexline; codexline \
+                  init waybar prints what to add\n";
     assert!(output.stdout.contains(advice), "{}", output.stdout);
     let lock = output.stdout.lines().find(|line| line.contains(" lock ")).unwrap();
     assert!(

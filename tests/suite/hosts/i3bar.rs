@@ -19,7 +19,8 @@ fn bars(stage: &Stage, exhausted: &Home) -> String {
     let ours =
         SNIPPET.replace("codexline i3blocks", "codexline i3blocks --format \"{plan} {windows}\"");
     let second = format!(
-        "[second]\nmarkup=pango\ninterval=15\ncommand=CODEX_HOME={codex_home} exec codexline i3blocks\n"
+        "[second]\nmarkup=pango\ninterval=15\n\
+         command=CODEX_HOME={codex_home} exec codexline i3blocks\n"
     );
     let ours = stage.write("ours.conf", &format!("{ours}\n{second}"));
     let escaped = HOSTILE.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -28,13 +29,14 @@ fn bars(stage: &Stage, exhausted: &Home) -> String {
     let expected = stage.write(
         "expected.conf",
         &format!(
-            "[codexline]\nmarkup=pango\ninterval=15\ncommand=cat {first}\n[second]\nmarkup=pango\ninterval=15\ncommand=cat {second}\n"
+            "[codexline]\nmarkup=pango\ninterval=15\ncommand=cat {first}\n\
+             [second]\nmarkup=pango\ninterval=15\ncommand=cat {second}\n"
         ),
     );
     let bar = |position: &str, blocks: &std::path::Path| {
         format!(
-            "bar {{\n position {position}\n font pango:DejaVu Sans Mono 10\n workspace_buttons no\n \
-             status_command i3blocks -c {}\n}}\n",
+            "bar {{\n position {position}\n font pango:DejaVu Sans Mono 10\n \
+             workspace_buttons no\n status_command i3blocks -c {}\n}}\n",
             quoted(blocks)
         )
     };

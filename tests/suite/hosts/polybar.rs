@@ -15,7 +15,8 @@ const BAR: usize = 24;
 /// A bar with such modules.
 fn bar(name: &str, bottom: bool, modules: &str) -> String {
     format!(
-        "[bar/{name}]\nwidth = 100%\nheight = {BAR}\nbottom = {bottom}\nfont-0 = DejaVu Sans Mono:size=10;2\n\
+        "[bar/{name}]\nwidth = 100%\nheight = {BAR}\nbottom = {bottom}\n\
+         font-0 = DejaVu Sans Mono:size=10;2\n\
          background = #101010\nforeground = #ffffff\nmodules-left = {modules}\n"
     )
 }
@@ -49,8 +50,10 @@ fn the_number_is_in_the_bar_and_names_are_text() {
     let expected = format!("{HOSTILE} {LINE}").replace("%{", "%%{F-}{");
     let expected = quoted(scene.stage.write("expected", &format!("{expected}\n")));
     let config = format!(
-        "{}{}{snippet}\n[module/expected]\ntype = custom/script\nexec = cat {expected}\ninterval = 15\n\
-         [module/exhausted]\ntype = custom/script\nexec = CODEX_HOME={} codexline polybar\ninterval = 15\n",
+        "{}{}{snippet}\n\
+         [module/expected]\ntype = custom/script\nexec = cat {expected}\ninterval = 15\n\
+         [module/exhausted]\ntype = custom/script\nexec = CODEX_HOME={} codexline polybar\n\
+         interval = 15\n",
         bar("top", false, "codexline exhausted"),
         bar("bottom", true, "expected exhausted"),
         quoted(exhausted.codex_home()),
@@ -68,7 +71,8 @@ fn signed_out_is_a_word() {
     let snippet = SNIPPET.replace("codexline polybar", "codexline polybar --color never");
     assert_ne!(snippet, SNIPPET, "the snippet has another form");
     let config = format!(
-        "{}{}{snippet}\n[module/expected]\ntype = custom/script\nexec = echo signed-out\ninterval = 15\n",
+        "{}{}{snippet}\n[module/expected]\ntype = custom/script\n\
+         exec = echo signed-out\ninterval = 15\n",
         bar("top", false, "codexline"),
         bar("bottom", true, "expected"),
     );
@@ -82,7 +86,8 @@ fn a_hanging_network_does_not_hold_the_other_modules() {
     let ticks = scene.stage.path("ticks");
     let snippet = SNIPPET.replace("interval = 15", "interval = 1");
     let config = format!(
-        "[bar/main]\nwidth = 100%\nheight = {BAR}\nfont-0 = DejaVu Sans Mono:size=10;2\nbackground = #101010\n\
+        "[bar/main]\nwidth = 100%\nheight = {BAR}\n\
+         font-0 = DejaVu Sans Mono:size=10;2\nbackground = #101010\n\
          foreground = #ffffff\nmodules-left = codexline\nmodules-right = tick\n{snippet}\n\
          [module/tick]\ntype = custom/script\nexec = echo tick >> {0}; echo tick\ninterval = 1\n",
         quoted(&ticks)

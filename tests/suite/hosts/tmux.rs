@@ -93,7 +93,8 @@ fn the_plugin_replaces_its_word_and_takes_options() {
     let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/integrations/tmux/codexline.tmux");
     let config = format!(
         "set -g status-interval 1\nset -g status-right-length 150\nset -g status-left-length 50\n\
-         set -g status-left '#{{codexline}} L '\nset -g status-right 'A #{{codexline}} B #{{codexline}} C'\n\
+         set -g status-left '#{{codexline}} L '\n\
+         set -g status-right 'A #{{codexline}} B #{{codexline}} C'\n\
          set -g @codexline_format \"{{plan}} $ it's 100% %H (x \"\n\
          set -g @codexline_color never\nset -g @codexline_offline 1\nrun-shell {}\n",
         crate::support::hosts::quoted(plugin)
@@ -114,7 +115,8 @@ fn a_fetch_pushes_the_line_into_the_bar() {
     // Never drawn anew by itself, and no command in it.
     let tmux = Tmux::start(
         &scene.stage,
-        "set -g status-interval 0\nset -g status-right-length 80\nset -g status-right '#{@codexline} END'\n",
+        "set -g status-interval 0\nset -g status-right-length 80\n\
+         set -g status-right '#{@codexline} END'\n",
     );
     let client = tmux.attach("client", 120, 5);
     client.wait_for("END");

@@ -36,11 +36,17 @@ fn module(arguments: &str) -> Value {
 fn shows(stage: &Stage, text: &str, class: &str) -> Value {
     let line = json!({ "text": text, "class": class }).to_string();
     let file = stage.write("expected.json", &format!("{line}\n"));
-    json!({ "exec": format!("cat {}", quoted(file)), "return-type": "json", "format": "{}", "interval": 1 })
+    let exec = format!("cat {}", quoted(file));
+    json!({ "exec": exec, "return-type": "json", "format": "{}", "interval": 1 })
 }
 
 fn bar(position: &str, module: Value) -> Value {
-    json!({ "position": position, "height": BAR, "modules-left": ["custom/codexline"], "custom/codexline": module })
+    json!({
+        "position": position,
+        "height": BAR,
+        "modules-left": ["custom/codexline"],
+        "custom/codexline": module,
+    })
 }
 
 /// Runs two bars, one with the module and one that is told what to show, until they are alike and

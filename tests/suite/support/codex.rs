@@ -3,10 +3,10 @@
 //! ```ignore
 //! let program = needs!("codex");
 //! let login = LoginServer::start();
-//! let home = login.home(Lifetime::Short);                       // signed in with the tokens the server expects
+//! let home = login.home(Lifetime::Short);    // signed in with the tokens the server expects
 //! let mut codex = AppServer::start(&program, &home);            // `codex app-server`, initialised
-//! assert!(codex.rate_limits().is_ok());                         // refreshes first: the access token is about to expire
-//! codex.close();                                                // end of file on its stdin, then exit 0
+//! assert!(codex.rate_limits().is_ok());      // refreshes first: the access token ends soon
+//! codex.close();                             // end of file on its stdin, then exit 0
 //! assert_eq!(login.spends_of(Who::Codex).len(), 1);
 //! ```
 //! What is relied on here was observed with Codex 0.169.0: it refreshes by itself at its start and
@@ -342,7 +342,8 @@ impl LoginServer {
         home.set("NO_PROXY", "127.0.0.1");
         home.set("no_proxy", "127.0.0.1");
         home.write_config(&format!(
-            "chatgpt_base_url = \"{}\"\ncheck_for_update_on_startup = false\n\n[analytics]\nenabled = false\n",
+            "chatgpt_base_url = \"{}\"\ncheck_for_update_on_startup = false\n\n\
+             [analytics]\nenabled = false\n",
             self.server.base()
         ));
         home
@@ -461,7 +462,9 @@ impl State {
             "exp": now() + self.lifetime.seconds(),
             "scp": ["openid", "profile", "email", "offline_access"],
             "jti": format!("issued-{}", self.serial),
-            "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT, "chatgpt_plan_type": "plus"},
+            "https://api.openai.com/auth": {
+                "chatgpt_account_id": ACCOUNT, "chatgpt_plan_type": "plus"
+            },
         }));
         self.live.insert(refresh_token.clone());
         self.accepted.push(access_token.clone());
@@ -513,7 +516,8 @@ fn answer_usage(state: &State, request: &Request) -> Answer {
     if state.accepted.iter().any(|accepted| accepted == sent) {
         Answer::json(200, &usage())
     } else {
-        let error = json!({"message": "Provided authentication token is expired.", "code": "token_expired"});
+        let message = "Provided authentication token is expired.";
+        let error = json!({"message": message, "code": "token_expired"});
         Answer::json(401, &json!({"error": error, "status": 401}))
     }
 }

@@ -30,11 +30,14 @@ while read -r line; do
         if [ -e "$notes/error" ]; then
             echo "{\"error\":{\"code\":-32603,\"message\":\"$(cat "$notes/error")\"},\"id\":$id}"
         elif [ -e "$notes/refuses" ] && [ -z "$renewed" ]; then
-            echo "{\"error\":{\"code\":-32603,\"message\":\"failed: GET u failed: 401 Unauthorized; body=rt_made-up\"},\"id\":$id}"
+            message="failed: GET u failed: 401 Unauthorized; body=rt_made-up"
+            echo "{\"error\":{\"code\":-32603,\"message\":\"$message\"},\"id\":$id}"
         else
             echo "{\"id\":$id,\"result\":$(cat "$notes/answer")}"
         fi ;;
-    *getAuthStatus*) renewed=1; echo "{\"id\":$id,\"result\":{\"authMethod\":\"chatgpt\",\"authToken\":null}}" ;;
+    *getAuthStatus*)
+        renewed=1
+        echo "{\"id\":$id,\"result\":{\"authMethod\":\"chatgpt\",\"authToken\":null}}" ;;
     esac
 done
 echo "input closed" >> "$notes/log"
@@ -73,7 +76,9 @@ impl Codex {
             "rateLimits": {
                 "limitId": "codex",
                 "primary": {"usedPercent": 42, "windowDurationMins": 300, "resetsAt": now() + 3810},
-                "secondary": {"usedPercent": 17, "windowDurationMins": 10_080, "resetsAt": now() + 460_830},
+                "secondary": {
+                    "usedPercent": 17, "windowDurationMins": 10_080, "resetsAt": now() + 460_830
+                },
                 "planType": "plus",
             },
             "accountId": account,

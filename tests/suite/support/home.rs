@@ -3,11 +3,11 @@
 //!
 //! ```ignore
 //! let server = Server::usage(usage());
-//! let home = Home::new(&server);                        // signed in as ACCOUNT, config.toml points at the server
-//! let output = home.run(&["tmux", "--wait", "2s"]);     // ends after LIMIT at the latest, by force
+//! let home = Home::new(&server);                     // signed in as ACCOUNT to this server
+//! let output = home.run(&["tmux", "--wait", "2s"]);  // killed after LIMIT at the latest
 //! assert_eq!((output.stdout.as_str(), output.code), (USUAL_LINE, Some(0)));
-//! home.age(Duration::from_secs(300));                   // the cache entry is five minutes older now
-//! home.sign_in(&Login::of("acc-2"));                    // another account
+//! home.age(Duration::from_secs(300));                // the cache entry is 5 min older now
+//! home.sign_in(&Login::of("acc-2"));                 // another account
 //! ```
 //! Dropping a home ends whatever it started (found by its `CODEX_HOME`, which no other process has)
 //! and removes it.
@@ -491,7 +491,8 @@ pub fn collect(mut child: Child, start: Instant) -> Output {
                 let _ = child.kill();
                 let _ = child.wait();
                 panic!(
-                    "no end of file on both outputs within {LIMIT:?} (process: {ended:?}, so far: {texts:?})"
+                    "no end of file on both outputs within {LIMIT:?} (process: {ended:?}, so far: \
+                     {texts:?})"
                 );
             }
         }

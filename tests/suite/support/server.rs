@@ -2,12 +2,13 @@
 //! it can also do what no well-behaved server does (stop in the middle, drip, never end).
 //!
 //! ```ignore
-//! let server = Server::start(|_| Answer::json(200, &usage()));       // the same for everything
-//! server.push(USAGE, Answer::status(401));                           // once, before the script is asked
-//! server.script(|request| Answer::status(503));                      // another script from here on
+//! let server = Server::start(|_| Answer::json(200, &usage())); // the same for everything
+//! server.push(USAGE, Answer::status(401));       // once, before the script is asked
+//! server.script(|request| Answer::status(503));  // another script from here on
 //! let gate = Gate::closed();
-//! server.push(USAGE, Answer::json(200, &usage()).behind(&gate));     // read, but not answered until gate.open()
-//! assert_eq!(server.count(USAGE), 1);                                // requests are counted as soon as they are read
+//! // Read, but not answered until gate.open():
+//! server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
+//! assert_eq!(server.count(USAGE), 1);            // counted as soon as it is read
 //! ```
 //! Each connection carries one request and is closed after the answer. [`Server::tls`] is the same
 //! with a certificate of a made-up [`Authority`]. A `CONNECT` request is recorded and tunnelled, so

@@ -357,8 +357,9 @@ impl<S: Sink> Writer<S> {
         });
         let thread = self.threads.len() - 1;
         let mut more = format!(
-            r#""forked_from_id":"{0}","source":{{"subagent":{{"thread_spawn":{{"parent_thread_id":"{0}","depth":1}}}}}},"#,
-            parents.id
+            r#""forked_from_id":"{0}","source":{{"subagent":{{"thread_spawn":{{{1}}}}}}},"#,
+            parents.id,
+            format_args!(r#""parent_thread_id":"{}","depth":1"#, parents.id)
         );
         if parents.version == Version::Paginated {
             more += &format!(r#""subagent_history_start_ordinal":{start},"#);
@@ -403,9 +404,9 @@ impl<S: Sink> Writer<S> {
             _ => String::new(),
         };
         let time = rfc3339(self.clock);
-        format!(
-            r#""type":"session_meta","payload":{{{session}"id":"{id}",{more}"timestamp":"{time}","cwd":"/work","creator_account_id":"acc-1","base_instructions":{{"text":"{instructions}"}}}}"#
-        )
+        let first = format!(r#"{session}"id":"{id}",{more}"timestamp":"{time}","cwd":"/work""#);
+        let rest = r#""creator_account_id":"acc-1","base_instructions":"#;
+        record("session_meta", &format!(r#"{first},{rest}{{"text":"{instructions}"}}"#))
     }
 
     fn begin_turn(&mut self, thread: usize) -> String {
@@ -423,14 +424,12 @@ impl<S: Sink> Writer<S> {
             format!(r#","started_at":{started}"#)
         };
         if self.threads[thread].version != Version::Old {
-            let line = format!(
-                r#""type":"event_msg","payload":{{"type":"task_started","turn_id":"{turn}"{seconds},"model_context_window":258400}}"#
-            );
-            self.write(thread, line, false);
+            let rest = format!(r#""turn_id":"{turn}"{seconds},"model_context_window":258400"#);
+            self.write(thread, event("task_started", &rest), false);
         }
         if self.threads[thread].version != Version::Paginated {
-            let line = r#""type":"event_msg","payload":{"type":"user_message","message":"go on","images":[]}"#;
-            self.write(thread, line.into(), false);
+            let line = event("user_message", r#""message":"go on","images":[]"#);
+            self.write(thread, line, false);
         }
         let turn_id = match self.threads[thread].version {
             Version::Old | Version::Plain => String::new(),
@@ -449,10 +448,8 @@ impl<S: Sink> Writer<S> {
     fn end_turn(&mut self, thread: usize, turn: &str) {
         self.clock += 5;
         if self.threads[thread].version != Version::Old {
-            let line = format!(
-                r#""type":"event_msg","payload":{{"type":"task_complete","turn_id":"{turn}","last_agent_message":null}}"#
-            );
-            self.write(thread, line, false);
+            let rest = format!(r#""turn_id":"{turn}","last_agent_message":null"#);
+            self.write(thread, event("task_complete", &rest), false);
         }
     }
 
@@ -461,16 +458,16 @@ impl<S: Sink> Writer<S> {
         for _ in 0..self.random.below(2 * self.chatter + 1) {
             let length = self.talk.start + self.random.below(self.talk.end - self.talk.start);
             while (self.words.len() as u64) < length {
-                self.words += r#"fn main() { println!(\"{\\\"type\\\":\\\"token_count\\\"}\"); } // task_started\n"#;
+                self.words += r#"fn main() { println!(\"{\\\"type\\\":\\\"token_count\\\"}\"); } "#;
+                self.words += r"// task_started\n";
             }
             let mut end = length as usize;
             while end > 0 && !self.words[..end].ends_with('n') {
                 end -= 1;
             }
-            let line = format!(
-                r#""type":"response_item","payload":{{"type":"function_call_output","call_id":"c","output":"{}"}}"#,
-                &self.words[..end]
-            );
+            let output = format!(r#""call_id":"c","output":"{}""#, &self.words[..end]);
+            let line =
+                record("response_item", &format!(r#""type":"function_call_output",{output}"#));
             self.clock += 20;
             self.write(thread, line, false);
         }
@@ -502,19 +499,18 @@ impl<S: Sink> Writer<S> {
                 _ => format!(r#""thread_id":"{id}","turn_id":"{turn}","session_id":"{session}","#),
             };
             let (usage, used) = (usage(&tokens), usage(&self.threads[thread].used));
-            let line = format!(
-                r#""type":"token_usage_record","payload":{{{whose}"response_id":"resp_{made:08x}","usage":{usage},"turn_token_usage":{usage},"thread_token_usage":{used}}}"#
+            let usages = format!(
+                r#""usage":{usage},"turn_token_usage":{usage},"thread_token_usage":{used}"#
             );
-            self.write(thread, line, true);
+            let payload = format!(r#"{whose}"response_id":"resp_{made:08x}",{usages}"#);
+            self.write(thread, record("token_usage_record", &payload), true);
         }
         if in_total {
             let line = token_count(&self.threads[thread].total, &tokens, LIMITS);
             self.write(thread, line, true);
         } else {
-            let line = format!(
-                r#""type":"compacted","payload":{{"message":"so far","compaction_response_id":"resp_{:08x}"}}"#,
-                self.made
-            );
+            let id = format!(r#""compaction_response_id":"resp_{:08x}""#, self.made);
+            let line = record("compacted", &format!(r#""message":"so far",{id}"#));
             self.write(thread, line, true);
         }
         self.note(thread, 0, tokens);
@@ -557,15 +553,29 @@ const LIMITS: &str = r#"{"used_percent":42.0,"window_minutes":300,"resets_at":17
 
 fn token_count(total: &Tokens, last: &Tokens, primary: &str) -> String {
     let (total, last) = (usage(total), usage(last));
-    format!(
-        r#""type":"event_msg","payload":{{"type":"token_count","info":{{"total_token_usage":{total},"last_token_usage":{last},"model_context_window":258400}},"rate_limits":{{"limit_id":"codex","primary":{primary},"secondary":null,"credits":null,"plan_type":"plus"}}}}"#
+    let usages = format!(r#""total_token_usage":{total},"last_token_usage":{last}"#);
+    let limits = format!(r#""limit_id":"codex","primary":{primary},"secondary":null"#);
+    event(
+        "token_count",
+        &(format!(r#""info":{{{usages},"model_context_window":258400}},"#)
+            + &format!(r#""rate_limits":{{{limits},"credits":null,"plan_type":"plus"}}"#)),
     )
 }
 
+/// A line's type and payload, without the braces around the line.
+fn record(kind: &str, payload: &str) -> String {
+    format!(r#""type":"{kind}","payload":{{{payload}}}"#)
+}
+
+/// The most frequent kind of [`record`].
+fn event(kind: &str, rest: &str) -> String {
+    record("event_msg", &format!(r#""type":"{kind}",{rest}"#))
+}
+
 fn usage([input, cached, output, reasoning, total]: &Tokens) -> String {
-    format!(
-        r#"{{"input_tokens":{input},"cached_input_tokens":{cached},"output_tokens":{output},"reasoning_output_tokens":{reasoning},"total_tokens":{total}}}"#
-    )
+    let inputs = format!(r#""input_tokens":{input},"cached_input_tokens":{cached}"#);
+    let outputs = format!(r#""output_tokens":{output},"reasoning_output_tokens":{reasoning}"#);
+    format!(r#"{{{inputs},{outputs},"total_tokens":{total}}}"#)
 }
 
 fn rfc3339(time: i64) -> String {

@@ -24,15 +24,18 @@ pub fn command(stage: &Stage, settings: &str) -> String {
         "numStartups": 9,
         "theme": "dark",
         "customApiKeyResponses": { "approved": [&KEY[KEY.len() - 20..]], "rejected": [] },
-        "projects": { project: { "hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true } },
+        "projects": {
+            project: { "hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true }
+        },
     });
     stage.write(".claude.json", &state.to_string());
     std::fs::create_dir_all(stage.path(".claude")).expect("directory on the stage");
     stage.write(".claude/settings.json", settings);
     let closed = "http://127.0.0.1:9";
     format!(
-        "exec env TERM=xterm-256color ANTHROPIC_API_KEY={KEY} ANTHROPIC_BASE_URL={closed} HTTP_PROXY={closed} \
-         HTTPS_PROXY={closed} NO_PROXY=127.0.0.1 DISABLE_AUTOUPDATER=1 DISABLE_TELEMETRY=1 DISABLE_ERROR_REPORTING=1 \
+        "exec env TERM=xterm-256color ANTHROPIC_API_KEY={KEY} ANTHROPIC_BASE_URL={closed} \
+         HTTP_PROXY={closed} HTTPS_PROXY={closed} NO_PROXY=127.0.0.1 \
+         DISABLE_AUTOUPDATER=1 DISABLE_TELEMETRY=1 DISABLE_ERROR_REPORTING=1 \
          CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 claude"
     )
 }

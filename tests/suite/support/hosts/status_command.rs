@@ -35,7 +35,7 @@ impl StatusCommand {
         let sink = Arc::clone(&shown);
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                // `{"version":1,…}`, `[`, then one array a repaint: `[{…},{…}]` with a comma before
+                // `{"version":1,…}`, `[`, then one array a repaint: `[{…},{…}]`, a comma before
                 // or behind.
                 let row = line.trim_matches(|c: char| c == ',' || c.is_whitespace());
                 if let Ok(Value::Array(blocks)) = serde_json::from_str(row) {

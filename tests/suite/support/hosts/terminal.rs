@@ -23,7 +23,8 @@ impl<'stage> Terminal<'stage> {
         // Clients with a status line of their own would hide the last row of what they show.
         let config = stage.write(
             "terminal.conf",
-            "set -g status off\nset -g default-terminal tmux-256color\nset -ga terminal-overrides ',*:Tc'\n\
+            "set -g status off\nset -g default-terminal tmux-256color\n\
+             set -ga terminal-overrides ',*:Tc'\n\
              set -s escape-time 0\nset -g remain-on-exit on\n",
         );
         let terminal = Self { stage, socket: stage.path(&format!("{name}.terminal")) };
