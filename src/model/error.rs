@@ -1,106 +1,144 @@
-//! Everything that can go wrong, in one place: what it is called, what it says, what to do about it.
+//! Everything that can go wrong: what it says, what it is called, and what to do about it.
 //!
-//! A message names the file or the URL and never quotes what was in it: a decoder's own words can
-//! repeat a token.
+//! A message names the file or the URL. It never quotes what was in it, and never a decoder's own
+//! text: both can repeat a token.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why there are no (new) numbers.
-#[derive(Debug)]
+/// Why there are no (new) numbers. The text is one line in lower case, without the hint.
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A misused command line or environment; the text says what to change. Exit status 2.
+    /// A mistake in the command line or the environment. The text says what to change. Exit
+    /// status 2.
+    #[error("{0}")]
     Usage(String),
-    /// Neither `CODEX_HOME` nor a home directory is known.
+    #[error("no home directory is known")]
     NoHome,
-    /// `CODEX_HOME` is set, but is not a directory.
+    #[error("CODEX_HOME {path} is not a directory")]
     HomeMissing { path: PathBuf },
     /// There is no auth.json, or no token in it.
+    #[error("not signed in: no login in {path}")]
     NotSignedIn { path: PathBuf },
-    /// Codex is signed in with an API key: such a login has no plan limits.
+    /// Such a login has no plan limits. `place`: the file or variable that holds the key.
+    #[error("signed in with an API key ({place})")]
     ApiKeyLogin { place: String },
     /// A login of another kind than ChatGPT's.
+    #[error("a login of the kind {mode:?} in {path} has no plan limits")]
     UnsupportedLogin { path: PathBuf, mode: String },
-    /// The login is not in auth.json: `cli_auth_credentials_store` says where.
+    /// `cli_auth_credentials_store` says that the login is not in auth.json. `path`: the file that
+    /// says so.
+    #[error("the login is not in a file: {path} says {store:?}")]
     LoginElsewhere { path: PathBuf, store: String },
-    /// auth.json cannot be read at all.
+    #[error("cannot read {path}: {reason}")]
     AuthUnreadable { path: PathBuf, reason: String },
-    /// auth.json is read, but is not what Codex writes.
+    /// auth.json can be read, but is not what Codex writes.
+    #[error("{path}: {reason}")]
     AuthInvalid { path: PathBuf, reason: &'static str },
     /// Codex's config.toml cannot be used.
+    #[error("{path}: {reason}")]
     ConfigInvalid { path: PathBuf, reason: String },
-    /// Something in codexline's own config file: the line is printed with the next best value.
+    /// A mistake in codexline's own config file. The line is printed without that value.
+    #[error("{0}")]
     ConfigMistake(Mistake),
-    /// An endpoint that a token may not be sent to.
+    /// A URL that a token may not be sent to.
+    #[error("{url}: {reason}")]
     AddressRefused { url: String, reason: &'static str },
     /// A certificate file that the user named cannot be used.
+    #[error("certificate file {path}: {reason}")]
     CertificateFile { path: PathBuf, reason: String },
-    /// The connection failed: name, route, proxy, TLS.
+    /// No connection, or one that broke: name, route, proxy.
+    #[error("cannot reach {url}: {reason}")]
     Network { url: String, reason: String },
-    /// TLS failed: nearly always a certificate that is not trusted.
+    /// Nearly always a certificate that is not trusted.
+    #[error("no secure connection to {url}: {reason}")]
     Tls { url: String, reason: String },
-    /// Nothing came in time.
+    #[error("{url}: timed out while {phase}")]
     TimedOut { url: String, phase: &'static str },
-    /// 401: the access token is not (or no longer) accepted. `is_json`: by the API itself, not by something on the way.
+    /// 401. `is_json`: the API itself says so, not something on the way.
+    #[error("{url} does not accept the access token (401)")]
     Unauthorized { url: String, is_json: bool },
     /// 403 from the API itself.
+    #[error("{url} does not allow this login (403)")]
     Forbidden { url: String },
-    /// 403 as a page: Cloudflare, a VPN or region block.
+    /// 403 as a web page: Cloudflare, a VPN or a region that is blocked.
+    #[error("{url} is blocked on the way (403 with a web page)")]
     Blocked { url: String },
-    /// A page where JSON was expected: a captive portal, a proxy's log-in page.
+    /// A web page where JSON was expected: a captive portal, or a proxy that wants a sign-in.
+    #[error("{url} answered with a web page ({status}), not with JSON")]
     NotJson { url: String, status: u16 },
-    /// 429; `retry_after` in seconds.
+    /// 429. `retry_after` in seconds.
+    #[error("{url} was asked too often (429)")]
     RateLimited { url: String, retry_after: Option<i64> },
-    /// 5xx; `retry_after` in seconds.
+    /// 5xx. `retry_after` in seconds.
+    #[error("{url} has an outage ({status})")]
     Server { url: String, status: u16, retry_after: Option<i64> },
-    /// A redirect: not followed, for the token must not travel.
+    /// A redirect is not followed, because the token would travel with it.
+    #[error("{url} redirects ({status}), which codexline does not follow")]
     Redirected { url: String, status: u16 },
-    /// Any other status.
+    #[error("{url} answered with status {status}")]
     UnexpectedStatus { url: String, status: u16 },
-    /// More bytes than any real answer has.
+    /// `limit` in bytes.
+    #[error("{url} answered with more than {} KiB", limit / 1024)]
     TooLarge { url: String, limit: u64 },
     /// JSON, but not a usage answer.
+    #[error("{url} answered with {reason}")]
     BadAnswer { url: String, reason: &'static str },
-    /// The answer speaks of another account than auth.json.
+    /// The answer is for another account than the one in auth.json.
+    #[error("{url} answered for another account")]
     OtherAccount { url: String },
-    /// The login changed to another account while we were asking.
+    #[error("{path} changed to another account during the request")]
     LoginChanged { path: PathBuf },
-    /// The cache cannot be written: without it every prompt would ask anew, so nothing is asked.
+    /// Without a cache every prompt would send a request, so none is sent.
+    #[error("cannot write {path}: {reason}")]
     CacheUnwritable { path: PathBuf, reason: String },
-    /// Another fetch holds the lock and did not finish in time.
+    /// Another fetch held the lock for longer than we wait.
+    #[error("another codexline still holds {path}")]
     Busy { path: PathBuf },
-    /// Something about the login file that would lose a new token: nothing was sent.
+    /// Something about the login file could lose a new token, so no refresh token was sent.
+    #[error("the login was not refreshed: {path} {reason}")]
     CheckFailed { check: Check, path: PathBuf, reason: String },
-    /// The login in the file cannot be renewed from outside.
+    /// The login in the file is of a kind that only Codex can refresh.
+    #[error("only codex can refresh the login in {path}")]
     NotRenewable { path: PathBuf },
     /// The server has refused the refresh token for good.
+    #[error("the login in {path} has ended ({code})")]
     RefreshRefused { path: PathBuf, code: String },
-    /// The refresh token was sent once, and what became of it is not known. `reason`: what happened.
+    /// The refresh token was sent once, and nobody knows whether it was used up.
+    /// `reason`: what happened.
+    #[error("{reason} while the login in {path} was being refreshed")]
     RefreshUnknown { path: PathBuf, reason: String },
-    /// The refresh token in this file has been used, and the new one is in another file.
+    #[error("the login in {path} has been refreshed, and another file has the new tokens")]
     RefreshUsed { path: PathBuf },
-    /// The refresh token was not used up; `retry_after` in seconds.
+    /// The refresh token was not used up. `retry_after` in seconds.
+    #[error("{reason} when the login in {path} was to be refreshed")]
     RefreshPostponed { path: PathBuf, reason: String, retry_after: Option<i64> },
-    /// New tokens are on disk beside the login file, and not in it yet.
-    CommitPending { path: PathBuf, reason: String },
-    /// New tokens came, and nothing could be written for as long as they were tried to be.
+    /// New tokens came, and every attempt to write them failed.
+    #[error("the new tokens for {path} could not be written: {reason}")]
     NewTokensLost { path: PathBuf, reason: String },
-    /// Codex itself was asked, and gave no numbers.
+    /// New tokens are on disk beside the login file, and not in it yet.
+    #[error("new tokens wait beside {path}: {reason}")]
+    CommitPending { path: PathBuf, reason: String },
+    /// `codex app-server` was asked, and gave no numbers.
+    #[error("{program} app-server: {reason}")]
     CodexFailed { program: PathBuf, reason: String },
-    /// Codex itself is to be asked, and there is none.
+    #[error("cannot find {name} to ask it")]
     CodexMissing { name: PathBuf },
-    /// The session files hold no rate limits of the account that still say something.
+    /// The session files hold no rate limits of this account that are still valid.
+    #[error("no session file in {path} has rate limits of this account that still hold")]
     NoSnapshot { path: PathBuf },
     /// The issuer names no token endpoint.
+    #[error("the login's issuer {issuer:?} {reason}")]
     NoDiscovery { issuer: String, reason: &'static str },
-    /// One of several accounts could not be fetched; why has been told.
+    /// One of several accounts could not be fetched. A line before this one said why.
+    #[error("no new numbers for account {name}")]
     AccountFailed { name: String },
-    /// The worker could not be started.
+    #[error("cannot start a background process: {reason}")]
     WorkerFailed { reason: String },
 }
 
-/// What must hold before a refresh token may be spent. Each of them has lost somebody's login.
+/// What must hold before a refresh token may be sent. Each of these has cost somebody a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     NotRegular,
@@ -108,11 +146,11 @@ pub enum Check {
     ReadOnly,
     HardLinks,
     MountPoint,
-    /// The directory takes no new file.
+    /// No file can be made in the directory.
     Directory,
     /// There is no room for the new content.
     Room,
-    /// One of Codex's lock files.
+    /// One of Codex's lock files cannot be used.
     CodexLock,
     /// codexline's own record of what was sent.
     Ledger,
@@ -120,24 +158,48 @@ pub enum Check {
     Staged,
 }
 
-/// The parts of an error that depend on its kind alone.
+/// What belongs to an error of one kind, whatever its details.
 struct Kind {
     code: &'static str,
     word: &'static str,
     hint: &'static str,
+    is_local: bool,
 }
 
-const fn kind(code: &'static str, word: &'static str, hint: &'static str) -> Kind {
-    Kind { code, word, hint }
+/// An error that happens before anything is asked.
+const fn local(code: &'static str, word: &'static str, hint: &'static str) -> Kind {
+    Kind { code, word, hint, is_local: true }
 }
+
+/// An error that may come after a request.
+const fn asked(code: &'static str, word: &'static str, hint: &'static str) -> Kind {
+    Kind { code, word, hint, is_local: false }
+}
+
+const LOADING: &str = "loading";
+const NO_HOME: &str = "no home folder";
+const SIGN_IN: &str = "sign in";
+const BAD_CONFIG: &str = "bad codex config";
+const BAD_CERTIFICATE: &str = "bad certificate";
+const NO_NETWORK: &str = "no network";
+const PORTAL: &str = "captive portal";
+const ODD: &str = "odd answer";
+const UNKNOWN: &str = "unknown answer";
+
+const CHATGPT_ONLY: &str = "only a ChatGPT login has plan limits: run codex login";
+const CHECK_NETWORK: &str = "check the network and the proxy variables";
+const CHECK_PORTAL: &str = "sign in to the network, or check chatgpt_base_url";
+const START_CODEX: &str = "start codex once, or run codex login if that does not help";
+const LATER: &str = "nothing to do: codexline tries again later";
+const NEWER: &str = "look for a newer codexline";
 
 impl Error {
-    /// A stable name for programs: the `error.code` of `json`.
+    /// A stable name for programs: `error.code` in the JSON output.
     pub fn code(&self) -> &'static str {
         self.kind().code
     }
 
-    /// One short word for a bar that has nothing else to show.
+    /// What a bar shows where there are no numbers. At most 16 columns.
     pub fn word(&self) -> &'static str {
         self.kind().word
     }
@@ -147,217 +209,85 @@ impl Error {
         self.kind().hint
     }
 
+    /// Whether nothing was asked. Such a failure costs nobody anything, so it is tried again at an
+    /// even pace. Any other failure is tried again ever more rarely.
+    pub fn is_local(&self) -> bool {
+        self.kind().is_local
+    }
+
+    #[rustfmt::skip]
     fn kind(&self) -> Kind {
         use Error::*;
         match self {
-            Usage(_) => kind("usage", "usage", "see codexline --help"),
-            NoHome => kind("no_home", "no-home", "set HOME or CODEX_HOME"),
-            HomeMissing { .. } => {
-                kind("home_missing", "no-home", "create the directory or correct CODEX_HOME")
-            }
-            NotSignedIn { .. } => kind("not_signed_in", "signed-out", "run codex login"),
-            ApiKeyLogin { .. } => kind(
-                "api_key_login",
-                "api-key",
-                "plan limits exist only for a ChatGPT login: run codex login",
-            ),
-            UnsupportedLogin { .. } => kind(
-                "unsupported_login",
-                "no-plan",
-                "plan limits exist only for a ChatGPT login: run codex login",
-            ),
-            LoginElsewhere { .. } => kind(
-                "login_elsewhere",
-                "keyring",
-                "put codex on PATH or name it with --codex-bin, and leave --source at auto, to have it asked instead",
-            ),
-            AuthUnreadable { .. } => {
-                kind("auth_unreadable", "no-access", "check that it is a file that you may read")
-            }
-            AuthInvalid { .. } => {
-                kind("auth_invalid", "bad-login", "run codex login to write it anew")
-            }
-            ConfigInvalid { .. } => {
-                kind("config_invalid", "bad-config", "correct it: codex reads it too")
-            }
-            // Whatever else there is to say takes the line; this stands behind it.
-            ConfigMistake(_) => {
-                kind("config_mistake", "pending", "correct it; see codexline config")
-            }
-            AddressRefused { .. } => kind(
-                "address_refused",
-                "bad-config",
-                "use an https URL, or plain http to a loopback address",
-            ),
-            CertificateFile { .. } => kind(
-                "certificate_file",
-                "bad-config",
-                "name a readable PEM file, or unset the variable that names it",
-            ),
-            Network { .. } => {
-                kind("network", "offline", "check the network and the proxy variables")
-            }
-            Tls { .. } => kind(
-                "tls",
-                "tls",
-                "name your company's CA in CODEX_CA_CERTIFICATE or SSL_CERT_FILE, and check the clock",
-            ),
-            TimedOut { .. } => {
-                kind("timed_out", "offline", "check the network and the proxy variables")
-            }
-            Unauthorized { .. } => kind(
-                "unauthorized",
-                "sign-in",
-                "start codex once, or run codex login if that does not help",
-            ),
-            Forbidden { .. } => kind(
-                "forbidden",
-                "refused",
-                "check that this account may use Codex, or run codex login",
-            ),
-            Blocked { .. } => kind(
-                "blocked",
-                "blocked",
-                "a VPN, a proxy or your region is being refused: try another network",
-            ),
-            NotJson { .. } => {
-                kind("not_json", "portal", "sign in to the network, or check chatgpt_base_url")
-            }
-            RateLimited { .. } => {
-                kind("rate_limited", "throttled", "nothing: it is asked again later")
-            }
-            Server { .. } => kind("server_error", "outage", "nothing: it is asked again later"),
-            Redirected { .. } => {
-                kind("redirected", "portal", "sign in to the network, or check chatgpt_base_url")
-            }
-            UnexpectedStatus { .. } => kind("unexpected_status", "error", "check chatgpt_base_url"),
-            TooLarge { .. } => {
-                kind("too_large", "bad-answer", "check chatgpt_base_url and the proxy")
-            }
-            BadAnswer { .. } => kind("bad_answer", "bad-answer", "look for a newer codexline"),
-            OtherAccount { .. } => kind("other_account", "bad-answer", "run codex login"),
-            LoginChanged { .. } => {
-                kind("login_changed", "pending", "nothing: the new login is asked next")
-            }
-            CacheUnwritable { .. } => kind(
-                "cache_unwritable",
-                "no-cache",
-                "make it writable, or set XDG_CACHE_HOME to a place that is",
-            ),
-            Busy { .. } => kind("busy", "pending", "try again: another codexline is fetching"),
-            CheckFailed { check, .. } => match check {
-                Check::NotRegular => kind(
-                    "auth_not_regular",
-                    "sign-in",
-                    "make it a regular file, or let codex renew the login",
-                ),
-                Check::NotOwned => {
-                    kind("auth_not_owned", "sign-in", "run codexline as the user whose login it is")
-                }
-                Check::ReadOnly => kind(
-                    "auth_read_only",
-                    "sign-in",
-                    "chmod u+w it, so that a new token can be stored",
-                ),
-                Check::HardLinks => kind(
-                    "auth_hard_links",
-                    "sign-in",
-                    "remove the other link, or use a symbolic one",
-                ),
-                Check::MountPoint => {
-                    kind("auth_mount_point", "sign-in", "mount its directory instead of the file")
-                }
-                Check::Directory => {
-                    kind("auth_directory", "sign-in", "make the directory writable")
-                }
-                Check::Room => kind("auth_no_room", "sign-in", "free some space on that disk"),
-                Check::CodexLock => kind(
-                    "codex_lock",
-                    "sign-in",
-                    "remove it while codex is not running, or make it a file of yours",
-                ),
-                Check::Staged => {
-                    kind("staged", "sign-in", "remove it if it is not codexline's own")
-                }
-                Check::Ledger => kind(
-                    "ledger",
-                    "sign-in",
-                    "make it readable and writable; if it is damaged, run codex login and remove it",
-                ),
-            },
-            NotRenewable { .. } => kind(
-                "not_renewable",
-                "sign-in",
-                "start codex once, or run codex login if that does not help",
-            ),
-            RefreshRefused { .. } => kind("refresh_refused", "sign-in", "run codex login"),
-            RefreshUnknown { .. } => kind(
-                "refresh_unknown",
-                "sign-in",
-                "start codex once, or run codex login if that does not help",
-            ),
-            RefreshUsed { .. } => kind("refresh_used", "sign-in", "run codex login"),
-            RefreshPostponed { .. } => kind(
-                "refresh_postponed",
-                "throttled",
-                "nothing: the login is as it was, and it is tried again later",
-            ),
-            CommitPending { .. } => kind(
-                "commit_pending",
-                "sign-in",
-                "nothing is lost: remove the cause, and the next run stores them",
-            ),
-            NewTokensLost { .. } => kind("new_tokens_lost", "sign-in", "run codex login"),
-            CodexFailed { .. } => {
-                kind("codex_failed", "error", "run codex, and codex login if it asks for it")
-            }
-            CodexMissing { .. } => {
-                kind("codex_missing", "no-codex", "put it on PATH, or name it with --codex-bin")
-            }
-            NoSnapshot { .. } => kind(
-                "no_snapshot",
-                "no-session",
-                "codex writes them at each turn; or leave --source at auto",
-            ),
-            NoDiscovery { .. } => kind("no_discovery", "error", "look for a newer codexline"),
-            AccountFailed { .. } => kind("account_failed", "error", "see the lines above"),
-            WorkerFailed { .. } => {
-                kind("worker_failed", "error", "check the limits on processes and memory")
-            }
+            Usage(_) => local("usage", "usage", "see codexline --help"),
+            NoHome => local("no_home", NO_HOME, "set HOME or CODEX_HOME"),
+            HomeMissing { .. } =>
+                local("home_missing", NO_HOME, "create the directory or correct CODEX_HOME"),
+            NotSignedIn { .. } => local("not_signed_in", "signed out", "run codex login"),
+            ApiKeyLogin { .. } => local("api_key_login", "API key login", CHATGPT_ONLY),
+            UnsupportedLogin { .. } => local("unsupported_login", "no plan login", CHATGPT_ONLY),
+            LoginElsewhere { .. } => local("login_elsewhere", "login in keyring",
+                "put codex on PATH or name it with --codex-bin, and leave --source at auto"),
+            AuthUnreadable { .. } => local("auth_unreadable", "login unreadable",
+                "check that it is a file that you may read"),
+            AuthInvalid { .. } =>
+                local("auth_invalid", "login damaged", "run codex login to write it anew"),
+            ConfigInvalid { .. } =>
+                local("config_invalid", BAD_CONFIG, "correct it: codex reads it too"),
+            ConfigMistake(_) =>
+                local("config_mistake", LOADING, "correct it; see codexline config"),
+            AddressRefused { .. } => local("address_refused", BAD_CONFIG,
+                "use an https URL, or plain http to a loopback address"),
+            CertificateFile { .. } => local("certificate_file", BAD_CERTIFICATE,
+                "name a readable PEM file, or unset the variable that names it"),
+            Network { .. } => asked("network", NO_NETWORK, CHECK_NETWORK),
+            Tls { .. } => asked("tls", BAD_CERTIFICATE,
+                "name your company's CA in CODEX_CA_CERTIFICATE or SSL_CERT_FILE, \
+                 and check the clock"),
+            TimedOut { .. } => asked("timed_out", NO_NETWORK, CHECK_NETWORK),
+            Unauthorized { .. } => asked("unauthorized", SIGN_IN, START_CODEX),
+            Forbidden { .. } => asked("forbidden", "not allowed",
+                "check that this account may use Codex, or run codex login"),
+            Blocked { .. } => asked("blocked", "network blocked",
+                "your VPN, proxy or region is blocked: try another network"),
+            NotJson { .. } => asked("not_json", PORTAL, CHECK_PORTAL),
+            RateLimited { .. } => asked("rate_limited", "asked too often", LATER),
+            Server { .. } => asked("server_error", "outage", LATER),
+            Redirected { .. } => asked("redirected", PORTAL, CHECK_PORTAL),
+            UnexpectedStatus { .. } => asked("unexpected_status", ODD, "check chatgpt_base_url"),
+            TooLarge { .. } => asked("too_large", UNKNOWN, "check chatgpt_base_url and the proxy"),
+            BadAnswer { .. } => asked("bad_answer", UNKNOWN, NEWER),
+            OtherAccount { .. } => asked("other_account", UNKNOWN, "run codex login"),
+            LoginChanged { .. } => local("login_changed", LOADING,
+                "nothing to do: the next run asks with the new login"),
+            CacheUnwritable { .. } => local("cache_unwritable", "no cache",
+                "make it writable, or set XDG_CACHE_HOME to a place that is"),
+            Busy { .. } => local("busy", LOADING, "try again: another codexline is fetching"),
+            CheckFailed { check, .. } => check.kind(),
+            NotRenewable { .. } => asked("not_renewable", SIGN_IN, START_CODEX),
+            RefreshRefused { .. } => asked("refresh_refused", SIGN_IN, "run codex login"),
+            RefreshUnknown { .. } => asked("refresh_unknown", SIGN_IN, START_CODEX),
+            RefreshUsed { .. } => asked("refresh_used", SIGN_IN, "run codex login"),
+            RefreshPostponed { .. } => asked("refresh_postponed", "asked too often", LATER),
+            NewTokensLost { .. } => asked("new_tokens_lost", SIGN_IN, "run codex login"),
+            CommitPending { .. } => asked("commit_pending", SIGN_IN,
+                "nothing is lost: remove the cause, and the next run stores them"),
+            CodexFailed { .. } => asked("codex_failed", "codex failed",
+                "run codex, and codex login if it asks for it"),
+            CodexMissing { .. } => local("codex_missing", "codex not found",
+                "put it on PATH, or name it with --codex-bin"),
+            NoSnapshot { .. } => local("no_snapshot", "no sessions yet",
+                "codex writes them at each turn; or leave --source at auto"),
+            NoDiscovery { .. } => asked("no_discovery", ODD, NEWER),
+            AccountFailed { .. } => asked("account_failed", ODD, "see the lines above"),
+            WorkerFailed { .. } => local("worker_failed", "cannot fetch",
+                "check the limits on processes and memory"),
         }
     }
 
-    /// Whether the network was asked. What fails before that costs nobody anything, so it is tried
-    /// again at an even pace instead of ever more rarely.
-    pub fn is_local(&self) -> bool {
-        use Error::*;
-        matches!(
-            self,
-            Usage(_)
-                | NoHome
-                | HomeMissing { .. }
-                | NotSignedIn { .. }
-                | ApiKeyLogin { .. }
-                | UnsupportedLogin { .. }
-                | LoginElsewhere { .. }
-                | CodexMissing { .. }
-                | NoSnapshot { .. }
-                | AuthUnreadable { .. }
-                | AuthInvalid { .. }
-                | ConfigInvalid { .. }
-                | ConfigMistake(_)
-                | AddressRefused { .. }
-                | CertificateFile { .. }
-                | LoginChanged { .. }
-                | CacheUnwritable { .. }
-                | Busy { .. }
-                | WorkerFailed { .. }
-        )
-    }
-
-    /// An error of reading or writing `path`, in words that name no content.
+    /// The system's text for an error of reading or writing: lower case, and without its number
+    /// (`(os error 13)`).
     pub fn io_reason(error: &io::Error) -> String {
-        // The system's text without "(os error 13)": the reader is a person.
         let text = error.to_string();
         let text = text.split(" (os error").next().unwrap_or_default();
         let mut letters = text.chars();
@@ -368,106 +298,31 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    /// One line, lower case, without the hint.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use Error::*;
-        match self {
-            Usage(text) => write!(out, "{text}"),
-            NoHome => write!(out, "no home directory is known"),
-            HomeMissing { path } => write!(out, "CODEX_HOME {} is not a directory", path.display()),
-            NotSignedIn { path } => write!(out, "not signed in: no login in {}", path.display()),
-            ApiKeyLogin { place } => write!(out, "signed in with an API key ({place})"),
-            UnsupportedLogin { path, mode } => {
-                write!(out, "a login of the kind {mode:?} in {} has no plan limits", path.display())
-            }
-            LoginElsewhere { path, store } => {
-                write!(out, "the login is not in a file: {} says {store:?}", path.display())
-            }
-            AuthUnreadable { path, reason } => {
-                write!(out, "cannot read {}: {reason}", path.display())
-            }
-            AuthInvalid { path, reason } => write!(out, "{}: {reason}", path.display()),
-            ConfigInvalid { path, reason } => write!(out, "{}: {reason}", path.display()),
-            ConfigMistake(mistake) => write!(out, "{mistake}"),
-            AddressRefused { url, reason } => write!(out, "{url}: {reason}"),
-            CertificateFile { path, reason } => {
-                write!(out, "certificate file {}: {reason}", path.display())
-            }
-            Network { url, reason } => write!(out, "cannot reach {url}: {reason}"),
-            Tls { url, reason } => write!(out, "no secure connection to {url}: {reason}"),
-            TimedOut { url, phase } => write!(out, "{url}: timed out while {phase}"),
-            Unauthorized { url, .. } => write!(out, "{url} does not accept the access token (401)"),
-            Forbidden { url } => write!(out, "{url} refuses this login (403)"),
-            Blocked { url } => write!(out, "{url} is blocked on the way (403 with a web page)"),
-            NotJson { url, status } => {
-                write!(out, "{url} answered with a web page ({status}), not with JSON")
-            }
-            RateLimited { url, .. } => write!(out, "{url} asks to slow down (429)"),
-            Server { url, status, .. } => write!(out, "{url} is out of order ({status})"),
-            Redirected { url, status } => {
-                write!(out, "{url} redirects ({status}), which is not followed")
-            }
-            UnexpectedStatus { url, status } => write!(out, "{url} answered {status}"),
-            TooLarge { url, limit } => {
-                write!(out, "{url} answered with more than {} KiB", limit / 1024)
-            }
-            BadAnswer { url, reason } => write!(out, "{url} answered with {reason}"),
-            OtherAccount { url } => write!(out, "{url} answered for another account"),
-            LoginChanged { path } => {
-                write!(out, "{} changed to another account meanwhile", path.display())
-            }
-            CacheUnwritable { path, reason } => {
-                write!(out, "cannot write {}: {reason}", path.display())
-            }
-            Busy { path } => write!(out, "{} is still held by another codexline", path.display()),
-            CheckFailed { path, reason, .. } => {
-                write!(out, "the login is not renewed: {} {reason}", path.display())
-            }
-            NotRenewable { path } => {
-                write!(out, "the login in {} cannot be renewed from outside", path.display())
-            }
-            RefreshRefused { path, code } => {
-                write!(out, "the login in {} has ended ({code})", path.display())
-            }
-            RefreshUnknown { path, reason } => {
-                write!(out, "{reason} while the login in {} was being refreshed", path.display())
-            }
-            RefreshUsed { path } => write!(
-                out,
-                "the login in {} has been refreshed, and another file has the new tokens",
-                path.display()
-            ),
-            RefreshPostponed { path, reason, .. } => {
-                write!(out, "{reason} when the login in {} was to be refreshed", path.display())
-            }
-            NewTokensLost { path, reason } => {
-                write!(out, "the new tokens for {} could not be written: {reason}", path.display())
-            }
-            CommitPending { path, reason } => {
-                write!(out, "new tokens wait beside {}: {reason}", path.display())
-            }
-            CodexFailed { program, reason } => {
-                write!(out, "{} app-server: {reason}", program.display())
-            }
-            CodexMissing { name } => write!(out, "there is no {} to ask", name.display()),
-            NoSnapshot { path } => {
-                let path = path.display();
-                write!(
-                    out,
-                    "no rate limits of this account that still hold in the session files in {path}"
-                )
-            }
-            NoDiscovery { issuer, reason } => write!(out, "the login's issuer {issuer:?} {reason}"),
-            AccountFailed { name } => write!(out, "no new numbers for account {name}"),
-            WorkerFailed { reason } => write!(out, "cannot start the fetch: {reason}"),
-        }
+impl Check {
+    #[rustfmt::skip]
+    fn kind(self) -> Kind {
+        let (code, hint) = match self {
+            Check::NotRegular =>
+                ("auth_not_regular", "make it a regular file, or let codex refresh the login"),
+            Check::NotOwned => ("auth_not_owned", "run codexline as the user whose login it is"),
+            Check::ReadOnly =>
+                ("auth_read_only", "chmod u+w it, so that a new token can be stored"),
+            Check::HardLinks => ("auth_hard_links", "remove the other link, or use a symbolic one"),
+            Check::MountPoint =>
+                ("auth_mount_point", "mount its directory instead of the file"),
+            Check::Directory => ("auth_directory", "make the directory writable"),
+            Check::Room => ("auth_no_room", "free some space on that disk"),
+            Check::CodexLock => ("codex_lock",
+                "remove it while codex is not running, or make it a file of yours"),
+            Check::Ledger => ("ledger",
+                "make it readable and writable; if it is damaged, run codex login and remove it"),
+            Check::Staged => ("staged", "remove it if it is not codexline's own"),
+        };
+        asked(code, SIGN_IN, hint)
     }
 }
 
-impl std::error::Error for Error {}
-
-/// Something wrong in codexline's config file.
+/// A mistake in codexline's config file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mistake {
     pub path: PathBuf,
@@ -477,11 +332,11 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// What stands behind a line that is printed in spite of it.
+    /// The remark behind a line that is printed in spite of the mistake.
     pub fn mark(&self) -> String {
         match self.line {
-            Some(line) => format!("config:{line}"),
-            None => "config".into(),
+            Some(line) => format!("config line {line}"),
+            None => "config file".into(),
         }
     }
 
@@ -508,6 +363,14 @@ mod tests {
         let error = Error::HomeMissing { path: "/nowhere".into() };
         assert_eq!(error.to_string(), "CODEX_HOME /nowhere is not a directory");
         assert_eq!(error.hint(), "create the directory or correct CODEX_HOME");
+    }
+
+    #[test]
+    fn a_path_is_shown_as_it_is() {
+        let error = Error::LoginElsewhere { path: "/h/c o.toml".into(), store: "keyring".into() };
+        assert_eq!(error.to_string(), "the login is not in a file: /h/c o.toml says \"keyring\"");
+        let error = Error::TooLarge { url: "http://x".into(), limit: 64 * 1024 };
+        assert_eq!(error.to_string(), "http://x answered with more than 64 KiB");
     }
 
     #[test]

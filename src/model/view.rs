@@ -16,7 +16,7 @@ use crate::model::usage::{
 const OLD: i64 = 15 * MINUTE;
 
 /// The word for "nobody has asked yet".
-const PENDING: &str = "pending";
+const PENDING: &str = "loading";
 
 pub struct View {
     pub now: Timestamp,
@@ -191,7 +191,7 @@ impl View {
             let label = crate::model::text::plain(label, 20);
             self.problem = Some(Problem {
                 code: "no_such_window".into(),
-                word: format!("no-{label}"),
+                word: format!("no {label}"),
                 message: format!("the plan has no window {label}"),
                 hint: format!("it has: {}", known.join(", ")),
             });
@@ -212,12 +212,12 @@ impl View {
     /// What a plan without windows and without a budget is told by.
     pub fn without_limits(&self) -> String {
         if self.severity == Severity::Exhausted {
-            return "exhausted".into();
+            return "used up".into();
         }
         match self.credits() {
             Some(credits) if credits == UNLIMITED => credits,
             Some(credits) => format!("credits {credits}"),
-            None => "no-limits".into(),
+            None => "no limits".into(),
         }
     }
 
@@ -292,7 +292,7 @@ mod tests {
     fn a_limit_that_is_not_there_is_a_word() {
         let mut view = view();
         view.select("30d", THRESHOLDS);
-        assert_eq!((view.word(), view.severity), ("no-30d", Severity::Unknown));
+        assert_eq!((view.word(), view.severity), ("no 30d", Severity::Unknown));
         assert_eq!(view.problem.unwrap().hint, "it has: 5h, 7d, budget");
     }
 

@@ -314,8 +314,8 @@ mod tests {
         let nothing = || View { usage: None, ..both() };
         check(COUNTS, WINDOW, &with_today(nothing(), 1, 2, 3), "1 sessions, 2 turns, 3");
         check("{icon} {turns_today}", WINDOW, &with_today(nothing(), 1, 2, 3), "⌬ 2");
-        check("{turns_today} {windows}", WINDOW, &with_today(nothing(), 1, 2, 3), "pending");
-        check("{turns_today}", WINDOW, &nothing(), "pending");
+        check("{turns_today} {windows}", WINDOW, &with_today(nothing(), 1, 2, 3), "loading");
+        check("{turns_today}", WINDOW, &nothing(), "loading");
         // Nor does their age matter beside counts alone.
         let old = || View { is_stale: true, age_seconds: Some(1380), ..both() };
         check("{turns_today}", WINDOW, &with_today(old(), 1, 2, 3), "2");

@@ -399,7 +399,7 @@ problem         https://example.invalid/a/long/path/that/does/not/fit: timed out
     #[test]
     fn nothing_known_is_a_word_and_what_to_do() {
         let mut empty = View::new(None, "", None, NOW, THRESHOLDS);
-        assert_eq!(draw(&empty, 80, &UNICODE), "Codex          pending\n");
+        assert_eq!(draw(&empty, 80, &UNICODE), "Codex          loading\n");
         empty.problem = full().problem;
         assert!(draw(&empty, 80, &UNICODE).contains("check the network"));
     }

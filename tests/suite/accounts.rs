@@ -76,11 +76,11 @@ fn one_can_be_picked_and_others_named() {
 fn one_account_s_failure_does_not_hide_the_other_s_numbers() {
     let two = two();
     std::fs::remove_file(two.second.join("auth.json")).unwrap();
-    two.prints(&["--wait", "20s"], &format!("{WORK_LINE} | home signed-out"));
+    two.prints(&["--wait", "20s"], &format!("{WORK_LINE} | home signed out"));
     let output = two.home.run_with(&["fetch"], &[("CODEXLINE_ACCOUNT", &two.words)]);
     assert_eq!((output.stdout.as_str(), output.code), ("", Some(1)));
     assert!(output.stderr.starts_with("codexline: home: not signed in"), "{output:?}");
-    two.prints(&["tmux", "--color", "never"], &format!("{WORK_LINE} | home signed-out"));
+    two.prints(&["tmux", "--color", "never"], &format!("{WORK_LINE} | home signed out"));
 }
 
 #[test]

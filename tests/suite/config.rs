@@ -56,7 +56,7 @@ fn another_file_can_be_named() {
     prints(&home.run(&[]), USUAL_LINE);
     home.set("CODEXLINE_CONFIG", home.path().join("none.toml"));
     let output = home.run(&[]);
-    assert_eq!(output.stdout, "5h 42% 1h03m · 7d 17% 5d8h (config)\n");
+    assert_eq!(output.stdout, "5h 42% 1h03m · 7d 17% 5d8h (config file)\n");
     assert!(output.stderr.contains("none.toml: cannot be read: no such file"), "{output:?}");
 }
 
@@ -93,7 +93,7 @@ fn the_worker_and_fetch_go_by_it() {
 fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
     let (home, path) = home("# mine\nwindow = '{label}'\nmax_age = '5m'\n");
     let output = home.run(&[]);
-    assert_eq!((output.stdout.as_str(), output.code), ("5h · 7d (config:3)\n", Some(0)));
+    assert_eq!((output.stdout.as_str(), output.code), ("5h · 7d (config line 3)\n", Some(0)));
     let expected = format!(
         "codexline: {}:3: unknown key max_age; did you mean max-age?; correct it; see codexline \
          config\n",
@@ -101,7 +101,7 @@ fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
     );
     assert_eq!(output.stderr, expected);
     // A bar drops or logs what comes there, at every turn.
-    prints(&home.run(&["tmux", "--color", "never"]), "5h · 7d (config:3)\n");
+    prints(&home.run(&["tmux", "--color", "never"]), "5h · 7d (config line 3)\n");
     let output = home.run(&["tmux", "--verbose"]);
     assert!(output.stderr.contains(&expected), "{output:?}");
     let json = home.run(&["json"]).json();
@@ -112,7 +112,7 @@ fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
     );
     assert_eq!((&json["stale"], &json["windows"][0]["used_percent"]), (&false.into(), &42.into()));
     let waybar = home.run(&["waybar"]).json();
-    assert_eq!(waybar["text"], "5h · 7d (config:3)");
+    assert_eq!(waybar["text"], "5h · 7d (config line 3)");
     assert!(waybar["class"].as_array().unwrap().contains(&"error".into()), "{waybar}");
 }
 
@@ -120,12 +120,12 @@ fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
 fn wrong_values_leave_defaults_and_other_hosts_alone() {
     let (home, _) = home("warn = 'much'\n[tmux]\nwindow = '{usd}'\n");
     let output = home.run(&[]);
-    assert_eq!(output.stdout, USUAL_LINE.replace('\n', " (config:1)\n"));
+    assert_eq!(output.stdout, USUAL_LINE.replace('\n', " (config line 1)\n"));
     assert!(output.stderr.contains(":1: warn = \"much\": is not a percentage"), "{output:?}");
     assert!(!output.stderr.contains("usd"), "{output:?}");
     prints(
         &home.run(&["tmux", "--color", "never", "--warn", "3"]),
-        &USUAL_LINE.replace('\n', " (config:3)\n"),
+        &USUAL_LINE.replace('\n', " (config line 3)\n"),
     );
     prints(&home.run(&["--warn", "3"]), USUAL_LINE);
 }
@@ -154,10 +154,10 @@ fn a_broken_file_of_any_kind_still_gives_a_line() {
         assert!(output.code == Some(1) && output.stderr.contains("config.toml:"), "{output:?}");
     }
     std::fs::write(&path, vec![b'#'; 1024 * 1024]).unwrap();
-    assert!(home.run(&[]).stdout.ends_with(" (config)\n"));
+    assert!(home.run(&[]).stdout.ends_with(" (config file)\n"));
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert!(home.run(&[]).stdout.ends_with(" (config)\n"));
+    assert!(home.run(&[]).stdout.ends_with(" (config file)\n"));
 }
 
 #[test]
@@ -165,12 +165,12 @@ fn what_is_worse_than_a_mistake_is_the_error() {
     let home = Home::signed_out();
     write(&home, "wran = 1\n");
     let output = home.run(&["--wait", "10s"]);
-    assert_eq!(output.stdout, "signed-out (config:1)\n");
+    assert_eq!(output.stdout, "signed out (config line 1)\n");
     assert_eq!(home.run(&["json"]).json()["error"]["code"], "not_signed_in");
     // Nothing has been asked yet, and nothing else is wrong.
     let home = Home::signed_out();
     write(&home, "wran = 1\n");
-    assert_eq!(home.run(&["--offline"]).stdout, "pending (config:1)\n");
+    assert_eq!(home.run(&["--offline"]).stdout, "loading (config line 1)\n");
     assert_eq!(home.run(&["json", "--offline"]).json()["error"]["code"], "config_mistake");
 }
 
@@ -180,7 +180,7 @@ fn old_numbers_keep_their_age_beside_the_mark() {
     home.age(Duration::from_secs(23 * 60));
     assert_eq!(
         home.run(&["--offline"]).stdout,
-        USUAL_LINE.replace('\n', " (23m ago) (config:1)\n")
+        USUAL_LINE.replace('\n', " (23m ago) (config line 1)\n")
     );
 }
 

@@ -143,7 +143,7 @@ fn a_login_in_the_environment_beats_the_file() {
     prints(&home.run(&[]), USUAL_LINE);
     assert_eq!(server.last(USAGE).bearer(), Some(token.as_str()));
     home.unset("CODEX_ACCESS_TOKEN");
-    prints(&home.run(&["--offline"]), "pending\n");
+    prints(&home.run(&["--offline"]), "loading\n");
     home.set("CODEX_API_KEY", "sk-made-up");
     fails(&home.run(&["fetch"]), "CODEX_API_KEY");
     assert_eq!(server.total(), 1);
@@ -163,10 +163,12 @@ fn a_refusal_of_the_same_token_is_not_asked_again() {
             let home = Home::new(&server);
             fails(&home.run(&["fetch", "--recover", how]), "codexline: ");
             let word = home.run(&["--wait", "20s", "--recover", how]).stdout;
+            let expected =
+                if (status, exchanges) == (403, 0) { "not allowed\n" } else { "sign in\n" };
             home.settle();
             assert_eq!(
-                (word.split_whitespace().count(), server.count(USAGE)),
-                (1, 1),
+                (word.as_str(), server.count(USAGE)),
+                (expected, 1),
                 "{status} {how}: {word}"
             );
             assert_eq!(server.count(TOKEN), exchanges, "{status} {how}");
@@ -257,7 +259,7 @@ fn another_account_s_token_is_not_tried_for_the_first_one_s_question() {
 fn an_answer_for_another_account_is_not_shown() {
     let mut answer = usage();
     answer["account_id"] = json!("acc-9");
-    check(Answer::json(200, &answer), "other_account", "bad-answer", MINUTE..=MINUTE);
+    check(Answer::json(200, &answer), "other_account", "unknown answer", MINUTE..=MINUTE);
 }
 
 // --- answers of no use ---------------------------------------------------------------------------
@@ -269,24 +271,29 @@ fn blocks_and_portals_wait_a_quarter_of_an_hour() {
     check(
         Answer::html(403, challenge).header("Cf-Mitigated", "challenge"),
         "blocked",
-        "blocked",
+        "network blocked",
         quarter.clone(),
     );
-    check(Answer::html(403, ""), "blocked", "blocked", quarter.clone());
+    check(Answer::html(403, ""), "blocked", "network blocked", quarter.clone());
     // JSON, but Cloudflare says that it is its own.
     check(
         Answer::json(403, &json!({})).header("cf-mitigated", "challenge"),
         "blocked",
-        "blocked",
+        "network blocked",
         quarter.clone(),
     );
     check(
         Answer::html(200, "<html>Welcome to the hotel</html>"),
         "not_json",
-        "portal",
+        "captive portal",
         quarter.clone(),
     );
-    check(Answer::html(200, "").header("Content-Type", "text/html"), "not_json", "portal", quarter);
+    check(
+        Answer::html(200, "").header("Content-Type", "text/html"),
+        "not_json",
+        "captive portal",
+        quarter,
+    );
 }
 
 #[test]
@@ -295,7 +302,7 @@ fn a_403_of_the_api_itself_waits_a_quarter_of_an_hour() {
     let home = Home::new(&server);
     fails(&home.run(&["fetch", "--recover", "reload"]), &server.base());
     assert_eq!(failure(&home).1, 15 * MINUTE);
-    prints(&home.run(&["--wait", "20s"]), "refused\n");
+    prints(&home.run(&["--wait", "20s"]), "not allowed\n");
     assert_eq!(server.count(USAGE), 1);
 }
 
@@ -306,7 +313,12 @@ fn retry_after_is_obeyed_within_bounds() {
         jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap()
     };
     let limited = |value: &str, wait: RangeInclusive<i64>| {
-        check(Answer::status(429).header("Retry-After", value), "rate_limited", "throttled", wait);
+        check(
+            Answer::status(429).header("Retry-After", value),
+            "rate_limited",
+            "asked too often",
+            wait,
+        );
     };
     limited("600", 600..=600);
     limited("5", MINUTE..=MINUTE);
@@ -317,7 +329,7 @@ fn retry_after_is_obeyed_within_bounds() {
     limited(&date(900), 870..=901);
     limited(&date(-900), MINUTE..=MINUTE);
     limited(&date(900_000), 21_600..=21_600);
-    check(Answer::status(429), "rate_limited", "throttled", MINUTE..=MINUTE);
+    check(Answer::status(429), "rate_limited", "asked too often", MINUTE..=MINUTE);
     check(Answer::html(503, "x").header("Retry-After", "300"), "server_error", "outage", 300..=300);
 }
 
@@ -335,10 +347,10 @@ fn outages_wait_a_minute_at_first() {
     check(
         Answer::json(404, &json!({"detail": "Not Found"})),
         "unexpected_status",
-        "error",
+        "odd answer",
         minute.clone(),
     );
-    check(Answer::status(418), "unexpected_status", "error", minute);
+    check(Answer::status(418), "unexpected_status", "odd answer", minute);
 }
 
 #[test]
@@ -346,7 +358,7 @@ fn a_redirect_is_not_followed() {
     let elsewhere = Server::usage(usage());
     for status in [301, 302, 303, 307, 308] {
         let answer = Answer::redirect(status, &elsewhere.base());
-        check(answer, "redirected", "portal", MINUTE..=30 * MINUTE);
+        check(answer, "redirected", "captive portal", MINUTE..=30 * MINUTE);
     }
     assert_eq!(elsewhere.connections(), 0);
 }
@@ -360,7 +372,7 @@ fn rubbish_is_not_an_answer() {
         check(
             Answer::bytes(200, "application/json", *body),
             "bad_answer",
-            "bad-answer",
+            "unknown answer",
             minute.clone(),
         );
     }
@@ -372,26 +384,26 @@ fn rubbish_is_not_an_answer() {
         let home = Home::new(&server);
         fails(&home.run(&["fetch"]), &server.base());
         let word = home.run(&["--wait", "20s"]).stdout;
-        assert_eq!((word.split_whitespace().count(), server.total()), (1, 1), "{body:?}: {word}");
+        assert_eq!((word.as_str(), server.total()), ("captive portal\n", 1), "{body:?}");
     }
     let deep = "[".repeat(200_000);
-    check(Answer::bytes(200, "application/json", deep), "not_json", "portal", minute);
+    check(Answer::bytes(200, "application/json", deep), "not_json", "captive portal", minute);
 }
 
 #[test]
 fn a_broken_connection_is_the_network_s_fault() {
     let minute = MINUTE..=MINUTE;
-    check(Answer::hang_up(), "network", "offline", minute.clone());
-    check(Answer::json(200, &usage()).cut_after(40), "network", "offline", minute.clone());
-    check(Answer::raw("SSH-2.0-OpenSSH_9.2\r\n"), "network", "offline", minute.clone());
+    check(Answer::hang_up(), "network", "no network", minute.clone());
+    check(Answer::json(200, &usage()).cut_after(40), "network", "no network", minute.clone());
+    check(Answer::raw("SSH-2.0-OpenSSH_9.2\r\n"), "network", "no network", minute.clone());
     check(
         Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
         "network",
-        "offline",
+        "no network",
         minute.clone(),
     );
     let endless_header = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
-    check(Answer::raw(endless_header), "network", "offline", minute);
+    check(Answer::raw(endless_header), "network", "no network", minute);
 
     let server = Server::usage(usage());
     server.hang_up_unread(true);
@@ -476,7 +488,7 @@ fn every_wait_has_an_end() {
                 let home = Home::new(&server);
                 fails(&home.run(&["fetch"]), &server.url("/backend-api/wham/usage"));
                 assert_eq!(failure(&home), ("timed_out".into(), MINUTE));
-                prints(&home.run(&["--wait=20s"]), "offline\n");
+                prints(&home.run(&["--wait=20s"]), "no network\n");
                 assert_eq!(server.total(), 1);
             });
         };
@@ -545,8 +557,8 @@ fn an_outage_keeps_the_numbers_and_marks_them() {
 fn a_changed_login_ends_a_back_off() {
     let server = Server::start(|_| Answer::status(429).header("Retry-After", "7200"));
     let home = Home::new(&server);
-    prints(&home.run(&["--wait", "20s"]), "throttled\n");
-    prints(&home.run(&["--wait", "20s"]), "throttled\n");
+    prints(&home.run(&["--wait", "20s"]), "asked too often\n");
+    prints(&home.run(&["--wait", "20s"]), "asked too often\n");
     assert_eq!(server.count(USAGE), 1);
     server.always(Answer::json(200, &usage()));
     home.sign_in(&Login::of(ACCOUNT));
@@ -604,7 +616,7 @@ fn a_fetch_by_hand_waits_for_the_one_that_is_at_it() {
     let gate = Gate::closed();
     server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
     let home = Home::new(&server);
-    prints(&home.run(&["starship", "--color", "never"]), "pending\n");
+    prints(&home.run(&["starship", "--color", "never"]), "loading\n");
     server.wait_for(USAGE, 1);
     std::thread::scope(|scope| {
         let fetch = scope.spawn(|| home.run(&["fetch", "--verbose"]));
@@ -639,7 +651,7 @@ fn a_certificate_that_nobody_vouches_for_is_not_believed() {
     assert!(output.stderr.contains("CODEX_CA_CERTIFICATE"), "{output:?}");
     assert_eq!(failure(&home).0, "tls");
     assert_eq!(server.total(), 0, "no token has left");
-    prints(&home.run(&["--wait=20s"]), "tls\n");
+    prints(&home.run(&["--wait=20s"]), "bad certificate\n");
 }
 
 #[test]
@@ -692,7 +704,7 @@ fn a_certificate_file_that_cannot_be_used_is_named() {
                 ("certificate_file", 0),
                 "{variable} {content:?}"
             );
-            prints(&home.run(&["--wait=20s"]), "bad-config\n");
+            prints(&home.run(&["--wait=20s"]), "bad certificate\n");
         }
     }
 }
@@ -735,7 +747,7 @@ fn a_token_goes_over_https_or_stays_on_the_machine() {
         let output = home.run(&["fetch"]);
         fails(&output, "usage: ");
         assert_eq!(failure(&home), ("address_refused".into(), MINUTE), "{url}: {output:?}");
-        prints(&home.run(&["--wait=20s"]), "bad-config\n");
+        prints(&home.run(&["--wait=20s"]), "bad codex config\n");
     }
     assert_eq!(server.connections(), 0);
 }

@@ -112,7 +112,7 @@ fn a_herd_in_an_outage_costs_one_request_too() {
 fn a_herd_without_a_login_costs_none() {
     let (server, home) = signed_in();
     std::fs::remove_file(home.auth_path()).unwrap();
-    all_print(&herd(&home, HERD / 2, &["plain", "--wait", "25s"], || {}), "signed-out\n");
+    all_print(&herd(&home, HERD / 2, &["plain", "--wait", "25s"], || {}), "signed out\n");
     assert_eq!(server.connections(), 0);
 }
 
@@ -243,7 +243,7 @@ fn kill_after_the_line(home: &Home, expected: &str) {
 #[test]
 fn a_prompt_that_is_killed_right_after_its_line_does_no_harm() {
     let (server, home) = signed_in();
-    kill_after_the_line(&home, "pending\n");
+    kill_after_the_line(&home, "loading\n");
     eventually("the answer", || home.entry().is_some_and(|entry| !entry["answer"].is_null()));
     assert_eq!(server.total(), 1);
     // With numbers to show the line comes before the worker, so that one kill can hit in between;

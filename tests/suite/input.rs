@@ -72,27 +72,31 @@ fn write(home: &Home, bytes: impl AsRef<[u8]>) {
 
 #[test]
 fn auth_json_missing() {
-    check_login("signed-out", "not_signed_in", "auth.json", |home| put_away(&home.auth_path()));
-    check_login("signed-out", "not_signed_in", "auth.json", |home| {
+    check_login("signed out", "not_signed_in", "auth.json", |home| put_away(&home.auth_path()));
+    check_login("signed out", "not_signed_in", "auth.json", |home| {
         put_away(&home.auth_path());
         std::os::unix::fs::symlink("/nowhere/auth.json", home.auth_path()).unwrap();
     });
-    check_login("signed-out", "not_signed_in", "auth.json", |home| write(home, "{}"));
-    check_login("signed-out", "not_signed_in", "auth.json", |home| {
+    check_login("signed out", "not_signed_in", "auth.json", |home| write(home, "{}"));
+    check_login("signed out", "not_signed_in", "auth.json", |home| {
         write(home, r#"{"tokens": null}"#)
     });
-    check_login("signed-out", "not_signed_in", "auth.json", |home| {
+    check_login("signed out", "not_signed_in", "auth.json", |home| {
         home.sign_in(&Login { access_token: String::new(), ..Login::of(ACCOUNT) });
     });
 }
 
 #[test]
 fn auth_json_empty_or_half() {
-    check_login("bad-login", "auth_invalid", "auth.json: is empty", |home| write(home, ""));
-    check_login("bad-login", "auth_invalid", "auth.json: is empty", |home| write(home, " \n\n"));
+    check_login("login damaged", "auth_invalid", "auth.json: is empty", |home| write(home, ""));
+    check_login("login damaged", "auth_invalid", "auth.json: is empty", |home| {
+        write(home, " \n\n")
+    });
     let whole = Login::of(ACCOUNT).json().to_string();
     let half = &whole[..whole.len() / 2];
-    check_login("bad-login", "auth_invalid", "auth.json: is cut short", |home| write(home, half));
+    check_login("login damaged", "auth_invalid", "auth.json: is cut short", |home| {
+        write(home, half)
+    });
 }
 
 #[test]
@@ -105,41 +109,43 @@ fn auth_json_of_another_shape() {
         r#"{"tokens": 5}"#,
         r#"{"tokens": {"access_token": ["x"]}}"#,
     ] {
-        check_login("bad-login", "auth_invalid", "auth.json", |home| write(home, text));
+        check_login("login damaged", "auth_invalid", "auth.json", |home| write(home, text));
     }
     let deep = "[".repeat(100_000);
-    check_login("bad-login", "auth_invalid", "auth.json", |home| write(home, &deep));
+    check_login("login damaged", "auth_invalid", "auth.json", |home| write(home, &deep));
     // A token that would end the header and begin another.
     let split = json!({"tokens": {"access_token": "a\r\nX-Evil: b"}}).to_string();
-    check_login("bad-login", "auth_invalid", "auth.json", |home| write(home, &split));
+    check_login("login damaged", "auth_invalid", "auth.json", |home| write(home, &split));
     let account = json!({"tokens": {"access_token": "a", "account_id": "a\nb"}}).to_string();
-    check_login("bad-login", "auth_invalid", "auth.json", |home| write(home, &account));
+    check_login("login damaged", "auth_invalid", "auth.json", |home| write(home, &account));
 }
 
 #[test]
 fn auth_json_not_utf8() {
     let mut bytes = Login::of(ACCOUNT).json().to_string().into_bytes();
     bytes.insert(10, 0xff);
-    check_login("bad-login", "auth_invalid", "auth.json: is not UTF-8", |home| write(home, &bytes));
+    check_login("login damaged", "auth_invalid", "auth.json: is not UTF-8", |home| {
+        write(home, &bytes)
+    });
     let wide: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    check_login("bad-login", "auth_invalid", "auth.json", |home| write(home, &wide));
+    check_login("login damaged", "auth_invalid", "auth.json", |home| write(home, &wide));
 }
 
 #[test]
 fn auth_json_no_file() {
-    check_login("no-access", "auth_unreadable", "auth.json", |home| {
+    check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
         put_away(&home.auth_path());
         std::fs::create_dir(home.auth_path()).unwrap();
     });
-    check_login("no-access", "auth_unreadable", "auth.json", |home| {
+    check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
         put_away(&home.auth_path());
         make_fifo(&home.auth_path());
     });
-    check_login("no-access", "auth_unreadable", "auth.json", |home| {
+    check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
         put_away(&home.auth_path());
         std::os::unix::fs::symlink("/dev/zero", home.auth_path()).unwrap();
     });
-    check_login("no-access", "auth_unreadable", "auth.json", |home| {
+    check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
         put_away(&home.auth_path());
         std::os::unix::fs::symlink("auth.json", home.auth_path()).unwrap();
     });
@@ -150,7 +156,7 @@ fn a_fifo_stays_a_fifo() {
     let (_server, home) = signed_in();
     put_away(&home.auth_path());
     make_fifo(&home.auth_path());
-    prints(&home.run(&["--wait", "20s"]), "no-access\n");
+    prints(&home.run(&["--wait", "20s"]), "login unreadable\n");
     assert!(std::fs::symlink_metadata(home.auth_path()).unwrap().file_type().is_fifo());
 }
 
@@ -159,9 +165,9 @@ fn auth_json_over_one_mebibyte() {
     let mut login = Login::of(ACCOUNT).json();
     login["padding"] = json!("x".repeat(1 << 20));
     let text = login.to_string();
-    check_login("no-access", "auth_unreadable", "auth.json", |home| write(home, &text));
+    check_login("login unreadable", "auth_unreadable", "auth.json", |home| write(home, &text));
     // As large as one can be: it takes no memory that is not there.
-    check_login("no-access", "auth_unreadable", "auth.json", |home| {
+    check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
         let file = std::fs::File::create(home.auth_path()).unwrap();
         file.set_len(1 << 40).unwrap();
     });
@@ -178,26 +184,28 @@ fn auth_json_that_may_not_be_read() {
     if is_root() {
         return;
     }
-    check_login("no-access", "auth_unreadable", "auth.json", |home| set_mode(&home.auth_path(), 0));
+    check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
+        set_mode(&home.auth_path(), 0)
+    });
 }
 
 #[test]
 fn auth_json_with_an_api_key_or_another_kind_of_login() {
     let key = Login::api_key("sk-made-up").to_string();
-    check_login("api-key", "api_key_login", "auth.json", |home| write(home, &key));
+    check_login("API key login", "api_key_login", "auth.json", |home| write(home, &key));
     let old = json!({"OPENAI_API_KEY": "sk-made-up"}).to_string();
-    check_login("api-key", "api_key_login", "auth.json", |home| write(home, &old));
-    check_login("no-plan", "unsupported_login", "bedrockApiKey", |home| {
+    check_login("API key login", "api_key_login", "auth.json", |home| write(home, &old));
+    check_login("no plan login", "unsupported_login", "bedrockApiKey", |home| {
         home.sign_in(&Login { mode: Some("bedrockApiKey".into()), ..Login::of(ACCOUNT) });
     });
-    check_login("no-plan", "unsupported_login", "auth.json", |home| {
+    check_login("no plan login", "unsupported_login", "auth.json", |home| {
         home.sign_in(&Login { mode: Some("something\nnew".into()), ..Login::of(ACCOUNT) });
     });
     // An API key beside tokens: the mode decides, and without one the key.
     let server = Server::usage(usage());
     let both = Login { api_key: Some("sk-made-up".into()), ..Login::of(ACCOUNT) };
     prints(&Home::at(&server, &both).run(&[]), USUAL_LINE);
-    prints(&Home::at(&server, &Login { mode: None, ..both }).run(&[]), "api-key\n");
+    prints(&Home::at(&server, &Login { mode: None, ..both }).run(&[]), "API key login\n");
     prints(&Home::at(&server, &Login { mode: None, ..Login::of(ACCOUNT) }).run(&[]), USUAL_LINE);
 }
 
@@ -231,7 +239,7 @@ fn a_symlinked_auth_json_is_followed_and_its_target_s_change_seen() {
     std::os::unix::fs::symlink(&target, home.auth_path()).unwrap();
     prints(&home.run(&[]), USUAL_LINE);
     std::fs::write(&target, Login::of("acc-2").json().to_string()).unwrap();
-    prints(&home.run(&["--offline"]), "pending\n");
+    prints(&home.run(&["--offline"]), "loading\n");
     assert_eq!(server.total(), 1);
 }
 
@@ -242,7 +250,7 @@ fn codex_home_missing_or_not_a_directory() {
     std::fs::write(&file, "").unwrap();
     for path in [home.path().join("nowhere"), file] {
         home.set("CODEX_HOME", &path);
-        prints(&home.run(&["--wait", "20s"]), "no-home\n");
+        prints(&home.run(&["--wait", "20s"]), "no home folder\n");
         let output = home.run(&["fetch"]);
         assert_eq!(output.code, Some(1));
         assert!(output.stderr.contains(path.to_str().unwrap()), "{output:?}");
@@ -285,7 +293,7 @@ fn config_toml_broken() {
         let config = home.codex_home().join("config.toml");
         put_away(&config);
         prepare(&config);
-        prints(&home.run(&["--wait", "20s"]), "bad-config\n");
+        prints(&home.run(&["--wait", "20s"]), "bad codex config\n");
         let output = home.run(&["fetch"]);
         assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output:?}");
         let place = format!("config.toml: {named}");
@@ -330,7 +338,7 @@ fn check_miss(name: &str, spoil: impl Fn(&Home, &Path)) {
     let offline = home.run(&["--offline"]);
     assert_eq!(
         (offline.stdout.as_str(), offline.code),
-        ("pending\n", Some(0)),
+        ("loading\n", Some(0)),
         "{name}: {offline:?}"
     );
     for _ in 0..2 {
@@ -426,7 +434,7 @@ fn check_unwritable(block: impl Fn(&Home), free: impl Fn(&Home)) {
     for _ in 0..3 {
         for host in ["plain", "tmux"] {
             let output = home.run(&[host, "--wait", "5s", "--color", "never"]);
-            prints(&output, "no-cache\n");
+            prints(&output, "no cache\n");
         }
     }
     let output = home.run(&["fetch"]);
@@ -483,7 +491,7 @@ fn a_directory_in_the_place_of_the_entry_or_its_lock() {
                 (Some(0), ""),
                 "{extension}: {output:?}"
             );
-            assert_eq!(output.stdout.split_whitespace().count(), 1, "{extension}: {output:?}");
+            assert_eq!(output.stdout, "no cache\n", "{extension}: {output:?}");
             home.settle();
         }
         let output = home.run(&["fetch"]);
@@ -542,7 +550,7 @@ fn a_directory_without_write_permission() {
     }
     let run =
         |arguments: &[&str]| finish(&mut home.wrapped(&[prefix, &[program], arguments].concat()));
-    prints(&run(&["--wait", "5s"]), "no-cache\n");
+    prints(&run(&["--wait", "5s"]), "no cache\n");
     let output = run(&["fetch"]);
     assert!(output.stderr.contains("permission denied"), "{output:?}");
     assert_eq!(server.connections(), 0);
@@ -550,7 +558,7 @@ fn a_directory_without_write_permission() {
         // And of an auth.json that may not be read.
         set_mode(&home.path().join("cache"), 0o777);
         set_mode(&home.auth_path(), 0o600);
-        prints(&run(&["--wait", "5s"]), "no-access\n");
+        prints(&run(&["--wait", "5s"]), "login unreadable\n");
         let output = run(&["fetch"]);
         assert!(
             output.stderr.contains("permission denied") && output.stderr.contains("auth.json"),
@@ -580,7 +588,7 @@ fn a_full_disk_costs_no_request() {
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains("no space left"), "{output:?}");
     let output = run("plain --wait 5s");
-    assert_eq!((output.stdout.as_str(), output.code), ("no-cache\n", Some(0)), "{output:?}");
+    assert_eq!((output.stdout.as_str(), output.code), ("no cache\n", Some(0)), "{output:?}");
     assert_eq!(server.connections(), 0);
 }
 
@@ -599,7 +607,7 @@ fn home_unset() {
     home.unset("XDG_CACHE_HOME");
     let prefix = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", program];
     let output = finish(&mut home.wrapped(&prefix));
-    prints(&output, "no-home\n");
+    prints(&output, "no home folder\n");
     let output = finish(&mut home.wrapped(&[&prefix[..], &["fetch"]].concat()));
     assert_eq!(output.code, Some(1));
     assert!(output.stderr.contains("HOME"), "{output:?}");

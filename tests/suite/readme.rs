@@ -228,7 +228,7 @@ fn every_config_file_that_is_shown_is_sound() {
                 "{report:?}"
             );
         }
-        assert!(!home.run(&["--offline"]).stdout.contains("config:"), "{file}");
+        assert!(!home.run(&["--offline"]).stdout.contains("(config "), "{file}");
     }
 }
 
@@ -321,16 +321,23 @@ fn sources(directory: &Path) -> String {
 #[test]
 fn the_table_of_words_has_every_word_and_no_other() {
     let source = include_str!("../../src/model/error.rs");
-    // `kind("code", "word", "hint")`, over several lines where it is long.
-    let calls =
-        source.split("kind(").skip(1).map(|call| call.split('"').skip(1).step_by(2).take(2));
-    let words: BTreeSet<&str> = calls.filter_map(|mut strings| strings.nth(1)).collect();
+    // `local("code", "word", …)` or `asked("code", WORD, …)`, where a constant has the word.
+    let word = |call: &'static str| {
+        let named = call.strip_prefix('"')?.split(',').nth(1)?.trim();
+        let text = match named.strip_prefix('"') {
+            Some(text) => text,
+            None => source.split(&format!("const {named}: &str = \"")).nth(1)?,
+        };
+        text.split('"').next()
+    };
+    let calls = source.split("local(").chain(source.split("asked("));
+    let words: BTreeSet<&str> = calls.filter_map(word).collect();
     let shown: BTreeSet<&str> =
         table("| shown | meaning |").iter().flat_map(|row| code(row[0])).collect();
     let all = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     for word in &shown {
         // Two rows show a line.
-        let is_line = word.contains(' ');
+        let is_line = word.contains(['%', '…']);
         assert!(
             is_line || all.contains(&format!("\"{word}\"")),
             "{word} is no word of the program's"

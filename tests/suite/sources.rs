@@ -473,7 +473,7 @@ fn a_window_whose_time_has_passed_is_not_known_any_more() {
     pass(1);
     let shown = home.run(&["json", "--offline"]).json();
     assert_eq!((&shown["source"], &shown["state"]), (&Value::Null, &json!("unknown")), "{shown}");
-    assert_eq!(home.run(&["--offline"]).stdout, "pending\n");
+    assert_eq!(home.run(&["--offline"]).stdout, "loading\n");
     // One that passed between two looks is a reason to look, once.
     home.patch(|entry| entry["checked_at"] = json!(now() - 110));
     let told = home.run(&["--verbose", "--wait", "20s"]);
@@ -547,7 +547,7 @@ fn each_source_has_an_entry_of_its_own() {
         assert_eq!(home.run(&[]).stdout, USUAL_LINE);
         assert_eq!(home.run(&["--source", "api"]).stdout, USUAL_LINE);
         assert_eq!(home.run(&["--source", "sessions"]).stdout, "5h 44% 1h00m\n");
-        assert_eq!(home.run(&["--source", "codex", "--wait", "20s"]).stdout, "no-codex\n");
+        assert_eq!(home.run(&["--source", "codex", "--wait", "20s"]).stdout, "codex not found\n");
         home.settle();
     }
     assert_eq!((home.entries().len(), server.total()), (4, 2));
@@ -650,7 +650,7 @@ fn changing_the_account_changes_the_session() {
             let output = home.run(&["--wait", "20s", "--source", source, "--format", "{5h.used}"]);
             let expected = match (line, source) {
                 ("", "auto") => "outage\n".to_owned(),
-                ("", _) => "no-session\n".to_owned(),
+                ("", _) => "no sessions yet\n".to_owned(),
                 (used, _) => format!("{used}%"),
             };
             assert!(output.stdout.starts_with(&expected), "{account} {source}: {output:?}");
@@ -673,18 +673,18 @@ fn a_session_that_does_not_say_whose_it_is() {
     };
     // Begun before auth.json was written, by whoever was signed in then; begun since, by who is
     // signed in now.
-    check("", 600, "no-session\n");
+    check("", 600, "no sessions yet\n");
     check("", -3, "44%\n");
     // Where auth.json does not say who that is, the same holds for every session.
     let nobody =
         Login { account: None, access_token: "opaque-made-up".into(), ..Login::of(ACCOUNT) };
     home.sign_in(&nobody);
-    check(ACCOUNT, 600, "no-session\n");
+    check(ACCOUNT, 600, "no sessions yet\n");
     check(ACCOUNT, -3, "44%\n");
     // The token names it as well.
     home.sign_in(&Login { account: None, ..Login::of(ACCOUNT) });
     check(ACCOUNT, 600, "44%\n");
-    check("acc-2", -3, "no-session\n");
+    check("acc-2", -3, "no sessions yet\n");
 }
 
 #[test]
@@ -803,7 +803,7 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
     check("", 20 << 30, told, "44%\n");
     check(told, 1 << 20, "", "44%\n");
     // So far back nobody looks.
-    check(told, 20 << 30, "", "no-session\n");
+    check(told, 20 << 30, "", "no sessions yet\n");
 }
 
 // --- how it is said ------------------------------------------------------------------------------
@@ -827,7 +827,7 @@ fn the_source_is_an_option_like_the_others() {
         home.settle();
         told.stdout
     };
-    assert_eq!(source(&[], &[]), "no-codex\n");
+    assert_eq!(source(&[], &[]), "codex not found\n");
     assert_eq!(source(&["tmux"], &[]), "5h 44% 1h00m\n");
     assert_eq!(source(&["tmux"], &[("CODEXLINE_SOURCE", "api")]), USUAL_LINE);
     assert_eq!(source(&["tmux", "--source=auto"], &[("CODEXLINE_SOURCE", "codex")]), USUAL_LINE);

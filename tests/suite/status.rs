@@ -266,12 +266,12 @@ fn without_numbers_the_page_says_why_and_what_to_do() {
     let page = Home::signed_out().run(&["status"]);
     assert_eq!(page.code, Some(0));
     assert!(
-        page.stdout.starts_with("Codex          signed-out\nproblem        not signed in"),
+        page.stdout.starts_with("Codex          signed out\nproblem        not signed in"),
         "{page:?}"
     );
     assert!(page.stdout.ends_with("run codex login\n"), "{page:?}");
     let offline = Home::signed_out().run(&["status", "--offline"]);
-    assert_eq!(offline.stdout, "Codex          pending\n");
+    assert_eq!(offline.stdout, "Codex          loading\n");
 }
 
 #[test]
@@ -612,7 +612,7 @@ fn what_is_broken_is_told_with_what_to_do() {
     check(&home, "cache", "note", "no cache entry yet", "fetch");
     server.push(USAGE, Answer::status(500));
     assert_eq!(home.run(&["fetch"]).code, Some(1));
-    check(&home, "back-off", "broken", "next try in ", "asked again later");
+    check(&home, "back-off", "broken", "next try in ", "tries again later");
     home.fill();
     server.push(USAGE, Answer::html(200, "<html>sign in</html>"));
     check(&home, "server", "broken", "answers 200 with a page", "sign in to the network");

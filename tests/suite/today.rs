@@ -84,7 +84,7 @@ fn a_line_shows_what_was_counted_behind_the_one_before() {
     let mut codex = played(&home.codex_home(), 2 * HOUR, 4);
     let before = played(&home.codex_home(), 3 * DAY, 3);
     make_older(&home.codex_home().join(&before.files()[0]), 3 * DAY);
-    assert_eq!(line(&home), "pending");
+    assert_eq!(line(&home), "loading");
     home.settle();
     let expected = format!("42% {}", told(&[&codex.work]));
     assert!(expected.starts_with("42% 1/4/"), "{expected}");
@@ -243,9 +243,9 @@ fn the_service_has_no_part_in_it() {
     let signed_out = at_noon(Home::signed_out());
     played(&signed_out.codex_home(), HOUR, 4);
     assert_eq!(signed_out.run(&only).stdout, "4 today\n");
-    assert_eq!(line(&signed_out), "signed-out");
+    assert_eq!(line(&signed_out), "signed out");
     let page = signed_out.run(&["status"]).stdout;
-    assert!(page.starts_with("Codex          signed-out\nproblem        not signed in"), "{page}");
+    assert!(page.starts_with("Codex          signed out\nproblem        not signed in"), "{page}");
     assert!(
         page.lines().last().unwrap().starts_with("today          1 session, 4 turns, "),
         "{page}"

@@ -111,7 +111,9 @@ pub fn server(context: &DoctorContext) -> Vec<Finding> {
         // Bare requests meet more suspicion than those of a login; the back-off tells what became of these.
         403 => Finding::note(NAME, told)
             .with("if fetches fail with 403 as well: try another network, without VPN"),
-        429 | 500..=599 => Finding::note(NAME, told).with("nothing: it is asked again later"),
+        429 | 500..=599 => {
+            Finding::note(NAME, told).with("nothing to do: codexline tries again later")
+        }
         200..=399 => Finding::new(NAME, Verdict::Broken, told)
             .with("sign in to the network, or check chatgpt_base_url"),
         _ => Finding::note(NAME, told).with("check chatgpt_base_url"),

@@ -39,12 +39,12 @@ fn the_number_is_in_the_status_line_and_names_are_text() {
 fn neither_a_missing_login_nor_a_hanging_network_holds_it() {
     needs!("claude", "tmux");
     let signed_out = Scene::signed_out(Stage::new());
-    let terminal = claude_code::open(&signed_out.stage, "signed-out", &with_arguments(""));
-    terminal.wait_for("signed-out");
+    let terminal = claude_code::open(&signed_out.stage, "signed out", &with_arguments(""));
+    terminal.wait_for("signed out");
     drop(terminal);
     let (hanging, gate) = Scene::hanging(Stage::new());
     let terminal = claude_code::open(&hanging.stage, "hanging", &with_arguments(""));
-    terminal.wait_for("pending");
+    terminal.wait_for("loading");
     hanging.server.wait_for(crate::support::USAGE, 1);
     terminal.keys("typed meanwhile");
     terminal.wait_for("typed meanwhile");

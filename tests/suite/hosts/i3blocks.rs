@@ -66,7 +66,7 @@ fn signed_out_is_a_word() {
     needs!("i3blocks");
     let scene = Scene::signed_out(Stage::new());
     let i3blocks = StatusCommand::i3blocks(&scene.stage, "i3blocks", &with_arguments(""));
-    i3blocks.wait_for_text("codexline", "signed-out");
+    i3blocks.wait_for_text("codexline", "signed out");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
             seen.extend(i3blocks.block("clock").map(|block| block["full_text"].to_string()));
             (seen.len() >= 4).then_some(())
         });
-        i3blocks.wait_for_text("codexline", "pending");
+        i3blocks.wait_for_text("codexline", "loading");
         gate.open();
         i3blocks.wait_for_text("codexline", LINE);
         assert!(i3blocks.alive());

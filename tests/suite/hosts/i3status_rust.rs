@@ -81,7 +81,7 @@ fn signed_out_is_a_word() {
     let scene = Scene::signed_out(Stage::new());
     let bar =
         StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 1")]));
-    bar.wait_for_text(FIRST, "signed-out");
+    bar.wait_for_text(FIRST, "signed out");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
         seen.extend(bar.block(SECOND).map(|block| block["full_text"].to_string()));
         (seen.len() >= 4).then_some(())
     });
-    bar.wait_for_text(FIRST, "pending");
+    bar.wait_for_text(FIRST, "loading");
     gate.open();
     bar.wait_for_text(FIRST, LINE);
     assert!(bar.alive());

@@ -72,7 +72,7 @@ fn signed_out_is_a_word() {
     assert_ne!(snippet, SNIPPET, "the snippet has another form");
     let config = format!(
         "{}{}{snippet}\n[module/expected]\ntype = custom/script\n\
-         exec = echo signed-out\ninterval = 15\n",
+         exec = echo signed out\ninterval = 15\n",
         bar("top", false, "codexline"),
         bar("bottom", true, "expected"),
     );

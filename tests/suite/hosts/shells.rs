@@ -47,7 +47,7 @@ fn the_number_is_in_the_prompt_and_names_are_text() {
 fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
     needs!("tmux", "zsh", "fish");
     let (hanging, _gate) = Scene::hanging(Stage::new());
-    for (scene, word) in [(&Scene::signed_out(Stage::new()), "signed-out"), (&hanging, "pending")] {
+    for (scene, word) in [(&Scene::signed_out(Stage::new()), "signed out"), (&hanging, "loading")] {
         for (name, snippet) in SNIPPETS {
             let setup = setup(name, snippet, "");
             let terminal =

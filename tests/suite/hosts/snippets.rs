@@ -101,9 +101,9 @@ fn the_powerlevel10k_segment_is_text_for_a_prompt() {
     assert!(!scene.was_tricked());
     let signed_out = Scene::signed_out(Stage::new());
     // The first prompt may come before the worker has found out.
-    until("the word", || (powerlevel10k(&signed_out, "") == "UNKNOWN 8: signed-out").then_some(()));
+    until("the word", || (powerlevel10k(&signed_out, "") == "UNKNOWN 8: signed out").then_some(()));
     let (hanging, _gate) = Scene::hanging(Stage::new());
     for _ in 0..3 {
-        assert_eq!(powerlevel10k(&hanging, ""), "UNKNOWN 8: pending");
+        assert_eq!(powerlevel10k(&hanging, ""), "UNKNOWN 8: loading");
     }
 }

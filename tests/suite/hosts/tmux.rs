@@ -59,7 +59,7 @@ fn signed_out_is_a_word() {
     let scene = Scene::signed_out(Stage::new());
     let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
     let client = tmux.attach("client", 120, 5);
-    let shown = client.wait_for("signed-out END");
+    let shown = client.wait_for("signed out END");
     assert!(shown.contains("LEFT"), "{shown}");
 }
 
@@ -69,7 +69,7 @@ fn a_hanging_network_does_not_hold_the_bar() {
     let (scene, gate) = Scene::hanging(Stage::new());
     let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
     let client = tmux.attach("client", 120, 5);
-    client.wait_for("pending END 1");
+    client.wait_for("loading END 1");
     scene.server.wait_for(crate::support::USAGE, 1);
     let clock = |shown: &str| shown.rsplit("END ").next().unwrap_or_default().trim().to_owned();
     let before = clock(&client.text());
@@ -78,7 +78,7 @@ fn a_hanging_network_does_not_hold_the_bar() {
         let shown = client.text();
         after = clock(&shown);
         // After a second without output tmux says `<'…' not ready>`.
-        shown.contains("pending END") && !shown.contains("not ready")
+        shown.contains("loading END") && !shown.contains("not ready")
     });
     assert_ne!(before, after, "the bar was not drawn any more");
     gate.open();
