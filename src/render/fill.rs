@@ -70,6 +70,11 @@ pub fn render(view: &View, style: &LineOptions) -> String {
     if is_only_a_word {
         style.write(view.severity, view.word(), &mut out);
     } else {
+        let has_limits = view.binding.is_some();
+        if let Some(blocked) = view.blocked().filter(|_| has_limits && !is_of_today) {
+            style.write(view.severity, &blocked, &mut out);
+            out.push_str(style.separator);
+        }
         write(&style.line.pieces, None, view, style, &mut out);
         if let Some(age) = view.stale_age().filter(|_| !is_of_today) {
             let [before, behind] = style.glyphs.stale;
@@ -92,10 +97,11 @@ pub fn render_short(view: &View, style: &LineOptions) -> String {
     match (&view.usage, &view.binding) {
         (None, _) => style.write(view.severity, view.word(), &mut out),
         (Some(_), None) => style.write(view.severity, &view.without_limits(), &mut out),
-        (Some(_), Some(limit)) => {
+        (Some(usage), Some(limit)) => {
+            let blocked = if usage.block_without_limit().is_some() { "blocked " } else { "" };
             style.write(
                 view.severity,
-                &format!("{} {}%", limit.label, whole_percent(limit.used)),
+                &format!("{blocked}{} {}%", limit.label, whole_percent(limit.used)),
                 &mut out,
             );
         }
@@ -244,6 +250,7 @@ mod tests {
         let windows = windows
             .iter()
             .map(|(seconds, used, resets_in)| Window {
+                slot: None,
                 seconds: Some(*seconds),
                 used: *used,
                 resets_at: resets_in.map(|seconds| NOW.plus(seconds)),

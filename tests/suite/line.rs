@@ -469,6 +469,10 @@ fn check_keys(json: &Value) {
             "credits",
             "activity",
             "banked_resets",
+            "banked_resets_expire_at",
+            "blocked",
+            "lost_windows",
+            "unavailable_models",
             "source",
             "age_seconds",
             "stale",
@@ -489,6 +493,12 @@ fn check_keys(json: &Value) {
     }
     if !json["credits"].is_null() {
         check_object(&json["credits"], &["available", "unlimited", "balance"]);
+    }
+    if !json["blocked"].is_null() {
+        check_object(&json["blocked"], &["reason", "until"]);
+    }
+    for model in json["unavailable_models"].as_array().unwrap() {
+        check_object(model, &["name", "available_at"]);
     }
     if !json["activity"].is_null() {
         let counts = ["sessions", "turns", "total_tokens", "age_seconds"];

@@ -22,6 +22,7 @@ mod init;
 mod input;
 mod line;
 mod looks;
+mod numbers;
 mod properties;
 mod readme;
 mod recovery;

@@ -284,6 +284,9 @@ fn the_table_of_json_has_every_key_and_no_other() {
         "limit": "40", "used": "1", "remaining": "39",
         "used_percent": 2.5, "reset_at": 2_000_000_000,
     } });
+    full["model_usage"] = json!({ "gpt": { "available": false } });
+    full["rate_limit_reached_type"] = "x".into();
+    full["rate_limit"]["allowed"] = false.into();
     server.script(move |_| Answer::json(200, &full));
     home.run(&["fetch"]);
     let with_all = home.run(&["json", "--max-age", "1h"]).stdout;
