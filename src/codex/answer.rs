@@ -312,7 +312,12 @@ mod tests {
 
     #[test]
     fn a_window_that_has_not_started_has_no_reset() {
-        let window = json!({"used_percent": 0, "limit_window_seconds": 18000, "reset_after_seconds": 18000, "reset_at": 1_778_700_722});
+        let window = json!({
+            "used_percent": 0,
+            "limit_window_seconds": 18000,
+            "reset_after_seconds": 18000,
+            "reset_at": 1_778_700_722,
+        });
         let window = one_window(window);
         assert_eq!((window.started, window.resets_at), (false, None));
         let begun =
@@ -411,7 +416,8 @@ mod tests {
         }
         for unreadable in [
             json!({"rate_limit": "none"}),
-            json!({"rate_limit": {"primary_window": {"used_percent": {}}, "secondary_window": null}}),
+            json!({"rate_limit": {
+                "primary_window": {"used_percent": {}}, "secondary_window": null}}),
             json!({"rate_limit": null, "individual_limit": {"used_percent": "n/a"}}),
         ] {
             assert_eq!(refused(unreadable), "limits that cannot be read");
@@ -479,9 +485,8 @@ mod tests {
 
     #[test]
     fn hostile_text_is_stripped_and_cut() {
-        let usage = read(
-            json!({"rate_limit": null, "plan_type": "p\u{1b}]0;x\u{7}\n".to_string() + &"y".repeat(5000)}),
-        );
+        let hostile = "p\u{1b}]0;x\u{7}\n".to_string() + &"y".repeat(5000);
+        let usage = read(json!({"rate_limit": null, "plan_type": hostile}));
         let plan = usage.plan.unwrap();
         assert!(plan.chars().all(|character| !character.is_control()));
         assert_eq!(plan.chars().count(), super::super::values::MAX_NAME);

@@ -115,7 +115,8 @@ impl Conversation {
     }
 
     fn limits(&mut self, may_renew: bool) -> Result<Value, String> {
-        let client = json!({"name": "codexline", "title": "codexline", "version": env!("CARGO_PKG_VERSION")});
+        let version = env!("CARGO_PKG_VERSION");
+        let client = json!({"name": "codexline", "title": "codexline", "version": version});
         self.call("initialize", json!({"clientInfo": client}))?;
         self.send(&json!({"method": "initialized"}))?;
         match self.call(LIMITS, Value::Null) {
