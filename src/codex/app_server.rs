@@ -115,8 +115,7 @@ impl Conversation {
     }
 
     fn limits(&mut self, may_renew: bool) -> Result<Value, String> {
-        let version = env!("CARGO_PKG_VERSION");
-        let client = json!({"name": "codexline", "title": "codexline", "version": version});
+        let client = json!({"name": "codexline", "title": "codexline", "version": env!("CARGO_PKG_VERSION")});
         self.call("initialize", json!({"clientInfo": client}))?;
         self.send(&json!({"method": "initialized"}))?;
         match self.call(LIMITS, Value::Null) {
@@ -194,47 +193,41 @@ fn as_usage(result: &Value) -> Value {
             json!({"limit_name": name, "rate_limit": rate_limit(limit)})
         })
         .collect();
-    let mut plan = rate_limit(main);
-    if plan.is_object() {
-        plan["allowed"] = result["ordinaryUsageAllowed"].clone();
-    }
-    let credits = &main["credits"];
     json!({
         "plan_type": main["planType"],
         "account_id": result["accountId"],
-        "rate_limit": plan,
+        "rate_limit": rate_limit(main),
         "additional_rate_limits": pools,
-        "credits": credits.is_object().then(|| json!({
-            "has_credits": credits["hasCredits"],
-            "unlimited": credits["unlimited"],
-            "balance": credits["balance"],
-        })),
+        "credits": {
+            "has_credits": main["credits"]["hasCredits"],
+            "unlimited": main["credits"]["unlimited"],
+            "balance": main["credits"]["balance"],
+        },
         "spend_control": {
             "reached": main["spendControlReached"],
             "individual_limit": snake_case(&main["individualLimit"]),
         },
         "rate_limit_reached_type": main["rateLimitReachedType"],
-        "rate_limit_reset_credits": snake_case(&result["rateLimitResetCredits"]),
     })
 }
 
-/// What is not there stays away, and null stays null: only that says that there is no limit.
 fn rate_limit(limit: &Value) -> Value {
-    let Some(limit) = limit.as_object() else { return json!({}) };
-    let mut windows = json!({});
-    for (name, slot) in [("primary", "primary_window"), ("secondary", "secondary_window")] {
-        let Some(window) = limit.get(name) else { continue };
-        let seconds = window["windowDurationMins"].as_f64().map(|minutes| minutes * 60.0);
-        windows[slot] = match window {
-            Value::Null => Value::Null,
-            window => json!({
-                "used_percent": window["usedPercent"],
-                "limit_window_seconds": seconds,
-                "reset_at": window["resetsAt"],
-            }),
-        };
+    if limit["primary"].is_null() && limit["secondary"].is_null() {
+        return Value::Null;
     }
-    windows
+    let window = |window: &Value| {
+        let seconds = window["windowDurationMins"].as_f64().map(|minutes| minutes * 60.0);
+        json!({
+            "used_percent": window["usedPercent"],
+            "limit_window_seconds": seconds,
+            "reset_at": window["resetsAt"],
+        })
+    };
+    json!({
+        "limit_reached": !limit["rateLimitReachedType"].is_null(),
+        "primary_window": window(&limit["primary"]),
+        "secondary_window": window(&limit["secondary"]),
+    })
 }
 
 /// An object with its keys from camelCase to snake_case.
@@ -283,7 +276,7 @@ mod tests {
         assert_eq!(answer.account_id.as_deref(), Some("acc-1"));
         assert_eq!(
             (usage.plan.as_deref(), usage.windows.len(), usage.blocked),
-            (Some("plus"), 1, None)
+            (Some("plus"), 1, false)
         );
         assert_eq!((usage.windows[0].label().as_str(), usage.windows[0].used), ("5h", 42.0));
         assert_eq!(usage.windows[0].resets_at, Some(now.plus(3600)));

@@ -8,4 +8,3 @@ pub mod home;
 pub mod jwt;
 pub mod login;
 pub mod stamp;
-mod values;

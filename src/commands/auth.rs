@@ -90,7 +90,7 @@ fn describe_tokens(page: &mut Page, login: &Login, now: Timestamp) {
             Some(end) if end > now => {
                 format!("ends in {} ({})", countdown(end.seconds_since(now)), end.rfc3339())
             }
-            Some(end) => format!("ended {} ago ({})", age(now.seconds_since(end)), end.rfc3339()),
+            Some(end) => format!("ended {} ({})", age(now.seconds_since(end)), end.rfc3339()),
             None => "does not say when it ends".to_string(),
         },
     );
@@ -113,7 +113,7 @@ fn describe_renewal(page: &mut Page, file: &AuthFile, login: &Login, env: &Env, 
             Ok(Some(record)) => {
                 let code =
                     record.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-                format!("{}{code} {} ago", record.state.name(), age(now.seconds_since(record.at)))
+                format!("{}{code} {}", record.state.name(), age(now.seconds_since(record.at)))
             }
             Ok(None) => "not sent by codexline".to_string(),
             Err(error) => error.to_string(),

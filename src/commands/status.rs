@@ -1,6 +1,6 @@
 //! `codexline status`: the page, once or again and again; and the terminal that it is shown on.
 
-use crate::config::settings::{Color, Settings};
+use crate::config::settings::Settings;
 use crate::io::env::Env;
 use crate::io::output::{self, Log};
 use crate::line;
@@ -62,11 +62,7 @@ fn on_screen(page: &str, env: &Env, before: &str) -> String {
 }
 
 fn draw(views: &[View], settings: &Settings, env: &Env, zone: &TimeZone) -> String {
-    let is_coloured = match settings.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => env.stdout_is_terminal && env.variable("NO_COLOR").is_none(),
-    };
+    let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
     let paper = PageOptions {
         columns: columns(env),
         glyphs: glyphs(settings, env),

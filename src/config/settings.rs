@@ -6,8 +6,10 @@
 use crate::config::accounts::{self, Account};
 use crate::config::values::{Choices, duration, one_of, percent, switch, words};
 use crate::hosts::Host;
+use crate::io::env::Env;
 use crate::model::entry::Source;
 use crate::model::error::Mistake;
+use crate::model::show::Show;
 use crate::model::usage::{Measure, Severity, Thresholds};
 use crate::render::colour::{self, Style};
 use crate::render::glyphs::{self, Glyphs};
@@ -28,13 +30,20 @@ pub struct Settings {
     pub wait: Option<Duration>,
     /// Never start a fetch.
     pub offline: bool,
-    pub format: Template,
-    pub window: Template,
+    /// The line; `None`: the program's own form, or [`FORMAT`] if there is a `window`.
+    pub format: Option<Template>,
+    /// Each limit of it; `None`: likewise, with [`WINDOW`].
+    pub window: Option<Template>,
     /// `None`: that of the glyphs.
     pub separator: Option<String>,
     /// Only the binding limit.
     pub short: bool,
-    /// In front of the line, or where its template says; `None`: nowhere, and there that of the glyphs.
+    /// Whether numbers and bars tell what is left or what is used.
+    pub show: Show,
+    /// When the own form tells how soon a limit is reset.
+    pub reset: ResetTimes,
+    /// In place of the word Codex, or where the template says; `None`: nowhere, and there that of
+    /// the glyphs.
     pub icon: Option<Icon>,
     pub glyphs: &'static Glyphs,
     pub thresholds: Thresholds,
@@ -71,6 +80,17 @@ pub enum Recover {
     Off,
 }
 
+impl Color {
+    /// Whether to colour. `is_wanted` is what `auto` means here, unless `NO_COLOR` is set.
+    pub fn applies(self, is_wanted: bool, env: &Env) -> bool {
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => is_wanted && env.variable("NO_COLOR").is_none(),
+        }
+    }
+}
+
 impl Recover {
     /// As it is typed.
     pub const fn name(self) -> &'static str {
@@ -80,6 +100,15 @@ impl Recover {
             Recover::Off => "off",
         }
     }
+}
+
+/// `--reset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetTimes {
+    /// For a limit that is in trouble.
+    Trouble,
+    /// For every limit.
+    Always,
 }
 
 /// `--icon`.
@@ -136,6 +165,9 @@ const GLYPHS: Choices<&Glyphs, 3> = {
     [(unicode.name, unicode), (nerd.name, nerd), (ascii.name, ascii)]
 };
 const MEASURES: Choices<Measure, 2> = [("used", Measure::Used), ("pace", Measure::Pace)];
+const SHOWS: Choices<Show, 2> = [(Show::Left.word(), Show::Left), (Show::Used.word(), Show::Used)];
+const RESETS: Choices<ResetTimes, 2> =
+    [("trouble", ResetTimes::Trouble), ("always", ResetTimes::Always)];
 const COLORS: Choices<Color, 3> =
     [("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)];
 /// In the order in which `auto` asks them.
@@ -194,10 +226,10 @@ pub const OPTIONS: &[Opt] = &[
         name: "format",
         value: Some("TEMPLATE"),
         choices: &[],
-        help: "the line: {windows} {account} {plan} {credits} {budget} {age} {icon} {tokens_today} {turns_today} {sessions_today} {binding.used} {5h.left} … [part that may be missing]",
-        default: Some(FORMAT),
+        help: "the line by a template: {windows} {account} {plan} {credits} {budget} {age} {icon} {tokens_today} {turns_today} {sessions_today} {binding.used} {5h.left} … [part that may be missing]",
+        default: Some("(the program's own form; {windows} if --window is given)"),
         apply: |settings, text| {
-            Template::parse(text, TemplateKind::Line).map(|value| settings.format = value)
+            Template::parse(text, TemplateKind::Line).map(|value| settings.format = Some(value))
         },
     },
     Opt {
@@ -205,9 +237,9 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("TEMPLATE"),
         choices: &[],
         help: "each of {windows}: {label} {used} {left} {bar} {bar:8} {reset} {reset_at} {pace} {runs_out}",
-        default: Some(WINDOW),
+        default: Some("({label} {used} {reset}, if --format is given)"),
         apply: |settings, text| {
-            Template::parse(text, TemplateKind::Window).map(|value| settings.window = value)
+            Template::parse(text, TemplateKind::Window).map(|value| settings.window = Some(value))
         },
     },
     Opt {
@@ -230,10 +262,26 @@ pub const OPTIONS: &[Opt] = &[
         apply: |settings, text| switch(text).map(|value| settings.short = value),
     },
     Opt {
+        name: "show",
+        value: Some("SHARE"),
+        choices: &words(&SHOWS),
+        help: "what numbers and bars tell: what is left, or what is used",
+        default: Some(Show::Left.word()),
+        apply: |settings, text| one_of(&SHOWS, text).map(|value| settings.show = value),
+    },
+    Opt {
+        name: "reset",
+        value: Some("WHEN"),
+        choices: &words(&RESETS),
+        help: "when the line tells how soon a limit is reset: if it is in trouble, or always",
+        default: Some("trouble"),
+        apply: |settings, text| one_of(&RESETS, text).map(|value| settings.reset = value),
+    },
+    Opt {
         name: "icon",
         value: Some("TEXT"),
         choices: &[],
-        help: "in front of the line, or where {icon} stands; auto is that of the glyphs",
+        help: "in place of the word Codex, or where {icon} stands; auto is that of the glyphs",
         default: Some("none"),
         apply: |settings, text| {
             settings.icon = match text {
@@ -375,24 +423,39 @@ pub const OPTIONS: &[Opt] = &[
 impl Settings {
     /// Whether what the line shows, or the host around it, tells what was done today.
     pub fn tells_today(&self) -> bool {
-        self.host.tells_today || !self.short && self.format.tells_today()
+        self.host.tells_today
+            || !self.short && self.format.as_ref().is_some_and(Template::tells_today)
+    }
+
+    /// `--format` and `--window`, with the default of one where only the other is given; `None`
+    /// without either: the line then has the program's own form.
+    pub fn templates(&self) -> Option<(Template, Template)> {
+        if self.format.is_none() && self.window.is_none() {
+            return None;
+        }
+        let or_default = |given: &Option<Template>, text, kind| {
+            given.clone().unwrap_or_else(|| {
+                Template::parse(text, kind).unwrap_or_else(|_| unreachable!("tested below"))
+            })
+        };
+        let line = or_default(&self.format, FORMAT, TemplateKind::Line);
+        Some((line, or_default(&self.window, WINDOW, TemplateKind::Window)))
     }
 
     /// The defaults, for a host.
     pub fn new(host: &'static Host) -> Settings {
-        let builtin = |text, kind| {
-            Template::parse(text, kind).unwrap_or_else(|_| unreachable!("tested below"))
-        };
         Settings {
             host,
             accounts: Vec::new(),
             max_age: MAX_AGE,
             wait: None,
             offline: false,
-            format: builtin(FORMAT, TemplateKind::Line),
-            window: builtin(WINDOW, TemplateKind::Window),
+            format: None,
+            window: None,
             separator: None,
             short: false,
+            show: Show::Left,
+            reset: ResetTimes::Trouble,
             icon: None,
             glyphs: &glyphs::UNICODE,
             thresholds: Thresholds { warn: WARN, critical: CRITICAL },
@@ -467,6 +530,22 @@ mod tests {
     }
 
     #[test]
+    fn one_template_brings_the_default_of_the_other() {
+        let check = |option_name: &str, text: &str, line: &str, window: &str| {
+            let mut settings = Settings::new(hosts::DEFAULT);
+            assert_eq!(settings.templates(), None);
+            option(option_name).try_on(&mut settings, text).unwrap();
+            let expected = (
+                Template::parse(line, TemplateKind::Line).unwrap(),
+                Template::parse(window, TemplateKind::Window).unwrap(),
+            );
+            assert_eq!(settings.templates(), Some(expected));
+        };
+        check("format", "{plan}", "{plan}", "{label} {used} {reset}");
+        check("window", "{left}", "{windows}", "{left}");
+    }
+
+    #[test]
     fn defaults_are_valid_and_as_the_help_says() {
         let defaults = Settings::new(hosts::DEFAULT);
         for option in OPTIONS {
@@ -474,7 +553,7 @@ mod tests {
             let mut typed = Settings::new(hosts::DEFAULT);
             option.try_on(&mut typed, default).unwrap();
             assert_eq!(typed.max_age, defaults.max_age);
-            assert_eq!((&typed.format, &typed.window), (&defaults.format, &defaults.window));
+            assert_eq!((typed.show, typed.reset), (defaults.show, defaults.reset));
             let separator = |settings: &Settings| {
                 settings.separator.clone().unwrap_or(settings.glyphs.separator.to_string())
             };

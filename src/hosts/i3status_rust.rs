@@ -22,8 +22,7 @@ struct I3StatusBlock<'a> {
 fn envelope(output: &Output) -> String {
     let state = match output.view.severity {
         // Good would be green in most themes: too loud for what is always there.
-        Severity::Ok => "Idle",
-        Severity::Unknown => "Info",
+        Severity::Unknown | Severity::Ok => "Idle",
         Severity::Warning => "Warning",
         Severity::Critical | Severity::Exhausted => "Critical",
     };
@@ -37,13 +36,19 @@ mod tests {
 
     #[test]
     fn the_state_is_one_that_it_knows() {
-        let block = |state: &str, used: u32| {
+        let block = |state: &str, used: u32, short: &str| {
             format!(
-                "{{\"state\":\"{state}\",\"text\":\"&lt;b&gt; 5h {used}%\",\"short_text\":\"5h {used}%\"}}\n"
+                "{{\"state\":\"{state}\",\"text\":\"&lt;b&gt; 5h {used}%\",\
+                 \"short_text\":\"Codex 5h {short}\"}}\n"
             )
         };
-        for (used, state) in [(42, "Idle"), (70, "Warning"), (90, "Critical"), (100, "Critical")] {
-            check(&HOST, "", "<b>", f64::from(used), &block(state, used));
+        for (used, state, short) in [
+            (42, "Idle", "58% left"),
+            (70, "Warning", "30% left, resets in 1h03m"),
+            (90, "Critical", "10% left, resets in 1h03m"),
+            (100, "Critical", "0% left, back in 1h03m"),
+        ] {
+            check(&HOST, "", "<b>", f64::from(used), &block(state, used, short));
         }
     }
 }

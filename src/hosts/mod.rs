@@ -17,8 +17,8 @@ mod zjstatus;
 mod zsh;
 
 use crate::model::view::View;
-use crate::render::colour::{GRAPHICAL, Palette, TERMINAL};
-use crate::render::fill::{LineOptions, render_short};
+use crate::render::colour::{Colour, Palette, TERMINAL, TEXT_ONLY};
+use crate::render::line::{LineOptions, render_short};
 use crate::render::panel::panel;
 use crate::render::style::{Markup, escape_pango, paint_ansi, paint_pango, uncoloured, verbatim};
 use std::time::Duration;
@@ -100,25 +100,32 @@ impl Output<'_> {
 
     /// The short form of the line, in the host's markup.
     fn short(&self) -> String {
-        render_short(self.view, self.style)
+        render_short(std::slice::from_ref(self.view), self.style)
     }
 
     /// The colour of all of it as `#rrggbb`; `None` for the host's own.
     fn colour(&self) -> Option<String> {
         let style = self.style.style(self.view.severity);
-        style.colour.filter(|_| self.coloured).map(|colour| colour.hex())
+        style.colour.filter(|_| self.coloured).map(Colour::hex)
+    }
+
+    /// The same of what is behind it.
+    fn background(&self) -> Option<String> {
+        let style = self.style.style(self.view.severity);
+        style.background.filter(|_| self.coloured).map(Colour::hex)
     }
 }
 
 /// Shows everything as it is.
-const PLAIN_MARKUP: Markup = Markup { escape: verbatim, paint: uncoloured };
+const PLAIN_MARKUP: Markup =
+    Markup { escape: verbatim, paint: uncoloured, without_colours: uncoloured };
 
 /// What most prompts want: at once, a plain line, ANSI. The name is for each to give.
 const PROMPT: Host = Host {
     name: "",
     about: "",
     wait: Wait::Never,
-    markup: Markup { escape: verbatim, paint: paint_ansi },
+    markup: Markup { paint: paint_ansi, ..PLAIN_MARKUP },
     palette: TERMINAL,
     colour: AutoColour::Always,
     needs_zone: false,
@@ -130,8 +137,8 @@ const PROMPT: Host = Host {
 /// What most bars want: they wait a few seconds without harm, and know Pango.
 const BAR: Host = Host {
     wait: Wait::Always(Duration::from_secs(3)),
-    markup: Markup { escape: escape_pango, paint: paint_pango },
-    palette: GRAPHICAL,
+    markup: Markup { escape: escape_pango, paint: paint_pango, without_colours: uncoloured },
+    palette: TEXT_ONLY,
     ..PROMPT
 };
 
@@ -174,11 +181,12 @@ fn bare(output: &Output) -> String {
 mod tests {
     use super::*;
     use crate::model::entry::{Answer, Source};
+    use crate::model::show::Show;
     use crate::model::time::Timestamp;
     use crate::model::usage::{Thresholds, Usage, Window};
     use crate::render::colour;
-    use crate::render::fill::render;
     use crate::render::glyphs::UNICODE;
+    use crate::render::line::{Templates, render};
     use crate::render::template::{Template, TemplateKind};
     use jiff::tz::TimeZone;
 
@@ -188,33 +196,30 @@ mod tests {
     /// What a host is given for a plan of this name with one window this full, by `--colors`.
     #[track_caller]
     pub fn check(host: &Host, colors: &str, plan: &str, used: f64, expected: &str) {
-        let window = Window {
-            seconds: Some(18_000),
-            slot: None,
-            used,
-            resets_at: Some(NOW.plus(3780)),
-            started: true,
-        };
+        let window =
+            Window { seconds: Some(18_000), used, resets_at: Some(NOW.plus(3780)), started: true };
         let usage = Usage { plan: Some(plan.into()), windows: vec![window], ..Usage::default() };
         let thresholds = Thresholds { warn: 70.0, critical: 90.0 };
         let answer = Answer { fetched_at: NOW.plus(-41), source: Source::Api, usage };
         let view = View::of_answer(&answer, NOW, thresholds);
         let changes = if colors.is_empty() { Vec::new() } else { colour::parse(colors).unwrap() };
         let coloured = host.colour != AutoColour::Never;
-        let Markup { escape, paint } = host.markup;
         let style = LineOptions {
-            line: &Template::parse("{plan} {windows}", TemplateKind::Line).unwrap(),
-            window: &Template::parse("{label} {used}", TemplateKind::Window).unwrap(),
+            templates: Some(Templates {
+                line: &Template::parse("{plan} {windows}", TemplateKind::Line).unwrap(),
+                window: &Template::parse("{label} {used}", TemplateKind::Window).unwrap(),
+            }),
             separator: " · ",
-            icon: "",
-            icon_leads: false,
+            icon: None,
+            show: Show::Left,
+            always_resets: false,
             glyphs: &UNICODE,
             thresholds,
-            markup: Markup { escape, paint: if coloured { paint } else { uncoloured } },
+            markup: host.markup.in_colours(coloured),
             palette: host.palette.with(&changes),
             zone: Some(&TimeZone::UTC),
         };
-        let text = render(&view, &style);
+        let text = render(std::slice::from_ref(&view), &style);
         let output = Output {
             text: &text,
             views: std::slice::from_ref(&view),
@@ -242,7 +247,9 @@ mod tests {
     #[test]
     fn prompts_take_text_as_it_is() {
         for host in [&plain::HOST, &starship::HOST, &fish::HOST, &claude_code::HOST] {
-            check(host, "", "5% #S <b>", 42.0, "5% #S <b> \x1b[32m5h 42%\x1b[0m\n");
+            check(host, "", "5% #S <b>", 42.0, "5% #S <b> 5h 42%\n");
+            let marked = "plus \x1b[38;5;16;48;5;220m5h 75%\x1b[0m\n";
+            check(host, "", "plus", 75.0, marked);
             check(host, "ok=208", "plus", 42.0, "plus \x1b[38;5;208m5h 42%\x1b[0m\n");
         }
     }

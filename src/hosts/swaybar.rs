@@ -1,12 +1,22 @@
-//! swaybar (and i3bar) behind i3blocks with `format=json`: one flat object with the keys of their protocol, which i3blocks
-//! hands on as they are. It has no three lines to run out of, so it can say "urgent" itself.
+//! swaybar and i3bar behind i3blocks with `format=json`: one flat object with the keys of their
+//! protocol, which i3blocks hands on as they are. An object can say "urgent" and have a background,
+//! which the three lines of i3blocks cannot.
 
 use super::{Host, Output, i3blocks};
+use crate::render::colour::BAR;
+use crate::render::style::{Markup, embolden_pango};
 use serde::Serialize;
 
 pub const HOST: Host = Host {
     name: "swaybar",
     about: "a block of i3blocks with format=json",
+    // The block has one colour and one background; what is wrong in it is bold.
+    markup: Markup {
+        paint: embolden_pango,
+        without_colours: embolden_pango,
+        ..i3blocks::HOST.markup
+    },
+    palette: BAR.in_bold(),
     envelope,
     ..i3blocks::HOST
 };
@@ -17,6 +27,8 @@ struct SwaybarBlock<'a> {
     short_text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     color: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    background: Option<String>,
     markup: &'static str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     urgent: bool,
@@ -27,6 +39,7 @@ fn envelope(output: &Output) -> String {
         full_text: output.text,
         short_text: output.short(),
         color: output.colour(),
+        background: output.background(),
         markup: "pango",
         urgent: output.is_urgent,
     })
@@ -39,9 +52,15 @@ mod tests {
 
     #[test]
     fn one_flat_object() {
-        let ok = r#"{"full_text":"&lt;b&gt; 5h 42%","short_text":"5h 42%","markup":"pango"}"#;
-        check(&HOST, "", "<b>", 42.0, &format!("{ok}\n"));
-        let exhausted = r##"{"full_text":"plus 5h 100%","short_text":"5h 100%","color":"#ff5f5f","markup":"pango"}"##;
-        check(&HOST, "", "plus", 100.0, &format!("{exhausted}\n"));
+        let block = |text: &str, short: &str, colour: &str| {
+            format!(
+                "{{\"full_text\":\"{text}\",\"short_text\":\"Codex {short}\",\
+                 {colour}\"markup\":\"pango\"}}\n"
+            )
+        };
+        check(&HOST, "", "<b>", 42.0, &block("&lt;b&gt; 5h 42%", "5h 58% left", ""));
+        let colour = "\"color\":\"#ffffff\",\"background\":\"#d70000\",";
+        let exhausted = block("plus <b>5h 100%</b>", "<b>5h 0% left</b>, back in 1h03m", colour);
+        check(&HOST, "", "plus", 100.0, &exhausted);
     }
 }

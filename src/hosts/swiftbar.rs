@@ -1,7 +1,9 @@
-//! SwiftBar and xbar, in macOS's menu bar: a line, `---`, and the lines of the menu. Behind a `|` stand parameters, so text
-//! cannot hold one; `:name:` would become a picture, and a leading `--` a submenu.
+//! SwiftBar and xbar, in macOS's menu bar: a line, `---`, and the lines of the menu. Behind a `|`
+//! stand parameters, so text cannot hold one; `:name:` would become a picture, and a leading `--` a
+//! submenu.
 
 use super::{BAR, Host, Output, PLAIN_MARKUP};
+use crate::model::usage::Severity;
 
 pub const HOST: Host = Host {
     name: "swiftbar",
@@ -21,7 +23,7 @@ const TABLE: &str = "font=Menlo trim=false";
 fn envelope(output: &Output) -> String {
     let mut out = item(output.text);
     if let Some(colour) = output.colour() {
-        out.push_str(&format!(" color={colour}"));
+        out.push_str(&format!(" color={}{colour}", in_light_mode(output)));
     }
     out.push_str("\n---\n");
     for line in output.panel() {
@@ -29,6 +31,17 @@ fn envelope(output: &Output) -> String {
     }
     out.push_str("---\nrefresh | refresh=true\n");
     out
+}
+
+/// What stands before the colour: that for a light menu bar, unless the user has chosen one for both.
+fn in_light_mode(output: &Output) -> &'static str {
+    let severity = output.view.severity;
+    match severity {
+        _ if output.style.style(severity) != HOST.palette.of(severity) => "",
+        Severity::Warning => "#7a4f00,",
+        Severity::Critical | Severity::Exhausted => "#b3001b,",
+        Severity::Unknown | Severity::Ok => "",
+    }
 }
 
 fn item(text: &str) -> String {
@@ -53,13 +66,13 @@ mod tests {
             "",
             "--a|b",
             100.0,
-            "\u{2010}-a¦b 5h 100% | emojize=false symbolize=false color=#ff5f5f\n\
+            "\u{2010}-a¦b 5h 100% | emojize=false symbolize=false color=#b3001b,#ff8787\n\
              ---\n\
              Codex --a¦b | emojize=false symbolize=false font=Menlo trim=false\n\
-             5h  ██████████  100%  resets in 1 hour 3 minutes (16:03) | \
+             5h  ██████████  100%  resets in 1h03m (16:03) | \
              emojize=false symbolize=false font=Menlo trim=false\n\
              5h: 21 points ahead of an even pace | emojize=false symbolize=false font=Menlo trim=false\n\
-             source: api, 41 seconds ago | emojize=false symbolize=false font=Menlo trim=false\n\
+             source: api, just now | emojize=false symbolize=false font=Menlo trim=false\n\
              ---\n\
              refresh | refresh=true\n",
         );

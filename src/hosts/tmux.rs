@@ -1,7 +1,7 @@
 //! tmux's `#(…)`: its output is format-expanded, so a `#` of ours must be doubled. After a second without
 //! output the bar says "not ready".
 
-use super::{Host, PROMPT, Wait};
+use super::{Host, PLAIN_MARKUP, PROMPT, Wait};
 use crate::render::colour::{Colour, Style};
 use crate::render::style::{Markup, escape_doubling, paint_brackets};
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub const HOST: Host = Host {
     name: "tmux",
     about: "#(…) in tmux's status line",
     wait: Wait::Always(Duration::from_millis(800)),
-    markup: Markup { escape, paint },
+    markup: Markup { escape, paint, ..PLAIN_MARKUP },
     ..PROMPT
 };
 
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn formats_in_text_are_inert() {
-        let text = "##(touch x) ##[fg=red ##S 5% #[fg=green]5h 42%#[default]\n";
+        let text = "##(touch x) ##[fg=red ##S 5% 5h 42%\n";
         check(&HOST, "", "#(touch x) #[fg=red #S 5%", 42.0, text);
     }
 
@@ -44,6 +44,12 @@ mod tests {
         check(&HOST, "ok=208", "plus", 42.0, "plus #[fg=colour208]5h 42%#[default]\n");
         check(&HOST, "ok=#ff8700", "plus", 42.0, "plus #[fg=#ff8700]5h 42%#[default]\n");
         check(&HOST, "ok=none", "plus", 42.0, "plus 5h 42%\n");
-        check(&HOST, "", "plus", 100.0, "plus #[fg=red,bold]5h 100%#[default]\n");
+        check(
+            &HOST,
+            "",
+            "plus",
+            100.0,
+            "plus #[fg=colour231,bg=colour160,bold]5h 100%#[default]\n",
+        );
     }
 }

@@ -1,14 +1,19 @@
-//! waybar's custom module with `"return-type": "json"`. It reads the first line only; text and tooltip are Pango;
-//! colours come by CSS class; a percentage that is not whole counts as 0 up to 0.9.17.
+//! waybar's custom module with `"return-type": "json"`. It reads the first line only; text and
+//! tooltip are Pango; up to 0.9.17 a percentage that is not whole counts as 0.
 
 use super::{AutoColour, BAR, Host, Output};
 use crate::model::usage::whole_percent;
-use crate::render::style::escape_pango;
+use crate::render::colour::TEXT_ONLY;
+use crate::render::style::{Markup, embolden_pango, escape_pango};
 use serde::Serialize;
 
 pub const HOST: Host = Host {
     name: "waybar",
     about: "a custom module of waybar (JSON)",
+    // Colours come by CSS class. Pango's background covers only part of the letters in the stock
+    // font, so what is wrong is bold.
+    markup: Markup { without_colours: embolden_pango, ..BAR.markup },
+    palette: TEXT_ONLY.in_bold(),
     colour: AutoColour::Never,
     needs_zone: true,
     tells_today: true,
@@ -39,7 +44,10 @@ fn envelope(output: &Output) -> String {
         alt: view.severity.name(),
         tooltip: tooltip(output),
         class,
-        percentage: view.binding.as_ref().map_or(0, |limit| whole_percent(limit.used)),
+        percentage: view
+            .binding
+            .as_ref()
+            .map_or(0, |limit| whole_percent(output.style.show.share(limit.used))),
     };
     super::json::line(&block)
 }
@@ -61,11 +69,11 @@ mod tests {
 
     #[test]
     fn text_and_tooltip_are_pango() {
-        let tooltip = "<tt>Codex &lt;b&gt;&amp;\\n5h  ████░░░░░░   42%  resets in 1 hour 3 minutes (16:03)\\n\
-                       5h: 37 points behind an even pace; lasts until the reset\\nat this rate\\nsource: api, 41 seconds ago</tt>";
+        let tooltip = "<tt>Codex &lt;b&gt;&amp;\\n5h  ████░░░░░░   42%  resets in 1h03m (16:03)\\n\
+                       5h: 37 points behind an even pace; lasts\\nuntil the reset at this rate\\nsource: api, just now</tt>";
         let expected = format!(
             "{{\"text\":\"&lt;b&gt;&amp; 5h 42%\",\"alt\":\"ok\",\"tooltip\":\"{tooltip}\",\"class\":[\"ok\"],\
-             \"percentage\":42}}\n"
+             \"percentage\":58}}\n"
         );
         check(&HOST, "", "<b>&", 42.0, &expected);
     }

@@ -1,9 +1,11 @@
-//! zsh's prompts, by `$(…)` under PROMPT_SUBST: the output is expanded for `%`, so one of ours must be doubled, and colours
-//! are written as `%F{…}`, of which zsh knows that they take no room. What was substituted is not substituted again.
+//! zsh's prompts, by `$(…)` under PROMPT_SUBST. The output is expanded for `%`, so one of ours must be
+//! doubled. Colours are ANSI sequences in `%{ %}`, which tells zsh that they take no room: `%F{220}`
+//! prints nothing where TERM says that there are 8 colours, as in a stock xterm. What was substituted
+//! is not substituted again.
 
-use super::{Host, PROMPT};
-use crate::render::colour::{Colour, Style, Weight};
-use crate::render::style::{Markup, escape_doubling};
+use super::{Host, PLAIN_MARKUP, PROMPT};
+use crate::render::colour::Style;
+use crate::render::style::{Markup, ansi_codes, escape_doubling};
 
 pub const HOST: Host = Host {
     name: "zsh",
@@ -12,34 +14,16 @@ pub const HOST: Host = Host {
     ..PROMPT
 };
 
-pub(super) const MARKUP: Markup = Markup { escape, paint };
+pub(super) const MARKUP: Markup = Markup { escape, paint, ..PLAIN_MARKUP };
 
 fn escape(text: &str, out: &mut String) {
     escape_doubling('%', text, out);
 }
 
 fn paint(style: Style, text: &str, out: &mut String) {
-    let name = |colour: Colour| match (colour, colour.name()) {
-        (_, Some((false, name))) => name.to_string(),
-        (Colour::Indexed(number), _) => number.to_string(),
-        (Colour::Rgb(_), _) => colour.hex(),
-    };
-    let is_bold = style.weight == Weight::Bold;
-    // A prompt has no dim text: bright black is the nearest.
-    let colour = if style.weight == Weight::Dim {
-        style.colour.or(Some(Colour::Indexed(8)))
-    } else {
-        style.colour
-    };
-    if is_bold {
-        out.push_str("%B");
-    }
-    match colour {
-        Some(colour) => out.push_str(&format!("%F{{{}}}{text}%f", name(colour))),
-        None => out.push_str(text),
-    }
-    if is_bold {
-        out.push_str("%b");
+    match ansi_codes(style) {
+        codes if codes.is_empty() => out.push_str(text),
+        codes => out.push_str(&format!("%{{\x1b[{codes}m%}}{text}%{{\x1b[0m%}}")),
     }
 }
 
@@ -49,11 +33,13 @@ mod tests {
     use crate::hosts::tests::check;
 
     #[test]
-    fn text_is_inert_and_colours_are_the_shell_s() {
-        check(&HOST, "", "50% #S $(id)", 42.0, "50%% #S $(id) %F{green}5h 42%%%f\n");
-        check(&HOST, "ok=208", "plus", 42.0, "plus %F{208}5h 42%%%f\n");
-        check(&HOST, "ok=bright-red", "plus", 42.0, "plus %F{9}5h 42%%%f\n");
-        check(&HOST, "ok=#ff8700", "plus", 42.0, "plus %F{#ff8700}5h 42%%%f\n");
-        check(&HOST, "", "plus", 100.0, "plus %B%F{red}5h 100%%%f%b\n");
+    fn text_is_inert_and_colours_take_no_room() {
+        check(&HOST, "", "50% #S $(id)", 42.0, "50%% #S $(id) 5h 42%%\n");
+        check(&HOST, "ok=208", "plus", 42.0, "plus %{\x1b[38;5;208m%}5h 42%%%{\x1b[0m%}\n");
+        check(&HOST, "ok=bright-red", "plus", 42.0, "plus %{\x1b[91m%}5h 42%%%{\x1b[0m%}\n");
+        let rgb = "plus %{\x1b[38;2;255;135;0m%}5h 42%%%{\x1b[0m%}\n";
+        check(&HOST, "ok=#ff8700", "plus", 42.0, rgb);
+        let exhausted = "plus %{\x1b[1;38;5;231;48;5;160m%}5h 100%%%{\x1b[0m%}\n";
+        check(&HOST, "", "plus", 100.0, exhausted);
     }
 }

@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::codex::home::Home;
 use crate::codex::stamp::stamp;
 use crate::config::accounts::Account;
-use crate::config::settings::{Color, Icon, Settings};
+use crate::config::settings::{Icon, ResetTimes, Settings};
 use crate::hosts::{self, AutoColour, Output, Wait};
 use crate::io::env::Env;
 use crate::io::files::Lock;
@@ -24,12 +24,9 @@ use crate::model::entry::{Entry, Miss, Problem};
 use crate::model::today::Today;
 use crate::model::usage::{Severity, Usage};
 use crate::model::view::View;
-use crate::render::fill::{LineOptions, render, render_short};
-use crate::render::style::{Markup, uncoloured};
-use crate::render::template::Template;
+use crate::render::line::{LineOptions, Templates, render, render_short};
 use std::time::{Duration, Instant};
 
-const BETWEEN_ACCOUNTS: &str = " | ";
 /// How long whoever waits for numbers, and has no counts yet, waits for these: they are there in a moment, unless today's files
 /// have gigabytes.
 const PATIENCE_FOR_COUNTS: Duration = Duration::from_secs(1);
@@ -357,9 +354,9 @@ fn print(settings: &Settings, env: &Env, lookups: &[Lookup], shown: Option<&str>
         for view in &mut views {
             view.select(label, settings.thresholds);
         }
-        if !settings.format.lists_windows() {
+        if settings.format.as_ref().is_some_and(|format| !format.lists_windows()) {
             // A line of named limits has no place for the one that is wanted.
-            let settings = Settings { format: Template::windows(), ..settings.clone() };
+            let settings = Settings { format: None, ..settings.clone() };
             output::print(&compose(&settings, env, &views));
             return status(&settings, worst(&views));
         }
@@ -386,50 +383,37 @@ fn is_urgent(settings: &Settings, view: &View) -> bool {
 
 /// What a host is given for one or several views: the line in its envelope.
 pub fn compose(settings: &Settings, env: &Env, views: &[View]) -> String {
-    let coloured = match settings.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            let wanted = match settings.host.colour {
-                AutoColour::Never => false,
-                AutoColour::Always => true,
-                AutoColour::OnTerminal => env.stdout_is_terminal,
-            };
-            wanted && env.variable("NO_COLOR").is_none()
-        }
-    };
     let host = settings.host;
-    let needs_zone =
-        host.needs_zone || settings.format.needs_zone() || settings.window.needs_zone();
+    let is_wanted = match host.colour {
+        AutoColour::Never => false,
+        AutoColour::Always => true,
+        AutoColour::OnTerminal => env.stdout_is_terminal,
+    };
+    let coloured = settings.color.applies(is_wanted, env);
+    let templates = settings.templates();
+    let needs_zone = host.needs_zone
+        || templates
+            .as_ref()
+            .is_some_and(|(line, window)| line.needs_zone() || window.needs_zone());
     let has_numbers = views.iter().any(|view| view.usage.is_some());
     let zone = (needs_zone && has_numbers).then(|| env.zone());
-    let Markup { escape, paint } = host.markup;
     let style = LineOptions {
-        line: &settings.format,
-        window: &settings.window,
+        templates: templates.as_ref().map(|(line, window)| Templates { line, window }),
         separator: settings.separator.as_deref().unwrap_or(settings.glyphs.separator),
-        icon: match &settings.icon {
-            Some(Icon::Text(text)) => text,
-            Some(Icon::Auto) | None => settings.glyphs.icon,
-        },
-        icon_leads: settings.icon.is_some() && !settings.format.places_icon(),
+        icon: settings.icon.as_ref().map(|icon| match icon {
+            Icon::Text(text) => text.as_str(),
+            Icon::Auto => settings.glyphs.icon,
+        }),
+        show: settings.show,
+        always_resets: settings.reset == ResetTimes::Always,
         glyphs: settings.glyphs,
         thresholds: settings.thresholds,
-        markup: Markup { escape, paint: if coloured { paint } else { uncoloured } },
-        palette: host.palette.with(&settings.colors),
+        markup: host.markup.in_colours(coloured),
+        palette: if coloured { host.palette.with(&settings.colors) } else { host.palette },
         zone: zone.as_ref(),
     };
     let render = if settings.short { render_short } else { render };
-    let mut text = String::new();
-    for view in views {
-        if text.is_empty() {
-            text = render(view, &style);
-        } else {
-            // One icon is enough.
-            text.push_str(BETWEEN_ACCOUNTS);
-            text.push_str(&render(view, &LineOptions { icon_leads: false, ..style }));
-        }
-    }
+    let text = render(views, &style);
     let view = worst(views);
     let is_urgent = is_urgent(settings, view);
     (host.envelope)(&Output { text: &text, views, view, coloured, style: &style, is_urgent })

@@ -46,7 +46,7 @@ pub enum Reason {
 
 impl fmt::Display for Decision {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::model::time::age as short;
+        use crate::model::time::{age as ago, countdown as short};
         match self {
             Decision::Fresh { age } => write!(out, "fresh: {} old", short(*age)),
             Decision::BackingOff { left, code } => {
@@ -64,7 +64,7 @@ impl fmt::Display for Decision {
                 write!(out, "stale: the last fetch failed ({code}) and it is time to try again")
             }
             Decision::Stale(Reason::LookDue { age }) => {
-                write!(out, "stale: the session files were read {} ago", short(*age))
+                write!(out, "stale: the session files were read {}", ago(*age))
             }
         }
     }

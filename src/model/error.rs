@@ -235,7 +235,7 @@ impl Error {
             ConfigInvalid { .. } =>
                 local("config_invalid", BAD_CONFIG, "correct it: codex reads it too"),
             ConfigMistake(_) =>
-                local("config_mistake", LOADING, "correct it; see codexline config"),
+                local(Mistake::CODE, LOADING, "correct it; see codexline config"),
             AddressRefused { .. } => local("address_refused", BAD_CONFIG,
                 "use an https URL, or plain http to a loopback address"),
             CertificateFile { .. } => local("certificate_file", BAD_CERTIFICATE,
@@ -332,6 +332,9 @@ pub struct Mistake {
 }
 
 impl Mistake {
+    /// The [`Error::code`] of every mistake.
+    pub const CODE: &str = "config_mistake";
+
     /// The remark behind a line that is printed in spite of the mistake.
     pub fn mark(&self) -> String {
         match self.line {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod hash;
 pub mod pace;
 pub mod secret;
+pub mod show;
 pub mod sign_ins;
 pub mod text;
 pub mod time;

@@ -72,15 +72,15 @@ impl Timestamp {
     }
 
     /// Local clock time as one would say it `now`: `14:30` on the same day, `Tue 14:30` within a week,
-    /// else `3 Dec`.
+    /// else `3 Dec 14:30`.
     pub fn clock(self, now: Timestamp, zone: &TimeZone) -> String {
         let (then, today) = (self.zoned(zone), now.zoned(zone));
         let format = if then.date() == today.date() {
             "%H:%M"
-        } else if self.seconds_since(now).abs() < 6 * DAY {
+        } else if self.seconds_since(now).abs() < 7 * DAY {
             "%a %H:%M"
         } else {
-            "%-d %b"
+            "%-d %b %H:%M"
         };
         then.strftime(format).to_string()
     }
@@ -102,8 +102,8 @@ pub const MINUTE: i64 = 60;
 pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
 
-/// A span in at most two units, as short as a bar wants it: `5d8h`, `1h03m`, `42m`, `17s`. Rounds
-/// down; negative counts as zero.
+/// A duration in its two largest units, rounded down: `5d8h`, `1h03m`, `42m`. Below a minute it is
+/// `<1m`, also if it is negative.
 pub fn countdown(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (days, hours, minutes) = (seconds / DAY, seconds % DAY / HOUR, seconds % HOUR / MINUTE);
@@ -114,53 +114,19 @@ pub fn countdown(seconds: i64) -> String {
     } else if minutes > 0 {
         format!("{minutes}m")
     } else {
-        format!("{seconds}s")
+        "<1m".into()
     }
 }
 
-/// The same in words: `5 days 8 hours`, `1 hour 3 minutes`, `42 minutes`. A second unit that is zero is left out.
-pub fn words(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")];
-    let first = units.iter().position(|(length, _)| seconds >= *length).unwrap_or(units.len() - 1);
-    let told =
-        |count: i64, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
-    let (length, name) = units[first];
-    let mut text = told(seconds / length, name);
-    // Seconds beside minutes are more than anyone wants to know.
-    if let Some((next, name)) = units[..units.len() - 1].get(first + 1) {
-        let count = seconds % length / next;
-        if count > 0 {
-            text.push(' ');
-            text.push_str(&told(count, name));
-        }
-    }
-    text
-}
-
-/// How old something is, in one unit: `17s`, `3m`, `5h`, `12d`.
+/// How long ago something was: `23m ago`, `1h03m ago`, and `just now` below a minute.
 pub fn age(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    match seconds {
-        ..MINUTE => format!("{seconds}s"),
-        MINUTE..HOUR => format!("{}m", seconds / MINUTE),
-        HOUR..DAY => format!("{}h", seconds / HOUR),
-        _ => format!("{}d", seconds / DAY),
-    }
+    if seconds < MINUTE { "just now".into() } else { format!("{} ago", countdown(seconds)) }
 }
-
-/// The lengths that Codex's windows have had, in seconds.
-const KNOWN_LENGTHS: [i64; 7] = [5 * MINUTE, 15 * MINUTE, HOUR, 5 * HOUR, DAY, 7 * DAY, 30 * DAY];
 
 /// The name of a window of this length: the largest unit that divides it (to the nearest minute),
 /// `5h`, `7d`, `15m`. Below a minute: seconds.
-///
-/// A length within a percent of a known one takes its name: older records have 299 and 10079
-/// minutes for 5 hours and 7 days.
 pub fn window_label(seconds: u32) -> String {
     let seconds = i64::from(seconds);
-    let is_near = |known: &&i64| (seconds - **known).abs() * 100 <= **known;
-    let seconds = KNOWN_LENGTHS.iter().find(is_near).copied().unwrap_or(seconds);
     if seconds < MINUTE {
         return format!("{seconds}s");
     }
@@ -196,33 +162,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans() {
-        for (seconds, short, old) in [
-            (-5, "0s", "0s"),
-            (17, "17s", "17s"),
-            (60, "1m", "1m"),
-            (3599, "59m", "59m"),
-            (3780, "1h03m", "1h"),
-            (86_400, "1d0h", "1d"),
-            (460_800, "5d8h", "5d"),
+    fn durations_and_ages_have_one_form() {
+        for (seconds, duration, old) in [
+            (-5, "<1m", "just now"),
+            (17, "<1m", "just now"),
+            (60, "1m", "1m ago"),
+            (3599, "59m", "59m ago"),
+            (3780, "1h03m", "1h03m ago"),
+            (86_400, "1d0h", "1d0h ago"),
+            (460_800, "5d8h", "5d8h ago"),
         ] {
-            assert_eq!((countdown(seconds).as_str(), age(seconds).as_str()), (short, old));
-        }
-    }
-
-    #[test]
-    fn spans_in_words() {
-        for (seconds, text) in [
-            (-5, "0 seconds"),
-            (1, "1 second"),
-            (60, "1 minute"),
-            (119, "1 minute"),
-            (3600, "1 hour"),
-            (3780, "1 hour 3 minutes"),
-            (86_400 + 3659, "1 day 1 hour"),
-            (460_800, "5 days 8 hours"),
-        ] {
-            assert_eq!(words(seconds), text);
+            assert_eq!((countdown(seconds).as_str(), age(seconds).as_str()), (duration, old));
         }
     }
 
@@ -266,7 +216,7 @@ mod tests {
         let now = Timestamp::from_unix_seconds(1_795_359_600); // Sunday 2026-11-22 15:00 UTC, 17:00 here
         assert_eq!(now.plus(HOUR).clock(now, &zone), "18:00");
         assert_eq!(now.plus(DAY).clock(now, &zone), "Mon 17:00");
-        assert_eq!(now.plus(11 * DAY).clock(now, &zone), "3 Dec");
+        assert_eq!(now.plus(11 * DAY).clock(now, &zone), "3 Dec 17:00");
         assert_eq!(now.rfc3339(), "2026-11-22T15:00:00Z");
     }
 

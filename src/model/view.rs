@@ -4,18 +4,17 @@
 use crate::model::entry::{Answer, Entry, Problem, Source};
 use crate::model::error::Mistake;
 use crate::model::pace::{self, History, Pace};
+use crate::model::show::Show;
 use crate::model::text::short_count;
-use crate::model::time::{MINUTE, Timestamp, age, countdown};
+use crate::model::time::{MINUTE, Timestamp, age};
 use crate::model::today::Counts;
 use crate::model::today::Today;
-use crate::model::usage::{
-    BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage, whole_percent,
-};
+use crate::model::usage::{BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage};
 
 /// Older numbers than this are marked.
 const OLD: i64 = 15 * MINUTE;
 
-/// The word for "nobody has asked yet".
+/// The word for "no answer has come yet".
 const PENDING: &str = "loading";
 
 pub struct View {
@@ -66,8 +65,7 @@ impl View {
         view.today = today;
         view.history = entry.and_then(|entry| entry.history.clone());
         view.is_stale |= problem.is_some();
-        view.problem = problem.or(view.problem);
-        view.classify(thresholds);
+        view.problem = problem;
         view
     }
 
@@ -96,7 +94,6 @@ impl View {
         View {
             binding: usage.binding(),
             severity: usage.severity(thresholds),
-            problem: Problem::of_loss(usage.lost_windows),
             usage: Some(usage),
             age_seconds: Some(age_seconds),
             source: Some(answer.source),
@@ -122,26 +119,16 @@ impl View {
     }
 
     fn classify(&mut self, thresholds: Thresholds) {
-        let Some(usage) = &self.usage else { return };
-        self.severity = match self.measure {
-            Measure::Pace if usage.blocked.is_none() => {
-                let severities = usage.limits().map(|limit| self.severity_of(&limit, thresholds));
-                severities.max().unwrap_or(Severity::Ok)
-            }
-            _ => usage.severity(thresholds),
-        };
-        // Codex has answered since, with numbers that nobody could read: "ok" is not known any more.
-        let is_unreadable = self.problem.as_ref().is_some_and(Problem::is_bad_answer);
-        if is_unreadable && self.severity == Severity::Ok {
-            self.severity = Severity::Unknown;
+        if let (Measure::Pace, Some(usage)) =
+            (self.measure, self.usage.as_ref().filter(|usage| !usage.blocked))
+        {
+            let severities = usage.limits().map(|limit| self.severity_of(&limit, thresholds));
+            self.severity = severities.max().unwrap_or(Severity::Ok);
         }
     }
 
     /// How bad a limit is.
     pub fn severity_of(&self, limit: &Limit, thresholds: Thresholds) -> Severity {
-        if self.usage.as_ref().is_some_and(|usage| usage.blocked.is_some()) {
-            return Severity::Exhausted;
-        }
         match self.measure {
             Measure::Used => thresholds.severity(limit.used),
             Measure::Pace => pace::severity(limit, &self.pace(limit), thresholds),
@@ -190,7 +177,21 @@ impl View {
         self.problem.as_ref().map_or(PENDING, |problem| &problem.word)
     }
 
-    /// How old numbers are that are not to be trusted blindly.
+    /// Why there are no newer numbers, in a word or two; `None` if nothing has failed.
+    pub fn stale_reason(&self) -> Option<&str> {
+        let problem = self.problem.as_ref()?;
+        match &self.mistake {
+            Some(mistake) if problem.code == Mistake::CODE => Some(mistake),
+            _ => Some(&problem.word),
+        }
+    }
+
+    /// Whether work goes on although a limit is used up, because credits pay for it.
+    pub fn works_on_credits(&self) -> bool {
+        self.usage.as_ref().is_some_and(|usage| !usage.blocked) && self.credits().is_some()
+    }
+
+    /// How old numbers are that are not to be trusted blindly: `23m ago`.
     pub fn stale_age(&self) -> Option<String> {
         self.age_seconds.filter(|_| self.is_stale).map(age)
     }
@@ -217,18 +218,8 @@ impl View {
             usage.budget = None;
         }
         self.binding = usage.binding();
+        self.severity = usage.severity(thresholds);
         self.classify(thresholds);
-    }
-
-    /// What stops the user though limits are left: `blocked`, and when that ends if it is known.
-    pub fn blocked(&self) -> Option<String> {
-        let blocked = self.usage.as_ref()?.block_without_limit()?;
-        Some(match blocked.until {
-            Some(until) => {
-                format!("blocked, back in {}", countdown(until.seconds_since(self.now)))
-            }
-            None => "blocked".into(),
-        })
     }
 
     /// What a plan without windows and without a budget is told by.
@@ -238,7 +229,7 @@ impl View {
         }
         match self.credits() {
             Some(credits) if credits == UNLIMITED => credits,
-            Some(credits) => format!("credits {credits}"),
+            Some(credits) => format!("{credits} credits"),
             None => "no limits".into(),
         }
     }
@@ -257,7 +248,7 @@ impl View {
         let budget = self.usage.as_ref()?.budget.as_ref()?;
         Some(match (budget.used, budget.limit) {
             (Some(used), Some(limit)) => format!("{}/{}", amount(used), amount(limit)),
-            _ => format!("{}%", whole_percent(budget.used_percent)),
+            _ => Show::Used.percent(budget.used_percent),
         })
     }
 }
@@ -282,13 +273,8 @@ mod tests {
     const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };
 
     fn view() -> View {
-        let window = |seconds, used| Window {
-            seconds: Some(seconds),
-            slot: None,
-            used,
-            resets_at: None,
-            started: true,
-        };
+        let window =
+            |seconds, used| Window { seconds: Some(seconds), used, resets_at: None, started: true };
         let budget = Budget {
             used_percent: 75.0,
             limit: None,

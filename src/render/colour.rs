@@ -1,4 +1,4 @@
-//! Colours by severity, apart from how a host writes them down. Pure.
+//! Colours by severity, apart from how a host writes them down.
 
 use crate::model::text::nearest;
 use crate::model::usage::Severity;
@@ -25,10 +25,12 @@ pub enum Weight {
 pub struct Style {
     /// `None`: whatever the host has.
     pub colour: Option<Colour>,
+    /// Behind the text; `None`: whatever the host has.
+    pub background: Option<Colour>,
     pub weight: Weight,
 }
 
-/// An style for each severity.
+/// A style for each severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     pub unknown: Style,
@@ -38,28 +40,49 @@ pub struct Palette {
     pub exhausted: Style,
 }
 
-/// For terminals: from their own palette, so that every theme stays readable.
+/// The style of what is fine, and of a word in place of numbers: the host's own.
+pub const PLAIN: Style = Style { colour: None, background: None, weight: Weight::Normal };
+
+/// For terminals and multiplexers. Their background is not known, so trouble brings its own, in
+/// fixed colours of the palette of 256, which no theme changes: black on yellow (a contrast of 15.0
+/// to 1), white on red (5.4 to 1).
 pub const TERMINAL: Palette = Palette {
-    unknown: Style { colour: None, weight: Weight::Dim },
-    ok: Style { colour: Some(Colour::Indexed(2)), weight: Weight::Normal },
-    warning: Style { colour: Some(Colour::Indexed(3)), weight: Weight::Normal },
-    critical: Style { colour: Some(Colour::Indexed(1)), weight: Weight::Normal },
-    exhausted: Style { colour: Some(Colour::Indexed(1)), weight: Weight::Bold },
-};
-
-/// For bars that have no palette. What is fine looks like the rest of the bar.
-pub const GRAPHICAL: Palette = Palette {
-    unknown: rgb(0x88, 0x88, 0x88),
+    unknown: PLAIN,
     ok: PLAIN,
-    warning: rgb(0xe5, 0xc0, 0x7b),
-    critical: rgb(0xff, 0x87, 0x00),
-    exhausted: rgb(0xff, 0x5f, 0x5f),
+    warning: Style { background: Some(Colour::Indexed(220)), ..text_in(Colour::Indexed(16)) },
+    critical: TERMINAL_CRITICAL,
+    exhausted: Style { weight: Weight::Bold, ..TERMINAL_CRITICAL },
+};
+const TERMINAL_CRITICAL: Style =
+    Style { background: Some(Colour::Indexed(160)), ..text_in(Colour::Indexed(231)) };
+
+/// For dark bars that can colour a background: yellow text, and white on red (5.4 to 1).
+pub const BAR: Palette = Palette {
+    unknown: PLAIN,
+    ok: PLAIN,
+    warning: text_in(YELLOW),
+    critical: BAR_CRITICAL,
+    exhausted: BAR_CRITICAL,
+};
+const BAR_CRITICAL: Style = Style {
+    background: Some(Colour::Rgb([0xd7, 0x00, 0x00])),
+    ..text_in(Colour::Rgb([0xff, 0xff, 0xff]))
 };
 
-const PLAIN: Style = Style { colour: None, weight: Weight::Normal };
+/// For dark bars that colour text only.
+pub const TEXT_ONLY: Palette = Palette {
+    unknown: PLAIN,
+    ok: PLAIN,
+    warning: text_in(YELLOW),
+    critical: text_in(LIGHT_RED),
+    exhausted: text_in(LIGHT_RED),
+};
 
-const fn rgb(red: u8, green: u8, blue: u8) -> Style {
-    Style { colour: Some(Colour::Rgb([red, green, blue])), weight: Weight::Normal }
+const YELLOW: Colour = Colour::Rgb([0xff, 0xd7, 0x5f]);
+const LIGHT_RED: Colour = Colour::Rgb([0xff, 0x87, 0x87]);
+
+const fn text_in(colour: Colour) -> Style {
+    Style { colour: Some(colour), ..PLAIN }
 }
 
 const NAMES: [&str; 8] = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
@@ -141,6 +164,14 @@ impl Palette {
         }
     }
 
+    /// The same in bold where something is wrong.
+    pub const fn in_bold(mut self) -> Palette {
+        self.warning.weight = Weight::Bold;
+        self.critical.weight = Weight::Bold;
+        self.exhausted.weight = Weight::Bold;
+        self
+    }
+
     /// With some of them replaced; the last one of a severity counts.
     pub fn with(mut self, changes: &[(Severity, Style)]) -> Palette {
         for (severity, style) in changes {
@@ -185,7 +216,7 @@ fn assignment(text: &str) -> Result<(Severity, Style), String> {
         let known = NAMES.into_iter().chain([NONE]).chain(bright.iter().map(String::as_str));
         format!("unknown colour {}; did you mean {}?", shown(value), nearest(value, known))
     })?;
-    Ok((severity, Style { colour: Some(colour), weight: Weight::Normal }))
+    Ok((severity, text_in(colour)))
 }
 
 #[cfg(test)]
@@ -208,11 +239,39 @@ mod tests {
         check("#FF8700", "#ff8700");
     }
 
+    /// The contrast of two colours as WCAG 2 defines it, 1 to 21.
+    fn contrast(one: Colour, other: Colour) -> f64 {
+        let luminance = |colour: Colour| {
+            let hex = colour.hex();
+            let part = |from: usize| {
+                let value = f64::from(u8::from_str_radix(&hex[from..from + 2], 16).unwrap());
+                let value = value / 255.0;
+                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+        };
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn trouble_can_be_read_on_its_background_or_on_a_dark_bar() {
+        for palette in [TERMINAL, BAR, TEXT_ONLY] {
+            assert_eq!((palette.ok, palette.unknown), (PLAIN, PLAIN));
+            for style in [palette.warning, palette.critical, palette.exhausted] {
+                // The lightest stock background of these bars: swaybar's block in focus.
+                let bar = Colour::Rgb([0x32, 0x32, 0x32]);
+                let found = contrast(style.colour.unwrap(), style.background.unwrap_or(bar));
+                assert!(found >= 4.5, "{style:?}: {found}");
+            }
+        }
+    }
+
     #[test]
     fn the_last_one_counts() {
         let changes = parse("ok=blue, exhausted=none,ok=#010203").unwrap();
         let palette = TERMINAL.with(&changes);
-        assert_eq!(palette.of(Severity::Ok), rgb(1, 2, 3));
+        assert_eq!(palette.of(Severity::Ok), text_in(Colour::Rgb([1, 2, 3])));
         assert_eq!(palette.of(Severity::Exhausted), PLAIN);
         assert_eq!(palette.of(Severity::Warning), TERMINAL.warning);
     }

@@ -1,116 +1,50 @@
-//! A template filled with what is known: the line in the host's markup.
+//! A template filled with what is known.
 
-use super::colour::{Palette, Style};
-use super::glyphs::Glyphs;
-use super::style::Markup;
-use super::template::{Count, Field, Piece, Slot, Template, Which};
+use super::line::{LineOptions, TITLE, Templates, stale_mark};
+use super::template::{Count, Field, Piece, Slot, Which};
 use crate::model::pace::points_text;
+use crate::model::show::Show;
 use crate::model::text::short_count;
 use crate::model::time::{age, countdown};
-use crate::model::usage::{Limit, Severity, Thresholds, whole_percent};
+use crate::model::usage::Limit;
 use crate::model::view::View;
-use jiff::tz::TimeZone;
 
-/// What a line is made from, beside the numbers.
-pub struct LineOptions<'a> {
-    pub line: &'a Template,
-    pub window: &'a Template,
-    pub separator: &'a str,
-    /// What `{icon}` is.
-    pub icon: &'a str,
-    /// The icon stands in front of the line.
-    pub icon_leads: bool,
-    pub glyphs: &'a Glyphs,
-    pub thresholds: Thresholds,
-    pub markup: Markup,
-    pub palette: Palette,
-    /// Needed only if a template says `reset_at` ([`Template::needs_zone`]) or the host does.
-    pub zone: Option<&'a TimeZone>,
-}
-
-impl LineOptions<'_> {
-    fn paint(&self, severity: Severity, text: &str, out: &mut String) {
-        (self.markup.paint)(self.palette.of(severity), text, out);
-    }
-
-    /// Escapes and paints.
-    fn write(&self, severity: Severity, text: &str, out: &mut String) {
-        let mut escaped = String::with_capacity(text.len());
-        (self.markup.escape)(text, &mut escaped);
-        self.paint(severity, &escaped, out);
-    }
-
-    /// What a line begins with: the icon and the account's name, if they lead or there is no line to hold them.
-    fn start(&self, view: &View, is_only_a_word: bool) -> String {
-        let mut out = String::with_capacity(128);
-        if !self.icon.is_empty() && (self.icon_leads || is_only_a_word && self.line.places_icon()) {
-            out.push_str(self.icon);
-            out.push(' ');
-        }
-        if let Some(account) = &view.account
-            && (is_only_a_word || !self.line.places_account())
-        {
-            (self.markup.escape)(account, &mut out);
-            out.push(' ');
-        }
-        out
-    }
-
-    /// The style of a severity.
-    pub fn style(&self, severity: Severity) -> Style {
-        self.palette.of(severity)
-    }
-}
-
-/// The line: in the host's markup, without its end.
-pub fn render(view: &View, style: &LineOptions) -> String {
-    let is_of_today = view.today.is_some() && style.line.tells_only_today();
-    let is_only_a_word = view.usage.is_none() && !is_of_today;
-    let mut out = style.start(view, is_only_a_word);
-    if is_only_a_word {
-        style.write(view.severity, view.word(), &mut out);
-    } else {
-        let has_limits = view.binding.is_some();
-        if let Some(blocked) = view.blocked().filter(|_| has_limits && !is_of_today) {
-            style.write(view.severity, &blocked, &mut out);
-            out.push_str(style.separator);
-        }
-        write(&style.line.pieces, None, view, style, &mut out);
-        if let Some(age) = view.stale_age().filter(|_| !is_of_today) {
-            let [before, behind] = style.glyphs.stale;
-            out.push_str(before);
-            out.push_str(&age);
+/// Appends a view as a template says. The word Codex or an icon stands before the first view only.
+pub(super) fn fill(
+    view: &View,
+    is_first: bool,
+    templates: &Templates,
+    options: &LineOptions,
+    out: &mut String,
+) {
+    let line = templates.line;
+    let tells_only_today = view.today.is_some() && line.tells_only_today();
+    let is_only_a_word = view.usage.is_none() && !tells_only_today;
+    if is_first {
+        let own_icon = line.places_icon().then_some(options.glyphs.icon);
+        let (title, behind) = match is_only_a_word {
+            true => (options.icon.or(own_icon).unwrap_or(TITLE), ": "),
+            false if line.places_icon() => ("", " "),
+            false => (options.icon.unwrap_or_default(), " "),
+        };
+        if !title.is_empty() {
+            out.push_str(title);
             out.push_str(behind);
         }
     }
-    if let Some(mistake) = &view.mistake {
-        out.push_str(" (");
-        (style.markup.escape)(mistake, &mut out);
-        out.push(')');
+    if let Some(account) = &view.account
+        && (is_only_a_word || !line.places_account())
+    {
+        (options.markup.escape)(account, out);
+        out.push(' ');
     }
-    out
-}
-
-/// The shortest form, for narrow bars: the binding limit.
-pub fn render_short(view: &View, style: &LineOptions) -> String {
-    let mut out = style.start(view, true);
-    match (&view.usage, &view.binding) {
-        (None, _) => style.write(view.severity, view.word(), &mut out),
-        (Some(_), None) => style.write(view.severity, &view.without_limits(), &mut out),
-        (Some(usage), Some(limit)) => {
-            let blocked = if usage.block_without_limit().is_some() { "blocked " } else { "" };
-            style.write(
-                view.severity,
-                &format!("{blocked}{} {}%", limit.label, whole_percent(limit.used)),
-                &mut out,
-            );
-        }
+    if is_only_a_word {
+        return options.write(view.severity, view.word(), out);
     }
-    let is_old = view.usage.is_some() && view.stale_age().is_some();
-    if is_old || view.mistake.is_some() {
-        out.push_str(style.glyphs.stale_short);
+    write(&line.pieces, None, view, templates, options, out);
+    if view.stale_age().is_some() && !tells_only_today {
+        (options.markup.escape)(&stale_mark(view, None, options), out);
     }
-    out
 }
 
 /// Appends pieces; whether every value was there.
@@ -118,7 +52,8 @@ fn write(
     pieces: &[Piece],
     this: Option<&Limit>,
     view: &View,
-    style: &LineOptions,
+    templates: &Templates,
+    options: &LineOptions,
     out: &mut String,
 ) -> bool {
     let mut complete = true;
@@ -126,7 +61,7 @@ fn write(
         match piece {
             Piece::Text(text) => out.push_str(text),
             Piece::Slot(value) => {
-                if !write_value(value, this, view, style, out) {
+                if !write_value(value, this, view, templates, options, out) {
                     complete = false;
                     out.truncate(out.trim_end_matches(' ').len());
                 }
@@ -134,7 +69,7 @@ fn write(
             Piece::Optional(inner) => {
                 let before = out.len();
                 let mut part = String::new();
-                if write(inner, this, view, style, &mut part) {
+                if write(inner, this, view, templates, options, &mut part) {
                     out.push_str(&part);
                 }
                 debug_assert!(out.len() >= before);
@@ -148,23 +83,26 @@ fn write_value(
     value: &Slot,
     this: Option<&Limit>,
     view: &View,
-    style: &LineOptions,
+    templates: &Templates,
+    options: &LineOptions,
     out: &mut String,
 ) -> bool {
     let usage = view.usage.as_ref();
     let text = match value {
-        Slot::Windows => return write_windows(view, style, out),
+        Slot::Windows => return write_windows(view, templates, options, out),
         Slot::Account => view.account.clone(),
         Slot::Plan => usage.and_then(|usage| usage.plan.clone()),
         Slot::Credits => view.credits(),
         Slot::Budget => view.budget(),
         Slot::Age => view.age_seconds.map(age),
         // The user's own, in the host's markup if they like.
-        Slot::Icon if style.icon.is_empty() => None,
-        Slot::Icon => {
-            out.push_str(style.icon);
-            return true;
-        }
+        Slot::Icon => match options.icon.unwrap_or(options.glyphs.icon) {
+            "" => None,
+            icon => {
+                out.push_str(icon);
+                return true;
+            }
+        },
         Slot::Today(count) => view.today.map(|today| {
             short_count(match count {
                 Count::Sessions => today.counts.sessions,
@@ -180,10 +118,10 @@ fn write_value(
                     usage.and_then(|usage| usage.limits().find(|limit| limit.label == *label))
                 }
             };
-            let text = found.as_ref().and_then(|limit| field_text(field, limit, view, style));
+            let text = found.as_ref().and_then(|limit| field_text(field, limit, view, options));
             // Inside a window the whole window is painted, by the caller.
             if let (Some(limit), Some(text), true) = (&found, &text, this.is_none()) {
-                style.write(view.severity_of(limit, style.thresholds), text, out);
+                options.write(view.severity_of(limit, options.thresholds), text, out);
                 return true;
             }
             text
@@ -191,41 +129,45 @@ fn write_value(
     };
     match text {
         Some(text) => {
-            (style.markup.escape)(&text, out);
+            (options.markup.escape)(&text, out);
             true
         }
         None => false,
     }
 }
 
-fn write_windows(view: &View, style: &LineOptions, out: &mut String) -> bool {
+fn write_windows(
+    view: &View,
+    templates: &Templates,
+    options: &LineOptions,
+    out: &mut String,
+) -> bool {
     let Some(usage) = &view.usage else { return false };
     let mut first = true;
     for limit in usage.limits() {
         if !std::mem::take(&mut first) {
-            out.push_str(style.separator);
+            out.push_str(options.separator);
         }
         let mut text = String::with_capacity(32);
-        write(&style.window.pieces, Some(&limit), view, style, &mut text);
-        style.paint(view.severity_of(&limit, style.thresholds), &text, out);
+        write(&templates.window.pieces, Some(&limit), view, templates, options, &mut text);
+        options.paint(view.severity_of(&limit, options.thresholds), &text, out);
     }
     if first {
         // No window and no budget: a plan is then told by its state.
-        style.write(view.severity, &view.without_limits(), out);
+        options.write(view.severity, &view.without_limits(), out);
     }
     true
 }
 
-fn field_text(field: &Field, limit: &Limit, view: &View, style: &LineOptions) -> Option<String> {
+fn field_text(field: &Field, limit: &Limit, view: &View, options: &LineOptions) -> Option<String> {
     let now = view.now;
-    let used = whole_percent(limit.used);
     match field {
         Field::Label => Some(limit.label.clone()),
-        Field::Used => Some(format!("{used}%")),
-        Field::Left => Some(format!("{}%", 100 - used)),
-        Field::Bar(width) => Some(style.glyphs.bar(limit.used, *width)),
+        Field::Used => Some(Show::Used.percent(limit.used)),
+        Field::Left => Some(Show::Left.percent(limit.used)),
+        Field::Bar(width) => Some(options.glyphs.bar(options.show.share(limit.used), *width)),
         Field::Reset => limit.resets_at.map(|reset| countdown(reset.seconds_since(now))),
-        Field::ResetAt => Some(limit.resets_at?.clock(now, style.zone?)),
+        Field::ResetAt => Some(limit.resets_at?.clock(now, options.zone?)),
         Field::Pace => points_text(&view.pace(limit)),
         Field::RunsOut => view.pace(limit).runs_out.map(countdown),
     }
@@ -238,11 +180,13 @@ mod tests {
     use crate::model::time::Timestamp;
     use crate::model::today::Counts;
     use crate::model::today::Today;
-    use crate::model::usage::{Usage, Window};
+    use crate::model::usage::{Thresholds, Usage, Window};
     use crate::render::colour::TERMINAL;
-    use crate::render::glyphs::{ASCII, NERD, UNICODE};
-    use crate::render::style;
-    use crate::render::template::TemplateKind;
+    use crate::render::glyphs::{ASCII, Glyphs, NERD, UNICODE};
+    use crate::render::line::render;
+    use crate::render::style::{self, Markup};
+    use crate::render::template::{Template, TemplateKind};
+    use jiff::tz::TimeZone;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
 
@@ -250,7 +194,6 @@ mod tests {
         let windows = windows
             .iter()
             .map(|(seconds, used, resets_in)| Window {
-                slot: None,
                 seconds: Some(*seconds),
                 used: *used,
                 resets_at: resets_in.map(|seconds| NOW.plus(seconds)),
@@ -263,20 +206,26 @@ mod tests {
     }
 
     fn check(line: &str, window: &str, view: &View, expected: &str) {
-        let zone = TimeZone::UTC;
-        let style = LineOptions {
-            line: &Template::parse(line, TemplateKind::Line).unwrap(),
-            window: &Template::parse(window, TemplateKind::Window).unwrap(),
+        let options = LineOptions {
+            templates: Some(Templates {
+                line: &Template::parse(line, TemplateKind::Line).unwrap(),
+                window: &Template::parse(window, TemplateKind::Window).unwrap(),
+            }),
             separator: " · ",
-            icon: "⌬",
-            icon_leads: false,
+            icon: None,
+            show: Show::Used,
+            always_resets: false,
             glyphs: &UNICODE,
             palette: TERMINAL,
             thresholds: Thresholds { warn: 70.0, critical: 90.0 },
-            markup: Markup { escape: style::verbatim, paint: style::uncoloured },
-            zone: Some(&zone),
+            markup: Markup {
+                escape: style::verbatim,
+                paint: style::uncoloured,
+                without_colours: style::uncoloured,
+            },
+            zone: Some(&TimeZone::UTC),
         };
-        assert_eq!(render(view, &style), expected, "{line} {window}");
+        assert_eq!(render(std::slice::from_ref(view), &options), expected, "{line} {window}");
     }
 
     fn with_today(mut view: View, sessions: u64, turns: u64, total_tokens: u64) -> View {
@@ -292,7 +241,7 @@ mod tests {
         let both = view(&[(18_000, 42.4, Some(3780)), (604_800, 17.0, Some(460_800))]);
         check("{windows}", WINDOW, &both, "5h 42% 1h03m · 7d 17% 5d8h");
         check("{windows}", "{label}:{left}", &both, "5h:58% · 7d:83%");
-        check("{plan} {5h.used}/{7d.used} {age}", WINDOW, &both, "plus 42%/17% 42s");
+        check("{plan} {5h.used}/{7d.used} {age}", WINDOW, &both, "plus 42%/17% just now");
         check("{binding.label} {binding.bar:4}", WINDOW, &both, "5h ██░░");
         check("{icon} {windows}", "{used}", &both, "⌬ 42% · 17%");
         check("{5h.reset_at}", WINDOW, &both, "16:03");
@@ -321,8 +270,9 @@ mod tests {
         let nothing = || View { usage: None, ..both() };
         check(COUNTS, WINDOW, &with_today(nothing(), 1, 2, 3), "1 sessions, 2 turns, 3");
         check("{icon} {turns_today}", WINDOW, &with_today(nothing(), 1, 2, 3), "⌬ 2");
-        check("{turns_today} {windows}", WINDOW, &with_today(nothing(), 1, 2, 3), "loading");
-        check("{turns_today}", WINDOW, &nothing(), "loading");
+        check("{turns_today} {windows}", WINDOW, &with_today(nothing(), 1, 2, 3), "Codex: loading");
+        check("{turns_today}", WINDOW, &nothing(), "Codex: loading");
+        check("{icon} {turns_today}", WINDOW, &nothing(), "⌬: loading");
         // Nor does their age matter beside counts alone.
         let old = || View { is_stale: true, age_seconds: Some(1380), ..both() };
         check("{turns_today}", WINDOW, &with_today(old(), 1, 2, 3), "2");
@@ -331,47 +281,40 @@ mod tests {
 
     #[test]
     fn every_form_has_its_icon_and_its_mark() {
-        let check = |line: &str, glyphs: &Glyphs, is_old: bool, long: &str, short: &str| {
+        let check = |line: &str, glyphs: &Glyphs, is_old: bool, long: &str| {
             let mut view = view(&[(18_000, 42.4, None), (604_800, 17.0, None)]);
             if is_old {
                 view.is_stale = true;
                 view.age_seconds = Some(1380);
             }
             let line = Template::parse(line, TemplateKind::Line).unwrap();
-            let style = LineOptions {
-                line: &line,
-                window: &Template::parse("{label} {used} {bar:4}", TemplateKind::Window).unwrap(),
+            let options = LineOptions {
+                templates: Some(Templates {
+                    line: &line,
+                    window: &Template::parse("{label} {used} {bar:4}", TemplateKind::Window)
+                        .unwrap(),
+                }),
                 separator: glyphs.separator,
-                icon: glyphs.icon,
-                icon_leads: !line.places_icon(),
+                icon: Some(glyphs.icon),
+                show: Show::Used,
+                always_resets: false,
                 glyphs,
                 palette: TERMINAL,
                 thresholds: Thresholds { warn: 70.0, critical: 90.0 },
-                markup: Markup { escape: style::verbatim, paint: style::uncoloured },
+                markup: Markup {
+                    escape: style::verbatim,
+                    paint: style::uncoloured,
+                    without_colours: style::uncoloured,
+                },
                 zone: None,
             };
-            assert_eq!(
-                (render(&view, &style).as_str(), render_short(&view, &style).as_str()),
-                (long, short)
-            );
+            assert_eq!(render(std::slice::from_ref(&view), &options), long);
         };
-        check("{windows}", &UNICODE, false, "⌬ 5h 42% ██░░ · 7d 17% █░░░", "⌬ 5h 42%");
-        check(
-            "{windows} {icon}",
-            &UNICODE,
-            true,
-            "5h 42% ██░░ · 7d 17% █░░░ ⌬ (23m ago)",
-            "⌬ 5h 42%*",
-        );
-        check(
-            "{windows}",
-            &ASCII,
-            true,
-            "codex 5h 42% ==-- | 7d 17% =--- (23m ago)",
-            "codex 5h 42%*",
-        );
-        let nerd = "\u{f0e4} 5h 42% ▰▰▱▱ \u{e0b1} 7d 17% ▰▱▱▱ \u{f017} 23m";
-        check("{windows}", &NERD, true, nerd, "\u{f0e4} 5h 42% \u{f017}");
+        check("{windows}", &UNICODE, false, "⌬ 5h 42% ██░░ · 7d 17% █░░░");
+        check("{windows} {icon}", &UNICODE, true, "5h 42% ██░░ · 7d 17% █░░░ ⌬ (23m ago)");
+        check("{windows}", &ASCII, true, "codex 5h 42% ==-- | 7d 17% =--- (23m ago)");
+        let nerd = "\u{f0e4} 5h 42% ▰▰▱▱ \u{e0b1} 7d 17% ▰▱▱▱ \u{f017} 23m ago";
+        check("{windows}", &NERD, true, nerd);
     }
 
     #[test]
@@ -382,15 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn percentages_do_not_lie_at_the_ends() {
-        for (used, percent, text) in [
-            (0.0, 0, "░░░░"),
-            (0.2, 1, "█░░░"),
-            (49.5, 50, "██░░"),
-            (99.7, 99, "███░"),
-            (100.0, 100, "████"),
-        ] {
-            assert_eq!((whole_percent(used), UNICODE.bar(used, 4).as_str()), (percent, text));
+    fn a_bar_is_never_full_or_empty_before_its_time() {
+        for (share, text) in
+            [(0.0, "░░░░"), (0.2, "█░░░"), (49.5, "██░░"), (99.7, "███░"), (100.0, "████")]
+        {
+            assert_eq!(UNICODE.bar(share, 4), text);
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct Glyphs {
     pub empty: &'static str,
     /// What stands between windows, if `--separator` does not say.
     pub separator: &'static str,
-    /// What stands before and behind the age of numbers that are old.
+    /// What stands around the age of old numbers.
     pub stale: [&'static str; 2],
     /// The same where there is no room for an age.
     pub stale_short: &'static str,
@@ -25,7 +25,7 @@ pub const UNICODE: Glyphs = Glyphs {
     full: "█",
     empty: "░",
     separator: " · ",
-    stale: [" (", " ago)"],
+    stale: [" (", ")"],
     stale_short: "*",
 };
 
@@ -48,7 +48,7 @@ pub const ASCII: Glyphs = Glyphs {
     full: "=",
     empty: "-",
     separator: " | ",
-    stale: [" (", " ago)"],
+    stale: [" (", ")"],
     stale_short: "*",
 };
 
@@ -56,12 +56,13 @@ pub const ASCII: Glyphs = Glyphs {
 pub const SETS: [&Glyphs; 3] = [&UNICODE, &NERD, &ASCII];
 
 impl Glyphs {
-    /// A bar of `width` columns, filled to the nearest one, and like the percentage never full or empty before its time.
-    pub fn bar(&self, used: f64, width: usize) -> String {
-        let exact = used.clamp(0.0, 100.0) / 100.0 * width as f64;
+    /// A bar of `width` columns that is `share` percent full, to the nearest column. It is empty at
+    /// 0 only, and full at 100 only.
+    pub fn bar(&self, share: f64, width: usize) -> String {
+        let exact = share.clamp(0.0, 100.0) / 100.0 * width as f64;
         let filled = match exact.round() as usize {
-            0 if used > 0.0 && width > 1 => 1,
-            filled if filled == width && used < 100.0 && width > 1 => width - 1,
+            0 if share > 0.0 && width > 1 => 1,
+            filled if filled == width && share < 100.0 && width > 1 => width - 1,
             filled => filled,
         };
         self.full.repeat(filled) + &self.empty.repeat(width - filled)

@@ -1,9 +1,10 @@
-//! From numbers to text. Pure: renders never read the clock, a file or the environment.
+//! From numbers to text. Nothing here reads the clock, a file or the environment.
 
 pub mod chart;
 pub mod colour;
-pub mod fill;
+mod fill;
 pub mod glyphs;
+pub mod line;
 pub mod page;
 pub mod panel;
 pub mod style;

@@ -81,18 +81,18 @@ pub fn page(view: &View, paper: &PageOptions) -> String {
     }
     if usage.limits().next().is_none() {
         sheet.painted("limits", view.severity, &view.without_limits());
-    } else if view.blocked().is_some() {
+    } else if usage.blocked && usage.limits().all(|limit| limit.used < 100.0) {
         sheet.painted("state", view.severity, "work is refused");
     }
     if let Some(credits) = view.credits() {
         sheet.fact("credits", &credits);
     }
-    if let Some(banked) = usage.banked_resets {
-        sheet.fact("banked resets", &banked.count.to_string());
+    if let Some(count) = usage.banked_resets {
+        sheet.fact("banked resets", &count.to_string());
     }
     sheet.today(view);
     if let (Some(source), Some(seconds)) = (view.source, view.age_seconds) {
-        sheet.fact("source", &format!("{}, {} ago", source.name(), age(seconds)));
+        sheet.fact("source", &format!("{}, {}", source.name(), age(seconds)));
     }
     sheet.problem(view);
     for window in &usage.windows {
@@ -286,7 +286,7 @@ fn fit(text: &str, columns: usize) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::model::entry::{Answer, Problem, Source};
-    use crate::model::usage::{BankedResets, Budget, Credits, Measure, Pool, Usage};
+    use crate::model::usage::{Budget, Credits, Measure, Pool, Usage};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{SETS, UNICODE};
     use crate::render::style::{paint_ansi, uncoloured};
@@ -298,7 +298,6 @@ mod tests {
     fn window(seconds: u32, used: f64, resets_in: Option<i64>) -> Window {
         Window {
             seconds: Some(seconds),
-            slot: None,
             used,
             resets_at: resets_in.map(|seconds| NOW.plus(seconds)),
             started: resets_in.is_some(),
@@ -326,8 +325,8 @@ mod tests {
                 windows: vec![window(604_800, 3.0, Some(302_400))],
             }],
             credits: Some(Credits { available: true, unlimited: false, balance: Some(12.5) }),
-            banked_resets: Some(BankedResets { count: 2, next_expires_at: None }),
-            ..Usage::default()
+            banked_resets: Some(2),
+            blocked: false,
         });
         let samples = r#"{"5h":[[1795349600,120],[1795352000,400],[1795357600,600]]}"#;
         view.history = serde_json::from_str(samples).unwrap();
@@ -366,7 +365,7 @@ plan            plus
 7d              ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ 0% used, 100% left
                 has not started: its time begins with the first use
 budget          █████████░░░░░░░░░░░░░░░░░░░░░░░░░░░ 25% used, 75% left
-                resets in 10d0h, at 2 Dec
+                resets in 10d0h, at 2 Dec 15:00
                 50 of 200 used
 code review 7d  █░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ 3% used, 97% left
                 resets in 3d12h, at Thu 03:00
@@ -374,7 +373,7 @@ code review 7d  █░░░░░░░░░░░░░░░░░░░░�
                 rate
 credits         12.5
 banked resets   2
-source          api, 0s ago
+source          api, just now
 problem         https://example.invalid/a/long/path/that/does/not/fit: timed out
                 while connecting
                 check the network
@@ -416,13 +415,13 @@ problem         https://example.invalid/a/long/path/that/does/not/fit: timed out
             thresholds: THRESHOLDS,
             zone: &TimeZone::UTC,
         };
-        assert!(page(&view, &paper).contains("5h              \u{1b}[33m█"));
+        assert!(page(&view, &paper).contains("5h              \u{1b}[38;5;16;48;5;220m█"));
         view.usage.as_mut().unwrap().windows[0].used = 40.0;
-        assert!(page(&view, &paper).contains("5h              \u{1b}[32m█"));
+        assert!(page(&view, &paper).contains("5h              █"));
         view.measure = Measure::Pace;
         view.history = None;
         view.usage.as_mut().unwrap().windows[0].used = 65.0;
-        assert!(page(&view, &paper).contains("5h              \u{1b}[33m█"));
+        assert!(page(&view, &paper).contains("5h              \u{1b}[38;5;16;48;5;220m█"));
     }
 
     proptest! {

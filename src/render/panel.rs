@@ -3,7 +3,7 @@
 use super::glyphs::Glyphs;
 use crate::model::pace;
 use crate::model::text::{width, wrap};
-use crate::model::time::{Timestamp, words};
+use crate::model::time::{Timestamp, age, countdown};
 use crate::model::usage::{BUDGET_LABEL, Budget, Usage, Window, whole_percent};
 use crate::model::view::View;
 use jiff::tz::TimeZone;
@@ -34,7 +34,7 @@ pub fn panel(view: &View, glyphs: &Glyphs, zone: Option<&TimeZone>) -> Vec<Strin
         lines.extend(told.iter().flat_map(|told| wrap(told, columns)));
     }
     if let (Some(source), Some(seconds)) = (view.source, view.age_seconds) {
-        lines.push(format!("source: {}, {} ago", source.name(), words(seconds)));
+        lines.push(format!("source: {}, {}", source.name(), age(seconds)));
     }
     if let Some(problem) = &view.problem {
         lines.extend(wrap(&problem.message, columns));
@@ -51,7 +51,7 @@ fn numbers(
     lines: &mut Vec<PanelLine>,
 ) {
     let reset = |at: Timestamp| {
-        let words = words(at.seconds_since(view.now));
+        let words = countdown(at.seconds_since(view.now));
         match zone {
             Some(zone) => format!("resets in {words} ({})", at.clock(view.now, zone)),
             None => format!("resets in {words}"),
@@ -80,7 +80,7 @@ fn numbers(
     }));
     lines.extend(usage.windows.iter().map(window));
     lines.extend(usage.budget.iter().map(budget));
-    if usage.blocked.is_some() {
+    if usage.blocked {
         lines.push(PanelLine::Text("work is refused until a limit starts anew".into()));
     }
     for pool in &usage.pools {
@@ -128,7 +128,7 @@ mod tests {
 
     fn window(seconds: u32, used: f64, resets_in: Option<i64>) -> Window {
         let resets_at = resets_in.map(|seconds| NOW.plus(seconds));
-        Window { seconds: Some(seconds), slot: None, used, resets_at, started: resets_in.is_some() }
+        Window { seconds: Some(seconds), used, resets_at, started: resets_in.is_some() }
     }
 
     fn view(usage: Usage) -> View {
@@ -156,22 +156,24 @@ mod tests {
                 name: "プラス".into(), windows: vec![window(18_000, 0.0, None)]
             }],
             credits: Some(Credits { available: true, unlimited: false, balance: Some(12.5) }),
-            ..Usage::default()
+            blocked: false,
+            banked_resets: None,
         };
         check(
             &view(usage),
             &UNICODE,
             &[
                 "Codex plus",
-                "5h      ████░░░░░░   42%  resets in 1 hour 3 minutes (16:03)",
-                "7d      ██████████  100%  resets in 5 days 8 hours (Fri 23:00)",
-                "budget  █░░░░░░░░░    7%                                        7.25/100",
+                "5h      ████░░░░░░   42%  resets in 1h03m (16:03)",
+                "7d      ██████████  100%  resets in 5d8h (Fri 23:00)",
+                "budget  █░░░░░░░░░    7%                              7.25/100",
                 "プラス",
                 "5h      ░░░░░░░░░░    0%  not started",
                 "credits 12.5",
-                "5h: 37 points behind an even pace; lasts until the reset at this rate",
+                "5h: 37 points behind an even pace; lasts until the reset at",
+                "this rate",
                 "7d: 76 points ahead of an even pace",
-                "source: api, 41 seconds ago",
+                "source: api, just now",
             ],
         );
     }
@@ -193,7 +195,7 @@ mod tests {
             &[
                 "Codex",
                 "5h  ====------   42%  not started",
-                "source: api, 41 seconds ago",
+                "source: api, just now",
                 "https://example.invalid/backend-api/wham/usage:",
                 "the server failed (500)",
                 "it will be asked again",

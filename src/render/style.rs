@@ -7,8 +7,17 @@ use super::colour::{Colour, Style, Weight};
 pub struct Markup {
     /// Writes text that came from outside so that the host shows it as it is.
     pub escape: fn(text: &str, out: &mut String),
-    /// Writes `text`, which is markup already, with an style.
+    /// Writes `text`, which is markup already, in a style.
     pub paint: fn(style: Style, text: &str, out: &mut String),
+    /// The same where there are to be no colours.
+    pub without_colours: fn(style: Style, text: &str, out: &mut String),
+}
+
+impl Markup {
+    /// The same, with its colours or without.
+    pub fn in_colours(self, coloured: bool) -> Markup {
+        if coloured { self } else { Markup { paint: self.without_colours, ..self } }
+    }
 }
 
 /// Copies: for hosts that show everything as it is.
@@ -16,7 +25,7 @@ pub fn verbatim(text: &str, out: &mut String) {
     out.push_str(text);
 }
 
-/// Copies: for hosts that colour by other means, and for `--color never`.
+/// Copies: for hosts that mark text by other means, and for `--color never`.
 pub fn uncoloured(_: Style, text: &str, out: &mut String) {
     out.push_str(text);
 }
@@ -51,6 +60,9 @@ pub fn paint_pango(style: Style, text: &str, out: &mut String) {
     if let Some(colour) = style.colour {
         attributes.push_str(&format!(" foreground=\"{}\"", colour.hex()));
     }
+    if let Some(colour) = style.background {
+        attributes.push_str(&format!(" background=\"{}\"", colour.hex()));
+    }
     match style.weight {
         Weight::Normal => {}
         Weight::Bold => attributes.push_str(" weight=\"bold\""),
@@ -63,39 +75,50 @@ pub fn paint_pango(style: Style, text: &str, out: &mut String) {
     }
 }
 
+/// Marks what is bold with Pango, and leaves colours to the bar.
+pub fn embolden_pango(style: Style, text: &str, out: &mut String) {
+    match style.weight {
+        Weight::Bold => out.push_str(&format!("<b>{text}</b>")),
+        Weight::Normal | Weight::Dim => out.push_str(text),
+    }
+}
+
 /// Colours with ANSI sequences; the first sixteen colours by the old codes, which every terminal knows.
 pub fn paint_ansi(style: Style, text: &str, out: &mut String) {
-    let weight = match style.weight {
-        Weight::Normal => "",
-        Weight::Bold => "1",
-        Weight::Dim => "2",
-    };
-    let colour = match style.colour {
-        None => String::new(),
-        Some(Colour::Indexed(number @ 0..8)) => format!("{}", 30 + number),
-        Some(Colour::Indexed(number @ 8..16)) => format!("{}", 90 + number - 8),
-        Some(Colour::Indexed(number)) => format!("38;5;{number}"),
-        Some(Colour::Rgb([red, green, blue])) => format!("38;2;{red};{green};{blue}"),
-    };
-    if weight.is_empty() && colour.is_empty() {
-        out.push_str(text);
-        return;
+    match ansi_codes(style) {
+        codes if codes.is_empty() => out.push_str(text),
+        codes => out.push_str(&format!("\x1b[{codes}m{text}\x1b[0m")),
     }
-    out.push_str("\x1b[");
-    out.push_str(weight);
-    if !weight.is_empty() && !colour.is_empty() {
-        out.push(';');
+}
+
+/// The parameters of the ANSI sequence that begins a style; empty if there is nothing to begin.
+pub fn ansi_codes(style: Style) -> String {
+    let mut codes = Vec::new();
+    match style.weight {
+        Weight::Normal => {}
+        Weight::Bold => codes.push("1".to_string()),
+        Weight::Dim => codes.push("2".to_string()),
     }
-    out.push_str(&colour);
-    out.push('m');
-    out.push_str(text);
-    out.push_str("\x1b[0m");
+    codes.extend(style.colour.map(|colour| ansi_colour(colour, 30)));
+    codes.extend(style.background.map(|colour| ansi_colour(colour, 40)));
+    codes.join(";")
+}
+
+/// `first` is the code of black: 30 for text, 40 behind it.
+fn ansi_colour(colour: Colour, first: u8) -> String {
+    match colour {
+        Colour::Indexed(number @ 0..8) => format!("{}", first + number),
+        Colour::Indexed(number @ 8..16) => format!("{}", first + 60 + number - 8),
+        Colour::Indexed(number) => format!("{};5;{number}", first + 8),
+        Colour::Rgb([red, green, blue]) => format!("{};2;{red};{green};{blue}", first + 8),
+    }
 }
 
 /// Colours with `#[fg=…]` … `#[default]`, as tmux reads it and zjstatus too. `name` is how the host calls a colour.
 pub fn paint_brackets(style: Style, name: fn(Colour) -> String, text: &str, out: &mut String) {
     let mut attributes = Vec::new();
     attributes.extend(style.colour.map(|colour| format!("fg={}", name(colour))));
+    attributes.extend(style.background.map(|colour| format!("bg={}", name(colour))));
     match style.weight {
         Weight::Normal => {}
         Weight::Bold => attributes.push("bold".into()),
@@ -111,7 +134,7 @@ pub fn paint_brackets(style: Style, name: fn(Colour) -> String, text: &str, out:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::colour::TERMINAL;
+    use crate::render::colour::{PLAIN, TERMINAL};
 
     #[test]
     fn pango_text_is_inert() {
@@ -122,28 +145,36 @@ mod tests {
 
     #[test]
     fn every_kind_of_colour_has_its_code() {
-        let check = |colour: Option<Colour>, weight: Weight, ansi: &str, pango: &str| {
-            let style = Style { colour, weight };
+        let check = |style: Style, ansi: &str, pango: &str| {
             let (mut terminal, mut bar) = (String::new(), String::new());
             paint_ansi(style, "x", &mut terminal);
             paint_pango(style, "x", &mut bar);
             assert_eq!((terminal.as_str(), bar.as_str()), (ansi, pango), "{style:?}");
         };
-        let (normal, bold) = (Weight::Normal, Weight::Bold);
-        check(None, normal, "x", "x");
-        check(None, Weight::Dim, "\x1b[2mx\x1b[0m", "<span alpha=\"60%\">x</span>");
-        check(
-            TERMINAL.ok.colour,
-            normal,
-            "\x1b[32mx\x1b[0m",
-            "<span foreground=\"#00cd00\">x</span>",
-        );
+        let of = |colour: Colour| Style { colour: Some(colour), ..PLAIN };
+        let (green, red) = (of(Colour::Indexed(2)), of(Colour::Indexed(1)));
+        check(PLAIN, "x", "x");
+        let dim = Style { weight: Weight::Dim, ..PLAIN };
+        check(dim, "\x1b[2mx\x1b[0m", "<span alpha=\"60%\">x</span>");
+        check(green, "\x1b[32mx\x1b[0m", "<span foreground=\"#00cd00\">x</span>");
+        let bold = Style { weight: Weight::Bold, ..red };
         let both = "<span foreground=\"#cd0000\" weight=\"bold\">x</span>";
-        check(TERMINAL.critical.colour, bold, "\x1b[1;31mx\x1b[0m", both);
+        check(bold, "\x1b[1;31mx\x1b[0m", both);
+        let behind = Style { background: Some(Colour::Indexed(9)), ..green };
+        let both = "<span foreground=\"#00cd00\" background=\"#ff0000\">x</span>";
+        check(behind, "\x1b[32;101mx\x1b[0m", both);
         let red = "<span foreground=\"#ff0000\">x</span>";
-        check(Some(Colour::Indexed(9)), normal, "\x1b[91mx\x1b[0m", red);
+        check(of(Colour::Indexed(9)), "\x1b[91mx\x1b[0m", red);
         let orange = "<span foreground=\"#ff8700\">x</span>";
-        check(Some(Colour::Indexed(208)), normal, "\x1b[38;5;208mx\x1b[0m", orange);
-        check(Some(Colour::Rgb([255, 135, 0])), normal, "\x1b[38;2;255;135;0mx\x1b[0m", orange);
+        check(of(Colour::Indexed(208)), "\x1b[38;5;208mx\x1b[0m", orange);
+        check(of(Colour::Rgb([255, 135, 0])), "\x1b[38;2;255;135;0mx\x1b[0m", orange);
+    }
+
+    #[test]
+    fn trouble_has_the_codes_of_the_palette_of_256() {
+        assert_eq!(ansi_codes(TERMINAL.ok), "");
+        assert_eq!(ansi_codes(TERMINAL.warning), "38;5;16;48;5;220");
+        assert_eq!(ansi_codes(TERMINAL.critical), "38;5;231;48;5;160");
+        assert_eq!(ansi_codes(TERMINAL.exhausted), "1;38;5;231;48;5;160");
     }
 }

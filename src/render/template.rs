@@ -5,7 +5,6 @@
 //! blanks before it along: `{label} {used} {reset}` does not end in a blank for a window without a reset.
 
 use crate::model::text::nearest;
-use crate::model::usage::{self, BUDGET_LABEL};
 
 /// A parsed `--format` or `--window`.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,11 +134,6 @@ impl Template {
         Ok(Template { pieces })
     }
 
-    /// `{windows}`.
-    pub fn windows() -> Template {
-        Template { pieces: vec![Piece::Slot(Slot::Windows)] }
-    }
-
     /// Whether a time zone is needed to render it.
     pub fn needs_zone(&self) -> bool {
         any(&self.pieces, &|value| matches!(value, Slot::Of(_, Field::ResetAt)))
@@ -233,11 +227,7 @@ impl Slot {
 /// `5h`, `30d`, `budget`: what a limit may be called.
 pub fn is_label(label: &str) -> bool {
     let digits = label.trim_end_matches(['s', 'm', 'h', 'd']);
-    if let Some((length, "secondary")) = label.split_once('-') {
-        return is_label(length);
-    }
-    label == BUDGET_LABEL
-        || usage::Slot::NAMES.contains(&label)
+    label == crate::model::usage::BUDGET_LABEL
         || (digits.len() + 1 == label.len()
             && !digits.is_empty()
             && digits.bytes().all(|byte| byte.is_ascii_digit()))

@@ -186,7 +186,7 @@ fn warm(
         add(Program::new("true", &home.wrapped(&[path.to_str().unwrap()])), dynamic);
     }
     // What does not change while the benchmark runs.
-    let warm = "5h 42%";
+    let warm = "Codex 5h 58% left";
     add(line(WARM, home, program, &[], warm), dynamic);
     for host in ["starship", "tmux", "waybar", "json"] {
         add(line(&format!("codexline {host}"), home, program, &[host], "42"), dynamic);

@@ -1,4 +1,4 @@
-//! Several accounts in one line. Each has its own login, cache entry, worker and failure.
+//! Several accounts in one line: each with its own login, cache entry, worker and failure.
 
 use crate::support::home::{Home, Login};
 use crate::support::server::{Answer, Server};
@@ -6,10 +6,10 @@ use crate::support::{USUAL_LINE, usage_of};
 use serde_json::Value;
 use std::path::PathBuf;
 
-const WORK_LINE: &str = "work 5h 42% 1h03m · 7d 17% 5d8h";
-const HOME_LINE: &str = "home 5h 50% 1h03m · 7d 20% 5d8h";
+const WORK_LINE: &str = "work 5h 58% left";
+const HOME_LINE: &str = "home 5h 50% left";
 
-/// Two accounts on one server. `work` is the home's own login; `home` is beside it.
+/// Two accounts on one server: `work` is the home's own login, `home` lies beside it.
 struct Two {
     server: Server,
     home: Home,
@@ -50,12 +50,12 @@ impl Two {
 #[test]
 fn one_line_shows_all_and_each_has_its_own_entry() {
     let two = two();
-    two.prints(&["--wait", "20s"], &format!("{WORK_LINE} | {HOME_LINE}"));
+    two.prints(&["--wait", "20s"], &format!("Codex {WORK_LINE} · {HOME_LINE}"));
     assert_eq!(two.home.entries().len(), 2);
-    two.prints(&[], &format!("{WORK_LINE} | {HOME_LINE}"));
+    two.prints(&[], &format!("Codex {WORK_LINE} · {HOME_LINE}"));
     assert_eq!(two.server.total(), 2, "each was asked for once");
     two.prints(&["--format", "{account}:{5h.used}"], "work:42% | home:50%");
-    two.prints(&["--short"], "work 5h 42% | home 5h 50%");
+    two.prints(&["--short"], "Codex work 5h 58% left · home 5h 50% left");
     // Without accounts everything is as before, from the same entry.
     assert_eq!(two.home.run(&[]).stdout, USUAL_LINE);
     assert_eq!(two.server.total(), 2);
@@ -64,9 +64,9 @@ fn one_line_shows_all_and_each_has_its_own_entry() {
 #[test]
 fn one_can_be_picked_and_others_named() {
     let two = two();
-    two.prints(&["--wait", "20s", "--account", "home"], HOME_LINE);
+    two.prints(&["--wait", "20s", "--account", "home"], "Codex home 5h 50% left · 7d 80% left");
     let named = format!("third={}", two.second.display());
-    two.prints(&["--wait", "20s", "--account", &named], &HOME_LINE.replace("home", "third"));
+    two.prints(&["--wait", "20s", "--account", &named], "Codex third 5h 50% left · 7d 80% left");
     let output = two.home.run_with(&["--account", "hone"], &[("CODEXLINE_ACCOUNT", &two.words)]);
     assert_eq!(output.code, Some(2));
     assert!(output.stderr.contains("did you mean home?"), "{output:?}");
@@ -76,11 +76,11 @@ fn one_can_be_picked_and_others_named() {
 fn one_account_s_failure_does_not_hide_the_other_s_numbers() {
     let two = two();
     std::fs::remove_file(two.second.join("auth.json")).unwrap();
-    two.prints(&["--wait", "20s"], &format!("{WORK_LINE} | home signed out"));
+    two.prints(&["--wait", "20s"], &format!("Codex {WORK_LINE} · home signed out"));
     let output = two.home.run_with(&["fetch"], &[("CODEXLINE_ACCOUNT", &two.words)]);
     assert_eq!((output.stdout.as_str(), output.code), ("", Some(1)));
     assert!(output.stderr.starts_with("codexline: home: not signed in"), "{output:?}");
-    two.prints(&["tmux", "--color", "never"], &format!("{WORK_LINE} | home signed out"));
+    two.prints(&["tmux", "--color", "never"], &format!("Codex {WORK_LINE} · home signed out"));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_token_in_the_environment_is_no_account_s() {
     let token =
         [("CODEX_ACCESS_TOKEN", "made-up-token"), ("CODEXLINE_ACCOUNT", two.words.as_str())];
     let output = two.home.run_with(&["--wait", "20s"], &token);
-    assert_eq!(output.stdout.trim_end(), format!("{WORK_LINE} | {HOME_LINE}"));
+    assert_eq!(output.stdout.trim_end(), format!("Codex {WORK_LINE} · {HOME_LINE}"));
     assert!(two.server.requests().iter().all(|request| request.bearer() != Some("made-up-token")));
 }
 

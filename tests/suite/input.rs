@@ -1,5 +1,5 @@
-//! Bad input. Whatever is in the place of auth.json, config.toml or the cache, the line says so in
-//! a word. Nothing hangs, no request is made that cannot be used, and nothing of the user's is
+//! Bad input: whatever lies where auth.json, config.toml or the cache should be, the line says so
+//! in a word, nothing hangs, nothing is asked that cannot be used, and nothing of the user's is
 //! lost.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -37,8 +37,8 @@ fn put_away(path: &Path) {
 
 // --- auth.json -----------------------------------------------------------------------------------
 
-/// Checks a login that cannot be used: the line prints `word`, `fetch` fails with one line that
-/// names `named`, and json has `code`. No request is made, and the file stays as it is.
+/// A login that cannot be used: the line prints `word`, `fetch` fails with one line that names
+/// `named`, json has `code`; nobody is asked, and what is there stays as it is.
 #[track_caller]
 fn check_login(word: &str, code: &str, named: &str, prepare: impl Fn(&Home)) {
     let (server, home) = signed_in();
@@ -49,8 +49,8 @@ fn check_login(word: &str, code: &str, named: &str, prepare: impl Fn(&Home)) {
     };
     let before = state(&home);
     for _ in 0..2 {
-        prints(&home.run(&["--wait", "20s"]), &format!("{word}\n"));
-        prints(&home.run(&["starship", "--color", "never"]), &format!("{word}\n"));
+        prints(&home.run(&["--wait", "20s"]), &format!("Codex: {word}\n"));
+        prints(&home.run(&["starship", "--color", "never"]), &format!("Codex: {word}\n"));
     }
     let error = home.run(&["json"]).json()["error"].clone();
     assert_eq!(error["code"], code, "{error}");
@@ -60,7 +60,7 @@ fn check_login(word: &str, code: &str, named: &str, prepare: impl Fn(&Home)) {
     assert!(output.stderr.contains(named), "{named} is not named: {output:?}");
     assert_eq!(server.connections(), 0, "{word}");
     assert_eq!(state(&home), before);
-    // When the file is right again, the line is too.
+    // As soon as it is right again, so is the line.
     put_away(&home.auth_path());
     home.sign_in(&Login::of(ACCOUNT));
     prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
@@ -156,7 +156,7 @@ fn a_fifo_stays_a_fifo() {
     let (_server, home) = signed_in();
     put_away(&home.auth_path());
     make_fifo(&home.auth_path());
-    prints(&home.run(&["--wait", "20s"]), "login unreadable\n");
+    prints(&home.run(&["--wait", "20s"]), "Codex: login unreadable\n");
     assert!(std::fs::symlink_metadata(home.auth_path()).unwrap().file_type().is_fifo());
 }
 
@@ -166,7 +166,7 @@ fn auth_json_over_one_mebibyte() {
     login["padding"] = json!("x".repeat(1 << 20));
     let text = login.to_string();
     check_login("login unreadable", "auth_unreadable", "auth.json", |home| write(home, &text));
-    // As large as a file can be. The program must not try to hold it in memory.
+    // As large as one can be: it takes no memory that is not there.
     check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
         let file = std::fs::File::create(home.auth_path()).unwrap();
         file.set_len(1 << 40).unwrap();
@@ -201,19 +201,19 @@ fn auth_json_with_an_api_key_or_another_kind_of_login() {
     check_login("no plan login", "unsupported_login", "auth.json", |home| {
         home.sign_in(&Login { mode: Some("something\nnew".into()), ..Login::of(ACCOUNT) });
     });
-    // With an API key beside tokens the mode decides; without a mode the key does.
+    // An API key beside tokens: the mode decides, and without one the key.
     let server = Server::usage(usage());
     let both = Login { api_key: Some("sk-made-up".into()), ..Login::of(ACCOUNT) };
     prints(&Home::at(&server, &both).run(&[]), USUAL_LINE);
-    prints(&Home::at(&server, &Login { mode: None, ..both }).run(&[]), "API key login\n");
+    prints(&Home::at(&server, &Login { mode: None, ..both }).run(&[]), "Codex: API key login\n");
     prints(&Home::at(&server, &Login { mode: None, ..Login::of(ACCOUNT) }).run(&[]), USUAL_LINE);
 }
 
 #[test]
 fn an_auth_json_that_is_just_being_rewritten_is_read_again() {
-    // Codex up to about 0.14x truncates the file and writes it in place. A half-written file must
-    // be whole within 150 ms. The writer here begins when the program has begun, but a busy machine
-    // may hold it up, so there are some attempts.
+    // Codex up to about 0.14x truncates and writes in place; what is met half must be whole within
+    // 150 ms. The writer here begins when the program has begun, but a busy machine may hold it up:
+    // it has some attempts.
     let server = Server::usage(usage());
     let rewritten_in_time = (0..10).any(|_| {
         let home = Home::new(&server);
@@ -239,7 +239,7 @@ fn a_symlinked_auth_json_is_followed_and_its_target_s_change_seen() {
     std::os::unix::fs::symlink(&target, home.auth_path()).unwrap();
     prints(&home.run(&[]), USUAL_LINE);
     std::fs::write(&target, Login::of("acc-2").json().to_string()).unwrap();
-    prints(&home.run(&["--offline"]), "loading\n");
+    prints(&home.run(&["--offline"]), "Codex: loading\n");
     assert_eq!(server.total(), 1);
 }
 
@@ -250,7 +250,7 @@ fn codex_home_missing_or_not_a_directory() {
     std::fs::write(&file, "").unwrap();
     for path in [home.path().join("nowhere"), file] {
         home.set("CODEX_HOME", &path);
-        prints(&home.run(&["--wait", "20s"]), "no home folder\n");
+        prints(&home.run(&["--wait", "20s"]), "Codex: no home folder\n");
         let output = home.run(&["fetch"]);
         assert_eq!(output.code, Some(1));
         assert!(output.stderr.contains(path.to_str().unwrap()), "{output:?}");
@@ -293,7 +293,7 @@ fn config_toml_broken() {
         let config = home.codex_home().join("config.toml");
         put_away(&config);
         prepare(&config);
-        prints(&home.run(&["--wait", "20s"]), "bad codex config\n");
+        prints(&home.run(&["--wait", "20s"]), "Codex: bad codex config\n");
         let output = home.run(&["fetch"]);
         assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output:?}");
         let place = format!("config.toml: {named}");
@@ -327,8 +327,8 @@ fn config_toml_with_everything_else_in_it() {
 
 // --- the cache -----------------------------------------------------------------------------------
 
-/// An entry that cannot be used counts as none: the answer is fetched once, printed, stored, and
-/// used from then on.
+/// An entry that is of no use is a miss: the answer is fetched once, printed, stored, and used from
+/// then on.
 #[track_caller]
 fn check_miss(name: &str, spoil: impl Fn(&Home, &Path)) {
     let (server, home) = signed_in();
@@ -338,7 +338,7 @@ fn check_miss(name: &str, spoil: impl Fn(&Home, &Path)) {
     let offline = home.run(&["--offline"]);
     assert_eq!(
         (offline.stdout.as_str(), offline.code),
-        ("loading\n", Some(0)),
+        ("Codex: loading\n", Some(0)),
         "{name}: {offline:?}"
     );
     for _ in 0..2 {
@@ -415,7 +415,7 @@ fn numbers_in_an_entry_that_make_no_sense_do_no_harm() {
 fn a_back_off_that_a_wrong_clock_made_endless_ends() {
     let server = Server::start(|_| Answer::status(500));
     let home = Home::new(&server);
-    prints(&home.run(&["--wait", "20s"]), "outage\n");
+    prints(&home.run(&["--wait", "20s"]), "Codex: outage\n");
     server.always(Answer::json(200, &usage()));
     // Written while the clock was years ahead, read when it is right again.
     home.patch(|entry| {
@@ -425,8 +425,8 @@ fn a_back_off_that_a_wrong_clock_made_endless_ends() {
     prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
 }
 
-/// With a cache that cannot be written nothing is fetched, because every prompt would fetch again.
-/// The line says so, and works once the cache is writable.
+/// A cache that cannot be written: nothing is asked (it would be asked at every prompt), the line
+/// says so, and once the way is free everything works.
 #[track_caller]
 fn check_unwritable(block: impl Fn(&Home), free: impl Fn(&Home)) {
     let (server, home) = signed_in();
@@ -434,7 +434,7 @@ fn check_unwritable(block: impl Fn(&Home), free: impl Fn(&Home)) {
     for _ in 0..3 {
         for host in ["plain", "tmux"] {
             let output = home.run(&[host, "--wait", "5s", "--color", "never"]);
-            prints(&output, "no cache\n");
+            prints(&output, "Codex: no cache\n");
         }
     }
     let output = home.run(&["fetch"]);
@@ -452,7 +452,7 @@ fn a_cache_that_cannot_be_written() {
         |home| std::fs::write(home.cache_directory(), "").unwrap(),
         |home| std::fs::remove_file(home.cache_directory()).unwrap(),
     );
-    // The same with the directory above.
+    // The same one level up.
     check_unwritable(
         |home| {
             std::fs::remove_dir(home.path().join("cache")).unwrap();
@@ -460,7 +460,7 @@ fn a_cache_that_cannot_be_written() {
         },
         |home| std::fs::remove_file(home.path().join("cache")).unwrap(),
     );
-    // A dangling link.
+    // A link into nothing.
     check_unwritable(
         |home| std::os::unix::fs::symlink("/nowhere/at/all", home.cache_directory()).unwrap(),
         |home| std::fs::remove_file(home.cache_directory()).unwrap(),
@@ -469,7 +469,7 @@ fn a_cache_that_cannot_be_written() {
 
 #[test]
 fn a_directory_in_the_place_of_the_entry_or_its_lock() {
-    // The names are known after an entry was made and removed again.
+    // The names are known once an entry was made and taken away again.
     let block = |extension: &'static str| {
         move |home: &Home| {
             let other = Server::usage(usage());
@@ -491,7 +491,7 @@ fn a_directory_in_the_place_of_the_entry_or_its_lock() {
                 (Some(0), ""),
                 "{extension}: {output:?}"
             );
-            assert_eq!(output.stdout, "no cache\n", "{extension}: {output:?}");
+            assert_eq!(output.stdout, "Codex: no cache\n", "{extension}: {output:?}");
             home.settle();
         }
         let output = home.run(&["fetch"]);
@@ -534,7 +534,7 @@ fn a_cache_that_becomes_unwritable_still_shows_its_numbers() {
 
 #[test]
 fn a_directory_without_write_permission() {
-    // Root can write everywhere, so the program runs as another user.
+    // For root it has to be somebody else who runs it.
     let is_root = is_root();
     if is_root {
         needs!("setpriv");
@@ -545,20 +545,20 @@ fn a_directory_without_write_permission() {
     let drop_privileges = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let prefix: &[&str] = if is_root { &drop_privileges } else { &[] };
     if is_root {
-        // The other user must be able to read the login, or the line would say that instead.
+        // The login must be that user's, or there would be another word.
         set_mode(&home.auth_path(), 0o644);
     }
     let run =
         |arguments: &[&str]| finish(&mut home.wrapped(&[prefix, &[program], arguments].concat()));
-    prints(&run(&["--wait", "5s"]), "no cache\n");
+    prints(&run(&["--wait", "5s"]), "Codex: no cache\n");
     let output = run(&["fetch"]);
     assert!(output.stderr.contains("permission denied"), "{output:?}");
     assert_eq!(server.connections(), 0);
     if is_root {
-        // The same with an auth.json that may not be read.
+        // And of an auth.json that may not be read.
         set_mode(&home.path().join("cache"), 0o777);
         set_mode(&home.auth_path(), 0o600);
-        prints(&run(&["--wait", "5s"]), "login unreadable\n");
+        prints(&run(&["--wait", "5s"]), "Codex: login unreadable\n");
         let output = run(&["fetch"]);
         assert!(
             output.stderr.contains("permission denied") && output.stderr.contains("auth.json"),
@@ -570,7 +570,7 @@ fn a_directory_without_write_permission() {
 
 #[test]
 fn a_full_disk_costs_no_request() {
-    // A full file system: a request whose answer cannot be kept is not made.
+    // A file system of no size: what cannot be kept is not asked for.
     needs!("mount");
     let (server, home) = signed_in();
     let cache = home.path().join("cache");
@@ -588,7 +588,7 @@ fn a_full_disk_costs_no_request() {
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains("no space left"), "{output:?}");
     let output = run("plain --wait 5s");
-    assert_eq!((output.stdout.as_str(), output.code), ("no cache\n", Some(0)), "{output:?}");
+    assert_eq!((output.stdout.as_str(), output.code), ("Codex: no cache\n", Some(0)), "{output:?}");
     assert_eq!(server.connections(), 0);
 }
 
@@ -598,7 +598,7 @@ fn a_full_disk_costs_no_request() {
 fn home_unset() {
     let (_server, mut home) = signed_in();
     home.unset("HOME");
-    // All other variables are set, so nothing is missing.
+    // Everything else is named: nothing is missing.
     prints(&home.run(&[]), USUAL_LINE);
     // A user without an entry in the user database has no home at all.
     needs!("root", "setpriv");
@@ -607,7 +607,7 @@ fn home_unset() {
     home.unset("XDG_CACHE_HOME");
     let prefix = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", program];
     let output = finish(&mut home.wrapped(&prefix));
-    prints(&output, "no home folder\n");
+    prints(&output, "Codex: no home folder\n");
     let output = finish(&mut home.wrapped(&[&prefix[..], &["fetch"]].concat()));
     assert_eq!(output.code, Some(1));
     assert!(output.stderr.contains("HOME"), "{output:?}");
@@ -625,15 +625,15 @@ fn clocks_years_off() {
         };
         prints(&run(&[]), USUAL_LINE);
         prints(&run(&["--offline"]), USUAL_LINE);
-        // Then the clock is right again.
+        // And back to the right time.
         prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
     }
 }
 
 #[test]
 fn entries_from_before_and_after_a_clock_was_set_right() {
-    // What a machine with a wrong clock leaves behind. The clock is right here; the times in the
-    // entry are moved instead.
+    // What a machine leaves behind whose clock was years off, without a faked clock: the entry's
+    // times are moved instead.
     let server = Server::usage(usage());
     let years = Duration::from_secs(10 * 31_536_000);
     let home = Home::new(&server);

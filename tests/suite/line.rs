@@ -1,5 +1,5 @@
-//! The line: when it fetches, what it prints, what each option does, and that it prints something
-//! in every state.
+//! The line: when it asks, what it prints, what it does with every option, and that it prints in
+//! every state.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsRawFd as _;
@@ -17,7 +17,7 @@ use crate::support::{
 
 const HOSTS: [&str; 6] = ["plain", "starship", "tmux", "waybar", "i3blocks", "json"];
 
-/// Checks that a line was printed, and nothing else.
+/// A line was printed, and nothing else.
 #[track_caller]
 fn prints(output: &Output, expected: &str) {
     assert_eq!(
@@ -64,13 +64,13 @@ fn calls(home: &Home, arguments: &[&str]) -> Vec<String> {
     log.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim().to_owned())).collect()
 }
 
-/// The calls that are one of `names`.
+/// Those of the calls that are one of these.
 fn like<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
     let is_like = |call: &&String| names.iter().any(|name| call.starts_with(&format!("{name}(")));
     calls.iter().filter(is_like).map(String::as_str).collect()
 }
 
-/// Checks a run with fresh numbers: no socket, no other process or thread, no file of Codex's
+/// A run that must not show at all: no socket, no other process or thread, nothing of Codex's
 /// opened, nothing changed, one line in one write.
 #[track_caller]
 fn check_calls(home: &Home, arguments: &[&str]) -> Vec<String> {
@@ -101,14 +101,14 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     let (server, home) = signed_in();
     home.fill();
     for host in HOSTS {
-        // The first run that shows the counts of today has them counted.
+        // The first that tells what was done today has it counted.
         home.run(&[host]);
         home.settle();
         let calls = check_calls(&home, &[host]);
         let opened = like(&calls, &["open", "openat"]);
         let count = |part: &str| opened.iter().filter(|call| call.contains(part)).count();
-        // i3blocks also looks for the state that a click has left, and waybar for the time zone of
-        // its tooltip.
+        // i3blocks also looks for what a click has left, waybar for the zone that its tooltip tells
+        // times in.
         let (ours, zones) = match host {
             "i3blocks" => (2, 0),
             "waybar" => (1, 1),
@@ -120,12 +120,12 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     home.age(minutes(60));
     check_calls(&home, &["plain", "--offline"]);
     check_calls(&home, &["demo"]);
-    // During a back-off the run is as cheap.
+    // A back-off is warm too.
     server.always(Answer::status(500));
     home.run(&["--wait", "20s"]);
     home.settle();
     check_calls(&home, &["plain", "--wait", "20s"]);
-    // So it is with numbers from session files, also during a back-off.
+    // So are numbers from session files, also beside a back-off.
     std::fs::create_dir(home.codex_home().join("sessions")).unwrap();
     for with_failure in [true, false] {
         home.patch(|entry| {
@@ -147,13 +147,13 @@ fn stale_numbers_are_shown_at_once_and_the_next_ones_fetched_behind_them() {
     home.age(minutes(5));
     let gate = Gate::closed();
     server.push(USAGE, Answer::json(200, &usage_of(50, 20)).behind(&gate));
-    // The run ends although the server does not answer.
+    // It ends although the server does not answer.
     prints(&home.run(&["starship", "--color", "never"]), USUAL_LINE);
     server.wait_for(USAGE, 2);
     prints(&home.run(&["plain"]), USUAL_LINE);
     gate.open();
     home.settle();
-    prints(&home.run(&["plain"]), "5h 50% 1h03m · 7d 20% 5d8h\n");
+    prints(&home.run(&["plain"]), "Codex 5h 50% left · 7d 80% left\n");
     assert_eq!(server.total(), 2);
 }
 
@@ -164,7 +164,7 @@ fn with_wait_the_fresh_numbers_are_printed() {
     server.always(Answer::json(200, &usage_of(50, 20)));
     for arguments in [["plain", "--wait", "20s"], ["starship", "--wait=20s", "--color=never"]] {
         home.age(minutes(5));
-        prints(&home.run(&arguments), "5h 50% 1h03m · 7d 20% 5d8h\n");
+        prints(&home.run(&arguments), "Codex 5h 50% left · 7d 80% left\n");
     }
     assert_eq!(server.total(), 3);
 }
@@ -201,13 +201,13 @@ fn waiting_ends_without_an_answer_too() {
     let home = Home::new(&server);
     // tmux calls a command "not ready" after one second.
     let output = home.run(&["tmux", "--color", "never", "--verbose"]);
-    assert_eq!((output.stdout.as_str(), output.code), ("loading\n", Some(0)));
+    assert_eq!((output.stdout.as_str(), output.code), ("Codex: loading\n", Some(0)));
     let waited = output.stderr.split("within ").nth(1).and_then(|rest| rest.split(' ').next());
     let waited: u64 =
         waited.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{output:?}"));
     assert!((100..1000).contains(&waited), "{output:?}");
-    prints(&home.run(&["plain", "--wait", "50ms"]), "loading\n");
-    prints(&home.run(&["starship", "--color", "never"]), "loading\n");
+    prints(&home.run(&["plain", "--wait", "50ms"]), "Codex: loading\n");
+    prints(&home.run(&["starship", "--color", "never"]), "Codex: loading\n");
     gate.open();
     home.settle();
     prints(&home.run(&[]), USUAL_LINE);
@@ -217,9 +217,12 @@ fn waiting_ends_without_an_answer_too() {
 #[test]
 fn offline_never_asks() {
     let (server, home) = signed_in();
-    prints(&home.run(&["--offline"]), "loading\n");
-    prints(&home.run(&["--offline", "--wait", "5s"]), "loading\n");
-    prints(&home.run_with(&["tmux", "--color=never"], &[("CODEXLINE_OFFLINE", "1")]), "loading\n");
+    prints(&home.run(&["--offline"]), "Codex: loading\n");
+    prints(&home.run(&["--offline", "--wait", "5s"]), "Codex: loading\n");
+    prints(
+        &home.run_with(&["tmux", "--color=never"], &[("CODEXLINE_OFFLINE", "1")]),
+        "Codex: loading\n",
+    );
     assert_eq!((server.connections(), home.processes()), (0, vec![]));
     home.fill();
     home.age(minutes(5));
@@ -263,7 +266,7 @@ fn old_numbers_are_marked() {
 fn a_window_whose_time_has_passed_is_shown_as_reset() {
     let (_server, home) = signed_in();
     home.fill();
-    // As if everything had happened two hours earlier: the five-hour window ended an hour ago.
+    // As if everything had happened two hours ago: the five-hour window has ended an hour ago.
     let shift = 2 * 3600;
     home.patch(|entry| {
         entry["answer"]["fetched_at"] = json!(now() - shift);
@@ -271,7 +274,10 @@ fn a_window_whose_time_has_passed_is_shown_as_reset() {
             window["resets_at"] = json!(window["resets_at"].as_i64().unwrap() - shift);
         }
     });
-    prints(&home.run(&["--offline"]), "5h 0% · 7d 17% 5d6h (2h ago)\n");
+    prints(
+        &home.run(&["--offline", "--reset", "always"]),
+        "Codex 5h 100% left · 7d 83% left, resets in 5d6h (2h00m ago)\n",
+    );
     let json = home.run(&["json", "--offline"]).json();
     let window = &json["windows"][0];
     assert_eq!(
@@ -303,7 +309,7 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
         prepare(&mut home);
         let before = server.total();
         let output = home.run(&["--wait", "20s"]);
-        prints(&output, &format!("{expected}\n"));
+        prints(&output, &format!("Codex: {expected}\n"));
         assert_eq!(server.total(), before, "{expected}: nothing to ask with");
         for host in HOSTS {
             let output = home.run(&[host, "--wait", "20s", "--color", "never"]);
@@ -313,7 +319,7 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
                 "waybar" => output.json()["text"].as_str().unwrap().to_owned(),
                 _ => output.stdout.lines().next().unwrap().to_owned(),
             };
-            assert!(host == "json" || told == expected, "{host}: {told}");
+            assert!(host == "json" || told == format!("Codex: {expected}"), "{host}: {told}");
         }
         assert!(expected.len() <= 16 && !expected.contains('-'), "{expected}");
         words.insert(expected.to_owned());
@@ -337,7 +343,7 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
     check("login damaged", &|home| home.write_auth("{}x"));
     check("bad codex config", &|home| home.write_config("chatgpt_base_url = \n"));
     check("no home folder", &|home| home.set("CODEX_HOME", home.path().join("nowhere")));
-    // A user who has never started Codex has no home for it, and has named none.
+    // Who has never started Codex has no home for it, and has named none.
     check("signed out", &|home| {
         home.set("CODEX_HOME", "");
         home.set("HOME", home.path().join("newcomer"));
@@ -354,7 +360,7 @@ fn an_auth_json_that_is_left_over_from_before_the_keyring_is_not_used() {
             "chatgpt_base_url = \"{base}\"\ncli_auth_credentials_store = \"{store}\"\n"
         ));
         let _ = std::fs::remove_dir_all(home.cache_directory());
-        prints(&home.run(&[]), "login in keyring\n");
+        prints(&home.run(&[]), "Codex: login in keyring\n");
     }
     assert_eq!(server.connections(), 0);
 }
@@ -364,15 +370,15 @@ fn nobodys_numbers_are_shown_to_somebody_else() {
     let (server, home) = signed_in();
     home.fill();
     home.sign_in(&Login::of("acc-2"));
-    prints(&home.run(&["--offline"]), "loading\n");
+    prints(&home.run(&["--offline"]), "Codex: loading\n");
     let mut other = usage_of(5, 6);
     other["account_id"] = json!("acc-2");
     server.always(Answer::json(200, &other));
-    prints(&home.run(&[]), "5h 5% 1h03m · 7d 6% 5d8h\n");
+    prints(&home.run(&[]), "Codex 5h 95% left · 7d 94% left\n");
     assert_eq!(server.last(USAGE).header("chatgpt-account-id"), Some("acc-2"));
     std::fs::remove_file(home.auth_path()).unwrap();
-    prints(&home.run(&["--wait=20s"]), "signed out\n");
-    prints(&home.run(&["--offline"]), "signed out\n");
+    prints(&home.run(&["--wait=20s"]), "Codex: signed out\n");
+    prints(&home.run(&["--offline"]), "Codex: signed out\n");
 }
 
 #[test]
@@ -396,7 +402,7 @@ fn two_homes_share_a_cache_directory_and_nothing_else() {
 
 // --- every answer from the wild ------------------------------------------------------------------
 
-/// Runs the real binary on one fixture. Checks the plain line, and in `json` the state, the binding
+/// One fixture through the real binary: the plain line, and from `json` the state, the binding
 /// limit and the pools' names.
 #[track_caller]
 fn check_fixture(
@@ -410,7 +416,7 @@ fn check_fixture(
     let account = answer["account_id"].as_str().unwrap_or(ACCOUNT).to_owned();
     let server = Server::usage(answer);
     let home = Home::at(&server, &Login::of(&account));
-    prints(&home.run(&[]), &format!("{line}\n"));
+    prints(&home.run(&["--reset", "always"]), &format!("{line}\n"));
     for host in HOSTS {
         let output = home.run(&[host]);
         assert_eq!((output.stderr.as_str(), output.code), ("", Some(0)), "{name} {host}");
@@ -469,10 +475,6 @@ fn check_keys(json: &Value) {
             "credits",
             "activity",
             "banked_resets",
-            "banked_resets_expire_at",
-            "blocked",
-            "lost_windows",
-            "unavailable_models",
             "source",
             "age_seconds",
             "stale",
@@ -494,12 +496,6 @@ fn check_keys(json: &Value) {
     if !json["credits"].is_null() {
         check_object(&json["credits"], &["available", "unlimited", "balance"]);
     }
-    if !json["blocked"].is_null() {
-        check_object(&json["blocked"], &["reason", "until"]);
-    }
-    for model in json["unavailable_models"].as_array().unwrap() {
-        check_object(model, &["name", "available_at"]);
-    }
     if !json["activity"].is_null() {
         let counts = ["sessions", "turns", "total_tokens", "age_seconds"];
         let tokens =
@@ -515,7 +511,7 @@ fn check_keys(json: &Value) {
 fn the_classic_pair() {
     let json = check_fixture(
         "plus-5h-and-weekly-2026-05",
-        "5h 46% 1h52m · 7d 15% 5d20h",
+        "Codex 5h 54% left, resets in 1h52m · 7d 85% left, resets in 5d20h",
         "ok",
         Some("5h"),
         &[],
@@ -532,18 +528,29 @@ fn the_classic_pair() {
 
 #[test]
 fn a_weekly_window_alone_in_primary() {
-    let json =
-        check_fixture("pro-weekly-only-2026-09", "7d 93% 2d23h", "critical", Some("7d"), &[]);
+    let json = check_fixture(
+        "pro-weekly-only-2026-09",
+        "Codex 7d 7% left, resets in 2d23h",
+        "critical",
+        Some("7d"),
+        &[],
+    );
     assert_eq!((&json["plan"], json["windows"].as_array().unwrap().len()), (&json!("pro"), 1));
 }
 
 #[test]
 fn windows_that_have_not_started() {
-    let json = check_fixture("free-weekly-only-2026-05", "7d 3% 7d0h", "ok", Some("7d"), &[]);
+    let json = check_fixture(
+        "free-weekly-only-2026-05",
+        "Codex 7d 97% left, resets in 7d0h",
+        "ok",
+        Some("7d"),
+        &[],
+    );
     assert_eq!(json["windows"][0]["started"], true, "3 % are used");
     let json = check_fixture(
         "unstarted-window-reset_after-equals-window",
-        "5h 0% · 7d 0%",
+        "Codex 5h 100% left · 7d 100% left",
         "ok",
         Some("5h"),
         &[],
@@ -557,7 +564,7 @@ fn windows_that_have_not_started() {
 fn further_pools() {
     let json = check_fixture(
         "team-2026-02-code-review-window",
-        "5h 7% 1h21m · 7d 2% 6d20h",
+        "Codex 5h 93% left, resets in 1h21m · 7d 98% left, resets in 6d20h",
         "ok",
         Some("5h"),
         &["code review"],
@@ -565,7 +572,7 @@ fn further_pools() {
     assert_eq!(json["pools"][0]["windows"][0]["label"], "7d");
     let json = check_fixture(
         "model-unavailable-reserve-pool-2026-09",
-        "7d 5% 6d23h",
+        "Codex 7d 95% left, resets in 6d23h",
         "ok",
         Some("7d"),
         &["GPT-5.3-Codex-Spark", "gpt-reserve"],
@@ -584,7 +591,7 @@ fn further_pools() {
 fn a_business_plan_has_a_budget_and_no_error() {
     let json = check_fixture(
         "business-spend-control-2026-07",
-        "budget 1% 15d3h",
+        "Codex budget 99% left, resets in 15d3h",
         "ok",
         Some("budget"),
         &[],
@@ -598,7 +605,8 @@ fn a_business_plan_has_a_budget_and_no_error() {
 
 #[test]
 fn a_business_plan_that_is_used_up() {
-    let json = check_fixture("business-usage-based-depleted", "used up", "exhausted", None, &[]);
+    let json =
+        check_fixture("business-usage-based-depleted", "Codex used up", "exhausted", None, &[]);
     assert_eq!(json["credits"], json!({"available": false, "unlimited": false, "balance": null}));
 }
 
@@ -606,7 +614,7 @@ fn a_business_plan_that_is_used_up() {
 fn an_exhausted_window() {
     check_fixture(
         "plus-5h-exhausted-reached-type-object-2026-05",
-        "5h 100% 3h59m · 7d 77% 5h10m",
+        "Codex 5h 0% left, back in 3h59m",
         "exhausted",
         Some("5h"),
         &[],
@@ -615,14 +623,14 @@ fn an_exhausted_window() {
 
 #[test]
 fn a_window_is_named_by_its_length_never_by_its_slot() {
-    let line = "7d 61% 3d12h · 30d 2% 24d0h";
+    let line = "Codex 7d 39% left, resets in 3d12h · 30d 98% left, resets in 24d0h";
     let json = check_fixture("plus-primary-30d-secondary-7d", line, "ok", Some("7d"), &[]);
     assert_eq!(json["windows"][1]["minutes"], 43_200);
 }
 
 #[test]
 fn either_reset_gives_the_other() {
-    let line = "5h 37% 1h00m · 7d 12% 1d0h";
+    let line = "Codex 5h 63% left, resets in 1h00m · 7d 88% left, resets in 1d0h";
     let json =
         check_fixture("self_serve_business_prolite-no-reset_at", line, "ok", Some("5h"), &[]);
     let at = json["windows"][0]["resets_at"].as_i64().unwrap();
@@ -631,7 +639,7 @@ fn either_reset_gives_the_other() {
 
 #[test]
 fn numbers_as_strings() {
-    let json = check_fixture("used-percent-strings", "7d 43%", "ok", Some("7d"), &[]);
+    let json = check_fixture("used-percent-strings", "Codex 7d 57% left", "ok", Some("7d"), &[]);
     let window = &json["windows"][0];
     assert_eq!((&window["used_percent"], &window["left_percent"]), (&json!(42.7), &json!(57.3)));
     assert_eq!((&window["resets_at"], &window["resets_in_seconds"]), (&Value::Null, &Value::Null));
@@ -646,7 +654,7 @@ fn fixtures_that_are_no_usage_answer_are_not_taken_for_one() {
     ] {
         let server = Server::usage(serde_json::from_str(&fixture(name)).unwrap());
         let home = Home::new(&server);
-        prints(&home.run(&[]), "unknown answer\n");
+        prints(&home.run(&[]), "Codex: unknown answer\n");
         let json = home.run(&["json"]).json();
         assert_eq!(
             (&json["error"]["code"], &json["state"]),
@@ -662,7 +670,7 @@ fn every_fixture_is_in_a_test() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/usage");
     for file in std::fs::read_dir(directory).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        // The record from a session file belongs to another source.
+        // The record of a session file belongs to another source.
         let is_answer = name.ends_with(".json") && !name.starts_with("rollout-");
         let quoted = format!("\"{}\"", name.trim_end_matches(".json"));
         assert!(!is_answer || source.contains(&quoted), "{name}");
@@ -725,16 +733,16 @@ fn templates_and_options_shape_the_line() {
     check(&["--format", "{plan}[ budget {budget}]"], "plus");
     check(&["--format", "[{plan}[[literal]]]"], "plus[literal]");
     check(&["--window", "{label}={left}", "--separator", "|"], "5h=58%|7d=83%");
-    check(&["--window", "{bar:10}", "--separator", ""], "████░░░░░░██░░░░░░░░");
-    check(&["--window", "{bar}", "--format", "<{windows}>"], "<███░░░░░ · █░░░░░░░>");
+    check(&["--window", "{bar:10}", "--separator", ""], "██████░░░░████████░░");
+    check(&["--window", "{bar}", "--format", "<{windows}>"], "<█████░░░ · ███████░>");
     check(&["plain", "--format", ""], "");
     check(&["--format=% #{plan}"], "% #plus");
     check(&["--format", "-{plan}"], "-plus");
-    // Of several values the last one counts.
+    // The last of several counts.
     check(&["--format", "a", "--format", "b"], "b");
-    let age = home.run(&["--format", "{age}"]).stdout;
-    let age: i64 = age.trim().strip_suffix('s').unwrap().parse().unwrap();
-    assert!((20..55).contains(&age), "{age}");
+    check(&["--format", "{age}"], "just now");
+    home.age(Duration::from_secs(3780));
+    check(&["--format", "{age}", "--offline"], "1h03m ago (1h03m ago)");
 }
 
 #[test]
@@ -742,11 +750,11 @@ fn reset_at_is_local_clock_time() {
     let (_server, mut home) = signed_in();
     home.fill();
     home.patch(|entry| {
-        // 2100-01-01T12:34:00Z: far enough away to be shown with its date.
+        // 2100-01-01T12:34:00Z, far enough away to be told by its date.
         entry["answer"]["usage"]["windows"][1]["resets_at"] = json!(4_102_490_040_i64);
     });
     home.set("TZ", "UTC");
-    prints(&home.run(&["--format", "{7d.reset_at}"]), "1 Jan\n");
+    prints(&home.run(&["--format", "{7d.reset_at}"]), "1 Jan 12:34\n");
     let at = home.entry().unwrap()["answer"]["usage"]["windows"][0]["resets_at"].as_i64().unwrap();
     let clock = |shift: i64| {
         format!("{:02}:{:02}\n", (at + shift) % 86_400 / 3600, (at + shift) % 3600 / 60)
@@ -776,8 +784,11 @@ fn thresholds_decide_the_state() {
     check(&["--critical", "40"], "critical");
 }
 
-/// An option, a value, the arguments to run with, and a check of the output that holds only with
-/// that value.
+/// What begins a warning's colours in a terminal, and those of what is critical.
+const WARNING: &str = "\u{1b}[38;5;16;48;5;220m";
+const CRITICAL: &str = "\u{1b}[38;5;231;48;5;160m";
+
+/// An option, a value, the arguments to run with, and what then holds because of it.
 type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a dyn Fn(&Output) -> bool);
 
 #[test]
@@ -785,7 +796,7 @@ fn every_option_can_be_given_in_the_environment() {
     let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(60));
-    let cases: [Case; 11] = [
+    let cases: [Case; 13] = [
         ("max-age", "30s", &["--offline", "--verbose"], &|output| output.stderr.contains("stale")),
         ("wait", "1ms", &["--max-age=1s", "--verbose"], &|output| output.stderr.contains("1 ms")),
         ("offline", "1", &["--max-age=1s", "--wait=9s", "--verbose"], &|output| {
@@ -801,7 +812,9 @@ fn every_option_can_be_given_in_the_environment() {
         ("severity", "pace", &["json", "--offline", "--warn=40"], &|output| {
             output.json()["state"] == "ok"
         }),
-        ("color", "always", &["--offline"], &|output| output.stdout.contains("\u{1b}[32m")),
+        ("color", "always", &["--offline", "--warn=40"], &|output| output.stdout.contains(WARNING)),
+        ("show", "used", &["--offline"], &|output| output.stdout.contains("42% used")),
+        ("reset", "always", &["--offline"], &|output| output.stdout.contains("resets in 5d8h")),
         ("verbose", "1", &["--offline"], &|output| !output.stderr.is_empty()),
     ];
     for (name, value, arguments, holds) in &cases {
@@ -824,7 +837,7 @@ fn every_option_can_be_given_in_the_environment() {
         }
     }
     for option in OPTIONS {
-        // The looks are tested in looks.rs, the push in config.rs, the sources in sources.rs.
+        // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.
         let looks = ["short", "icon", "glyphs", "ascii", "colors", "urgent-exit"];
         let elsewhere = ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"]
             .into_iter()
@@ -833,7 +846,7 @@ fn every_option_can_be_given_in_the_environment() {
             cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);
     }
-    // The command line wins over the environment, and an empty variable does not count.
+    // What was typed wins, and an empty variable is none.
     let both = home.run_with(&["--offline", "--format", "b"], &[("CODEXLINE_FORMAT", "a")]);
     prints(&both, "b\n");
     prints(&home.run_with(&["--offline"], &[("CODEXLINE_FORMAT", "")]), USUAL_LINE);
@@ -846,7 +859,11 @@ fn the_options_of_the_fetch_can_be_given_in_the_environment_of_a_line() {
         let before = server.count(TOKEN);
         let home = Home::new(&server);
         let output = home.run_with(&["--wait", "20s"], &[(variable, value)]);
-        assert_eq!((output.stdout.as_str(), output.code), ("sign in\n", Some(0)), "{output:?}");
+        assert_eq!(
+            (output.stdout.as_str(), output.code),
+            ("Codex: sign in\n", Some(0)),
+            "{output:?}"
+        );
         home.settle();
         assert_eq!(server.count(TOKEN) - before, exchanges, "{variable}={value}");
     };
@@ -854,8 +871,7 @@ fn the_options_of_the_fetch_can_be_given_in_the_environment_of_a_line() {
     check("CODEXLINE_RECOVER", "reload", 0);
     check("CODEXLINE_RECOVER", "full", 1);
     check("CODEXLINE_RECOVER", "", 1);
-    // For a login that is not in auth.json Codex is asked. This one only records that it was
-    // started.
+    // A login elsewhere is asked of Codex; here of something that only says that it was started.
     let home = Home::signed_out();
     home.write_config("cli_auth_credentials_store = 'keyring'");
     let (codex, log) = (home.path().join("another-codex"), home.path().join("started"));
@@ -965,16 +981,22 @@ fn colours_follow_the_host_the_option_and_no_color() {
         prints(&home.run_with(&arguments, variables), expected);
     };
     check(&["plain"], &[], 42, "42%\n");
-    check(&["plain", "--color=always"], &[], 42, "\u{1b}[32m42%\u{1b}[0m\n");
-    check(&["plain", "--color=always"], &[("NO_COLOR", "1")], 75, "\u{1b}[33m75%\u{1b}[0m\n");
-    check(&["starship"], &[], 95, "\u{1b}[31m95%\u{1b}[0m\n");
+    check(&["plain", "--color=always"], &[], 42, "42%\n");
+    check(&["plain", "--color=always"], &[], 75, &format!("{WARNING}75%\u{1b}[0m\n"));
+    check(
+        &["plain", "--color=always"],
+        &[("NO_COLOR", "1")],
+        75,
+        &format!("{WARNING}75%\u{1b}[0m\n"),
+    );
+    check(&["starship"], &[], 95, &format!("{CRITICAL}95%\u{1b}[0m\n"));
     check(&["starship"], &[("NO_COLOR", "1")], 95, "95%\n");
-    check(&["starship"], &[("NO_COLOR", "")], 95, "\u{1b}[31m95%\u{1b}[0m\n");
+    check(&["starship"], &[("NO_COLOR", "")], 95, &format!("{CRITICAL}95%\u{1b}[0m\n"));
     check(&["starship", "--color", "never"], &[], 95, "95%\n");
-    check(&["tmux"], &[], 75, "#[fg=yellow]75%#[default]\n");
+    check(&["tmux"], &[], 75, "#[fg=colour16,bg=colour220]75%#[default]\n");
     check(&["tmux"], &[("NO_COLOR", "1")], 75, "75%\n");
-    check(&["i3blocks", "--color=never"], &[], 95, "95%\n5h 95%\n");
-    check(&["i3blocks"], &[], 42, "42%\n5h 42%\n");
+    check(&["i3blocks", "--color=never"], &[], 95, "95%\nCodex 5h 5% left, resets in 1h03m\n");
+    check(&["i3blocks"], &[], 42, "42%\nCodex 5h 58% left\n");
 }
 
 #[test]
@@ -984,7 +1006,10 @@ fn i3blocks_gets_its_colour_on_the_third_line() {
     home.fill();
     let output = home.run(&["i3blocks"]);
     let lines: Vec<&str> = output.stdout.lines().collect();
-    assert_eq!(lines[..2], ["5h 95% 1h03m · 7d 17% 5d8h", "5h 95%"]);
+    assert_eq!(
+        lines[..2],
+        ["Codex 5h 5% left, resets in 1h03m · 7d 83% left", "Codex 5h 5% left, resets in 1h03m",]
+    );
     let colour = lines[2].strip_prefix('#').unwrap();
     assert!(colour.len() == 6 && colour.chars().all(|digit| digit.is_ascii_hexdigit()), "{colour}");
     assert!(lines.len() == 3 && output.stdout.ends_with('\n'));
@@ -995,10 +1020,10 @@ fn on_a_terminal_plain_is_coloured() {
     needs!("script");
     let (_server, home) = signed_in();
     home.fill();
-    let program = format!("{} --format {{5h.used}}", env!("CARGO_BIN_EXE_codexline"));
+    let program = format!("{} --warn 40 --format {{5h.used}}", env!("CARGO_BIN_EXE_codexline"));
     let mut command = home.wrapped(&["script", "-qec", &program, "/dev/null"]);
     let output = crate::support::home::finish(&mut command);
-    assert!(output.stdout.contains("\u{1b}[32m42%\u{1b}[0m"), "{output:?}");
+    assert!(output.stdout.contains(&format!("{WARNING}42%\u{1b}[0m")), "{output:?}");
     let output = crate::support::home::finish(command.env("NO_COLOR", "1"));
     assert!(output.stdout.contains("42%") && !output.stdout.contains('\u{1b}'), "{output:?}");
 }
@@ -1012,7 +1037,7 @@ fn waybar_gets_one_object_on_one_line() {
     assert_eq!(output.stdout.lines().count(), 1);
     let json = output.json();
     check_object(&json, &["text", "alt", "tooltip", "class", "percentage"]);
-    assert_eq!((&json["percentage"], json["percentage"].is_i64()), (&json!(75), true));
+    assert_eq!((&json["percentage"], json["percentage"].is_i64()), (&json!(25), true));
     assert_eq!(json["class"], json!(["warning"]));
     let tooltip = json["tooltip"].as_str().unwrap();
     assert!(
@@ -1094,7 +1119,7 @@ fn a_closed_stdout_ends_quietly() {
     let (_server, home) = signed_in();
     home.fill();
     for arguments in [&["plain"][..], &["json"], &["demo"], &["--help"]] {
-        // A pipe whose reader has gone.
+        // A pipe that nobody reads any more.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let start = Instant::now();
@@ -1110,7 +1135,7 @@ fn a_closed_stdout_ends_quietly() {
             start.elapsed()
         );
     }
-    // A closed stdout, and one that takes nothing.
+    // No stdout at all, and one that takes nothing.
     for redirection in [">&-", ">/dev/full", "<&- >&- 2>&-"] {
         let program = env!("CARGO_BIN_EXE_codexline");
         let script = format!("exec {program} plain {redirection}");
@@ -1121,8 +1146,8 @@ fn a_closed_stdout_ends_quietly() {
 
 #[test]
 fn closed_standard_descriptors_do_no_harm() {
-    // If descriptors 0 to 2 are closed, the next opened files get these numbers. No line or warning
-    // may end up in such a file.
+    // Their numbers are the first that any file opened later gets: a line or a complaint must not
+    // end up in one.
     let program = env!("CARGO_BIN_EXE_codexline");
     for redirection in ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
         for (arguments, status) in [
@@ -1190,7 +1215,7 @@ fn the_demo_needs_no_login_no_network_and_leaves_nothing_behind() {
     for host in HOSTS {
         assert!(output.stdout.contains(host), "{host}: {output:?}");
     }
-    assert!(output.stdout.contains("5h 42% 1h0"), "{output:?}");
+    assert!(output.stdout.contains("5h 58% left"), "{output:?}");
     assert!(std::fs::read_dir(home.path().join("cache")).unwrap().next().is_none());
     let formatted = home.run(&["demo", "--format", "{5h.used}", "--color", "never"]);
     assert!(formatted.stdout.contains("  42%\n"), "{formatted:?}");

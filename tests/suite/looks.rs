@@ -1,5 +1,5 @@
-//! How a line looks: glyphs, icon, colours, the short form. Also i3blocks' clicks, which change
-//! what is shown.
+//! How a line looks: glyphs, icon, colours, the short form; and i3blocks' clicks, which change what
+//! is shown.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use codexline::hosts::HOSTS;
 
 use crate::support::home::{Home, Output};
 use crate::support::server::{Answer, Gate, Server};
-use crate::support::{USAGE, fresh_fixture, usage, usage_of};
+use crate::support::{USAGE, USUAL_LINE, USUAL_LINE_WITH_RESETS, fresh_fixture, usage, usage_of};
 
 /// A home whose entry is fresh.
 fn warm(answer: Value) -> (Home, Server) {
@@ -28,7 +28,7 @@ fn every_look_can_be_asked_for() {
     let (home, _server) = warm(usage());
     let check = |arguments: &[&str], expected: &str| {
         assert_eq!(first_line(&home.run(arguments)), expected, "{arguments:?}");
-        // The same from the environment.
+        // The same by environment.
         let variables: Vec<(String, &str)> = arguments
             .iter()
             .filter_map(|argument| argument.strip_prefix("--"))
@@ -46,29 +46,38 @@ fn every_look_can_be_asked_for() {
             "{variables:?}"
         );
     };
-    check(&["--short"], "5h 42%");
-    check(&["--ascii"], "5h 42% 1h03m | 7d 17% 5d8h");
-    check(&["--glyphs=ascii", "--separator=/"], "5h 42% 1h03m/7d 17% 5d8h");
-    check(&["--ascii", "--window={used} {bar:4}"], "42% ==-- | 17% =---");
+    check(&["--short"], "Codex 5h 58% left");
+    check(&["--ascii"], "Codex 5h 58% left | 7d 83% left");
+    check(&["--glyphs=ascii", "--separator=/"], "Codex 5h 58% left/7d 83% left");
+    check(&["--ascii", "--window={used} {bar:4}"], "42% ==-- | 17% ===-");
     check(&["--glyphs=nerd", "--window={bar:2}"], "▰▱ \u{e0b1} ▰▱");
-    check(&["--icon=⚡", "--short"], "⚡ 5h 42%");
-    check(&["--icon=auto", "--ascii", "--short"], "codex 5h 42%");
+    check(&["--icon=⚡", "--short"], "⚡ 5h 58% left");
+    check(&["--icon=auto", "--ascii", "--short"], "codex 5h 58% left");
     check(&["--format={5h.used} {icon}"], "42% ⌬");
     check(&["--format={5h.used} {icon}", "--icon=X"], "42% X");
-    check(&["--icon=none", "--short"], "5h 42%");
-    check(&["tmux", "--colors=ok=208", "--short"], "#[fg=colour208]5h 42%#[default]");
-    check(&["zsh", "--colors=ok=#ff8700", "--short"], "%F{#ff8700}5h 42%%%f");
-    check(&["--color=always", "--colors=ok=bright-blue", "--short"], "\u{1b}[94m5h 42%\u{1b}[0m");
+    check(&["--show=used"], "Codex 5h 42% used · 7d 17% used");
+    check(&["--show=used", "--window={bar:4}"], "██░░ · █░░░");
+    check(&["--reset=always"], USUAL_LINE_WITH_RESETS.trim_end());
+    check(&["--icon=none", "--short"], "Codex 5h 58% left");
+    check(&["tmux", "--colors=ok=208", "--short"], "Codex #[fg=colour208]5h 58% left#[default]");
+    check(
+        &["zsh", "--colors=ok=#ff8700", "--short"],
+        "Codex %{\u{1b}[38;2;255;135;0m%}5h 58%% left%{\u{1b}[0m%}",
+    );
+    check(
+        &["--color=always", "--colors=ok=bright-blue", "--short"],
+        "Codex \u{1b}[94m5h 58% left\u{1b}[0m",
+    );
 }
 
 #[test]
 fn a_word_and_an_old_line_have_their_icon_too() {
     let home = Home::signed_out();
     for (arguments, expected) in [
-        (&["--icon", "X"][..], "X signed out"),
-        (&["--icon", "X", "--short"], "X signed out"),
-        (&["--format", "{windows} {icon}", "--ascii"], "codex signed out"),
-        (&["--ascii"], "signed out"),
+        (&["--icon", "X"][..], "X: signed out"),
+        (&["--icon", "X", "--short"], "X: signed out"),
+        (&["--format", "{windows} {icon}", "--ascii"], "codex: signed out"),
+        (&["--ascii"], "Codex: signed out"),
     ] {
         assert_eq!(first_line(&home.run(arguments)), expected, "{arguments:?}");
     }
@@ -78,8 +87,8 @@ fn a_word_and_an_old_line_have_their_icon_too() {
         first_line(&home.run(&[&["--offline"], arguments].concat())).to_owned()
     };
     assert_eq!(line(&["--format", "{5h.used}"]), "42% (23m ago)");
-    assert_eq!(line(&["--format", "{5h.used}", "--glyphs", "nerd"]), "42% \u{f017} 23m");
-    assert_eq!(line(&["--short"]), "5h 42%*");
+    assert_eq!(line(&["--format", "{5h.used}", "--glyphs", "nerd"]), "42% \u{f017} 23m ago");
+    assert_eq!(line(&["--short"]), "Codex 5h 58% left*");
 }
 
 #[test]
@@ -110,7 +119,7 @@ fn a_mistake_names_the_nearest() {
 fn no_host_waits_for_its_stdin() {
     let (home, _server) = warm(usage());
     for host in HOSTS {
-        // A pipe that nobody writes to or closes, as a bar may hand it over.
+        // A pipe that nobody writes to or closes, as a bar may leave it.
         let mut child = home
             .command(&[host.name])
             .stdin(std::process::Stdio::piped())
@@ -120,7 +129,11 @@ fn no_host_waits_for_its_stdin() {
             .unwrap();
         let held = child.stdin.take();
         let output = crate::support::home::collect(child, std::time::Instant::now());
-        assert!(first_line(&output).contains("42"), "{}: {output:?}", host.name);
+        assert!(
+            ["42", "58"].iter().any(|part| first_line(&output).contains(part)),
+            "{}: {output:?}",
+            host.name
+        );
         drop(held);
     }
 }
@@ -135,7 +148,7 @@ fn the_tooltip_tells_all_there_is() {
         for part in parts {
             assert!(tooltip.contains(part), "{fixture}: no {part:?} in\n{tooltip}");
         }
-        // The columns of all rows with a bar begin at the same place.
+        // The columns of the rows with a bar begin at the same place.
         let bars: Vec<usize> = tooltip
             .lines()
             .filter_map(|line| line.chars().position(|character| "█░".contains(character)))
@@ -158,37 +171,42 @@ fn the_tooltip_tells_all_there_is() {
 
 // --- i3blocks ------------------------------------------------------------------------------------
 
-/// The full text of a block that is run with this button and for this instance.
+/// The full text of a block, run with this button and for this instance.
 #[track_caller]
 fn block(home: &Home, button: &str, instance: &str) -> String {
     let variables = [("BLOCK_BUTTON", button), ("BLOCK_INSTANCE", instance)];
     first_line(&home.run_with(&["i3blocks"], &variables)).to_owned()
 }
 
-const FIVE_HOURS: &str = "5h 42% 1h03m";
-const WEEK: &str = "7d 17% 5d8h";
+const FIVE_HOURS: &str = "Codex 5h 58% left";
+const WEEK: &str = "Codex 7d 83% left";
 
 #[test]
 fn a_right_click_shows_the_next_window_and_it_stays() {
     let (home, server) = warm(usage());
-    let both = format!("{FIVE_HOURS} · {WEEK}");
+    let both = USUAL_LINE.trim_end().to_string();
     for expected in [FIVE_HOURS, WEEK, &both, FIVE_HOURS] {
         assert_eq!(block(&home, "3", ""), expected);
         assert_eq!(block(&home, "", ""), expected);
-        // Other buttons do not change what is shown, and neither do other hosts.
+        // Other buttons do not change what is shown, and other hosts do not care.
         assert_eq!(block(&home, "4", ""), expected);
         assert_eq!(
-            first_line(&home.run_with(&["tmux"], &[("BLOCK_BUTTON", "3")])).matches("fg=").count(),
+            first_line(&home.run_with(&["tmux"], &[("BLOCK_BUTTON", "3")]))
+                .matches("% left")
+                .count(),
             2
         );
     }
     // The colour and the short text are those of the window.
     let output = home.run_with(&["i3blocks", "--warn", "40"], &[]);
-    assert_eq!(output.stdout, format!("{FIVE_HOURS}\n5h 42%\n#e5c07b\n"));
+    assert_eq!(
+        output.stdout,
+        format!("{FIVE_HOURS}, resets in 1h03m\n{FIVE_HOURS}, resets in 1h03m\n#ffd75f\n")
+    );
     assert_eq!(block(&home, "3", ""), WEEK);
     let output = home.run_with(&["i3blocks", "--warn", "40"], &[]);
-    assert_eq!(output.stdout, format!("{WEEK}\n7d 17%\n"));
-    // A line with a format without windows: the default one stands in for it.
+    assert_eq!(output.stdout, format!("{WEEK}\n{WEEK}\n"));
+    // A line of its own does without windows: then the default one stands in for it.
     assert_eq!(first_line(&home.run(&["i3blocks", "--format", "{5h.used}"])), WEEK);
     assert_eq!(server.total(), 1);
 }
@@ -198,11 +216,11 @@ fn an_instance_is_a_window() {
     let (home, server) = warm(usage());
     assert_eq!(block(&home, "", "7d"), WEEK);
     assert_eq!(block(&home, "3", "7d"), WEEK);
-    assert_eq!(block(&home, "", "30d"), "no 30d");
-    assert_eq!(block(&home, "", "<b>"), "no &lt;b&gt;");
+    assert_eq!(block(&home, "", "30d"), "Codex: no 30d");
+    assert_eq!(block(&home, "", "<b>"), "Codex: no &lt;b&gt;");
     let swaybar = home.run_with(&["swaybar"], &[("BLOCK_INSTANCE", "7d")]).json();
-    assert_eq!((&swaybar["full_text"], &swaybar["short_text"]), (&json!(WEEK), &json!("7d 17%")));
-    // The colour goes by the window that is shown, not by another one.
+    assert_eq!((&swaybar["full_text"], &swaybar["short_text"]), (&json!(WEEK), &json!(WEEK)));
+    // Another window's severity is not this one's.
     server.always(Answer::json(200, &usage_of(100, 17)));
     home.fill();
     let output = home.run_with(&["i3blocks", "--urgent-exit"], &[("BLOCK_INSTANCE", "7d")]);
@@ -214,10 +232,10 @@ fn a_left_click_fetches_and_shows_what_came() {
     let (home, server) = warm(usage());
     home.age(std::time::Duration::from_secs(5));
     server.always(Answer::json(200, &usage_of(50, 20)));
-    assert_eq!(block(&home, "", ""), format!("{FIVE_HOURS} · {WEEK}"));
-    assert_eq!(block(&home, "1", ""), "5h 50% 1h03m · 7d 20% 5d8h");
+    assert_eq!(block(&home, "", ""), USUAL_LINE.trim_end());
+    assert_eq!(block(&home, "1", ""), "Codex 5h 50% left · 7d 80% left");
     assert_eq!(server.total(), 2);
-    // A click fetches also during a back-off.
+    // Also in a back-off.
     home.age(std::time::Duration::from_secs(5));
     server.always(Answer::status(500));
     block(&home, "1", "");
@@ -226,8 +244,8 @@ fn a_left_click_fetches_and_shows_what_came() {
     block(&home, "", "");
     assert_eq!(server.total(), 3, "a back-off");
     server.always(Answer::json(200, &usage_of(60, 20)));
-    assert_eq!(block(&home, "1", ""), "5h 60% 1h03m · 7d 20% 5d8h");
-    // It does not when offline.
+    assert_eq!(block(&home, "1", ""), "Codex 5h 40% left · 7d 80% left");
+    // Not offline.
     home.age(std::time::Duration::from_secs(5));
     home.run_with(&["i3blocks", "--offline"], &[("BLOCK_BUTTON", "1")]);
     assert_eq!(server.total(), 4);
@@ -240,10 +258,10 @@ fn a_left_click_does_not_wait_for_ever() {
     let gate = Gate::closed();
     server.push(USAGE, Answer::json(200, &usage_of(50, 20)).behind(&gate));
     let output = home.run_with(&["i3blocks", "--wait", "50ms"], &[("BLOCK_BUTTON", "1")]);
-    assert_eq!(first_line(&output), format!("{FIVE_HOURS} · {WEEK}"));
+    assert_eq!(first_line(&output), USUAL_LINE.trim_end());
     gate.open();
     home.settle();
-    assert_eq!(block(&home, "", ""), "5h 50% 1h03m · 7d 20% 5d8h");
+    assert_eq!(block(&home, "", ""), "Codex 5h 50% left · 7d 80% left");
 }
 
 #[test]

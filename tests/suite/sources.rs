@@ -1,5 +1,5 @@
 //! Where the numbers come from: who is asked in which situation and who is not, whose numbers are
-//! shown, and how old they are.
+//! shown, how old they are.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 use crate::support::double::Codex;
 use crate::support::home::{ACCOUNT, Home, Login, jwt, set_mode};
 use crate::support::server::{Answer, Server};
-use crate::support::{TOKEN, USAGE, USUAL_LINE, now, signed_in, usage, usage_of};
+use crate::support::{
+    TOKEN, USAGE, USUAL_LINE, USUAL_LINE_WITH_RESETS, now, signed_in, usage, usage_of,
+};
 
 const MINUTE: i64 = 60;
 
-/// A session of `account` (of nobody, if that is empty) that began `begun` seconds ago. It has one
+/// A session of `account` (nobody's, if that is empty) that began so many seconds ago, with one
 /// line for each of `told`: seconds ago, and percent used of 5 hours, which reset an hour from now.
 fn session(home: &Home, name: &str, account: &str, begun: i64, told: &[(i64, i64)]) -> PathBuf {
     let window =
@@ -61,7 +63,7 @@ fn blocked() -> Answer {
     Answer::html(403, "<html>Just a moment</html>")
 }
 
-/// Where the login is, and how long it lasts.
+/// Where the login is, and what it is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Signed {
     /// In auth.json, with days left.
@@ -103,12 +105,12 @@ const USUAL: Case = Case {
     session: Some(ACCOUNT),
 };
 
-/// What a line shows in a situation: the source or nothing, and the error's code or nothing. Then
-/// how often the endpoint was asked, and whether Codex was.
+/// What a line shows in a situation: the source (or nothing) and the error's code (or nothing); how
+/// often the endpoint was asked, and whether Codex was.
 #[track_caller]
 fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) {
     let answer = case.answer;
-    // Refused tokens are not refreshed here; that is tested elsewhere.
+    // Refused tokens are not renewed here: that is another story.
     let server = Server::start(move |request| {
         if request.line() == TOKEN {
             Answer::json(401, &json!({"error": "invalid_grant"}))
@@ -175,7 +177,7 @@ fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) 
     if !error.is_empty() {
         let hint = shown["error"]["hint"].as_str().unwrap();
         assert!(!hint.is_empty(), "{name}");
-        // A fetch by hand reports it, also where there are numbers.
+        // By hand it is told, also where there are numbers beside it.
         let output = home.run(&[&["fetch"], *options].concat());
         assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{name}: {output:?}");
         assert_eq!(output.stderr.lines().count(), 1, "{name}: {output:?}");
@@ -190,7 +192,7 @@ fn ending_in(seconds: i64) -> Login {
     Login { access_token: jwt(&claims), ..Login::of(ACCOUNT) }
 }
 
-/// An answer that is of no use, and the code of its error.
+/// An answer that is of no use, and the code that it is known by.
 type Refusal = (fn() -> Answer, &'static str);
 
 // --- who is asked --------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ fn where_only_we_are_refused_codex_is_asked() {
         1,
         false,
     );
-    // Codex would refresh a token that is about to end, in a network where that may fail.
+    // It would renew a token that is about to end, in a network in which that may go wrong.
     check(
         &Case { answer: blocked, signed: Signed::Ending, ..USUAL },
         "sessions",
@@ -272,7 +274,7 @@ fn a_refused_login_is_not_asked_with_again() {
 fn a_login_that_only_codex_sees_is_codex_s_to_ask() {
     let keyring = Case { signed: Signed::Elsewhere, ..USUAL };
     check(&keyring, "codex", "", 0, true);
-    // It is not known whose session it is.
+    // Nobody knows whose the session is.
     check(&Case { codex: Installed::Fails, ..keyring }, "", "codex_failed", 0, true);
     check(&Case { codex: Installed::No, ..keyring }, "", "login_elsewhere", 0, false);
 }
@@ -292,8 +294,8 @@ fn another_account_s_session_is_nobody_s() {
     let others = Case { session: Some("acc-2"), ..USUAL };
     check(&Case { answer: outage, ..others }, "", "server_error", 1, false);
     check(&Case { options: &["--source=sessions"], ..others }, "", "no_snapshot", 0, false);
-    // If the API names another account than auth.json does, it is not known whose sessions these
-    // are.
+    // Where the API says that the login is another's than auth.json says, nobody knows whose
+    // sessions these are.
     fn of_another() -> Answer {
         let mut usage = usage();
         usage["account_id"] = json!("acc-2");
@@ -345,13 +347,13 @@ fn codex_alone_is_not_asked_where_it_could_lose_the_login() {
         }
     };
     refused(&|home| set_mode(&home.auth_path(), 0o400), &[], "auth_read_only");
-    // New tokens wait beside the file, and those in it are spent.
+    // New tokens wait beside the file: those in it are spent.
     let waiting = |home: &Home| {
         std::fs::write(home.codex_home().join("auth.json.codexline.new"), "{}").unwrap();
     };
     refused(&waiting, &["--recover", "off"], "commit_pending");
     assert_eq!(server.total(), 0);
-    // Codex must not send a token again that was sent without an answer.
+    // A token that was sent and not answered is not Codex's to send again.
     let server = Server::start(|request| {
         if request.line() == TOKEN {
             Answer::hang_up()
@@ -388,14 +390,15 @@ fn verbose_tells_who_is_next_and_why() {
 #[test]
 fn sessions_need_no_network_anywhere() {
     let (server, mut home) = signed_in();
+    home.set("CODEXLINE_RESET", "always");
     home.set("CODEXLINE_SOURCE", "sessions");
     let codex = Codex::new(&home);
     home.set("CODEXLINE_CODEX_BIN", codex.path());
     session(&home, "a", ACCOUNT, 600, &[(5 * MINUTE, 44)]);
     assert_eq!(home.run(&["fetch"]).code, Some(0));
-    assert_eq!(home.run(&[]).stdout, "5h 44% 1h00m\n");
+    assert_eq!(home.run(&[]).stdout, "Codex 5h 56% left, resets in 1h00m\n");
     let tooltip = home.run(&["waybar"]).json()["tooltip"].as_str().unwrap().to_owned();
-    assert!(tooltip.contains("\nsource: sessions, 5 minutes ago"), "{tooltip}");
+    assert!(tooltip.contains("\nsource: sessions, 5m ago"), "{tooltip}");
     let page = home.run(&["status"]).stdout;
     assert!(page.contains("source         sessions, 5m ago\n"), "{page}");
     assert_eq!(home.run(&["check", "--left", "50%"]).code, Some(0));
@@ -415,16 +418,17 @@ fn sessions_need_no_network_anywhere() {
 #[test]
 fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
     let (server, mut home) = signed_in();
+    home.set("CODEXLINE_RESET", "always");
     home.set("CODEXLINE_SOURCE", "sessions");
     session(&home, "a", ACCOUNT, 7200, &[(20 * MINUTE, 44)]);
     let line = ["--wait", "20s"];
-    // The line shows the age of the numbers, also at the moment of reading.
-    assert_eq!(home.run(&line).stdout, "5h 44% 1h00m (20m ago)\n");
+    // The numbers' own age, also at the moment of reading.
+    assert_eq!(home.run(&line).stdout, "Codex 5h 56% left, resets in 1h00m (20m ago)\n");
     session(&home, "a", ACCOUNT, 7200, &[(20 * MINUTE, 44), (10, 45)]);
     for _ in 0..2 {
         assert_eq!(
             home.run(&line).stdout,
-            "5h 44% 1h00m (20m ago)\n",
+            "Codex 5h 56% left, resets in 1h00m (20m ago)\n",
             "nobody looks before its time"
         );
     }
@@ -432,18 +436,18 @@ fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
     let soon = home.run(&["--verbose", "--offline"]).stderr;
     assert!(soon.contains("fresh"), "{soon}");
     home.patch(|entry| entry["checked_at"] = json!(now() - 120));
-    assert_eq!(home.run(&line).stdout, "5h 45% 1h00m\n");
-    // Although the file is gone, its numbers are the newest that are known.
+    assert_eq!(home.run(&line).stdout, "Codex 5h 55% left, resets in 1h00m\n");
+    // Gone from the disk, it is the newest that is known all the same.
     std::fs::remove_dir_all(home.codex_home().join("sessions")).unwrap();
     session(&home, "b", ACCOUNT, 7200, &[(900, 43)]);
     home.age(Duration::from_secs(120));
-    assert_eq!(home.run(&line).stdout, "5h 45% 1h00m\n");
+    assert_eq!(home.run(&line).stdout, "Codex 5h 55% left, resets in 1h00m\n");
     home.settle();
-    // When nothing is found, the next attempts come at an even pace.
+    // Nothing found is tried again at an even pace.
     std::fs::remove_dir_all(home.codex_home().join("sessions")).unwrap();
     for _ in 0..3 {
         home.age(Duration::from_secs(120));
-        assert!(home.run(&line).stdout.starts_with("5h 45% 1h00m ("));
+        assert!(home.run(&line).stdout.starts_with("Codex 5h 55% left, resets in 1h00m ("));
         home.settle();
         let failure = home.entry().unwrap()["failure"].clone();
         let wait = failure["retry_at"].as_i64().unwrap() - failure["at"].as_i64().unwrap();
@@ -455,6 +459,7 @@ fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
 #[test]
 fn a_window_whose_time_has_passed_is_not_known_any_more() {
     let (_server, mut home) = signed_in();
+    home.set("CODEXLINE_RESET", "always");
     home.set("CODEXLINE_SOURCE", "sessions");
     let week = json!({"used_percent": 7, "window_minutes": 10_080, "resets_at": now() + 90_045});
     let path = session_of(&home, "a", ACCOUNT, 7200, &[(300, week)]);
@@ -462,28 +467,37 @@ fn a_window_whose_time_has_passed_is_not_known_any_more() {
     let five = json!({"used_percent": 80, "window_minutes": 300, "resets_at": now() + 3645});
     std::fs::write(&path, text.replace("\"secondary\":null", &format!("\"secondary\":{five}")))
         .unwrap();
-    assert_eq!(home.run(&[]).stdout, "5h 80% 1h00m · 7d 7% 1d1h\n", "shortest first");
+    assert_eq!(
+        home.run(&[]).stdout,
+        "Codex 5h 20% left, resets in 1h00m · 7d 93% left, resets in 1d1h\n",
+        "shortest first"
+    );
     let pass = |place: usize| {
         home.patch(|entry| {
             entry["answer"]["usage"]["windows"][place]["resets_at"] = json!(now() - 100)
         });
     };
     pass(0);
-    assert_eq!(home.run(&["--offline"]).stdout, "7d 7% 1d1h\n", "who knows what others used since");
+    assert_eq!(
+        home.run(&["--offline"]).stdout,
+        "Codex 7d 93% left, resets in 1d1h\n",
+        "who knows what others used since"
+    );
     pass(1);
     let shown = home.run(&["json", "--offline"]).json();
     assert_eq!((&shown["source"], &shown["state"]), (&Value::Null, &json!("unknown")), "{shown}");
-    assert_eq!(home.run(&["--offline"]).stdout, "loading\n");
-    // A window that has passed since the last look is a reason to look once.
+    assert_eq!(home.run(&["--offline"]).stdout, "Codex: loading\n");
+    // One that passed between two looks is a reason to look, once.
     home.patch(|entry| entry["checked_at"] = json!(now() - 110));
     let told = home.run(&["--verbose", "--wait", "20s"]);
     assert!(told.stderr.contains("a window has been reset"), "{told:?}");
-    assert_eq!(told.stdout, "5h 80% 1h00m · 7d 7% 1d1h\n");
+    assert_eq!(told.stdout, "Codex 5h 20% left, resets in 1h00m · 7d 93% left, resets in 1d1h\n");
 }
 
 #[test]
 fn older_numbers_never_take_the_place_of_newer_ones() {
-    let (server, home) = signed_in();
+    let (server, mut home) = signed_in();
+    home.set("CODEXLINE_RESET", "always");
     home.fill();
     home.age(Duration::from_secs(600));
     server.always(outage());
@@ -494,45 +508,61 @@ fn older_numbers_never_take_the_place_of_newer_ones() {
         (&json!("api"), &json!("server_error"))
     );
     home.settle();
-    // A turn since then has newer numbers.
+    // A turn since then knows better.
     session(&home, "a", ACCOUNT, 7200, &[(900, 44), (240, 46)]);
     home.age(Duration::from_secs(60));
-    assert_eq!(home.run(&["--wait", "20s"]).stdout, "5h 46% 1h00m (4m ago)\n");
+    assert_eq!(
+        home.run(&["--wait", "20s"]).stdout,
+        "Codex 5h 54% left, resets in 1h00m (4m ago, outage)\n"
+    );
     let shown = home.run(&["json"]).json();
     assert_eq!((&shown["source"], &shown["stale"]), (&json!("sessions"), &json!(true)));
     home.settle();
-    // And the API has better ones still.
+    // And the API again better than all.
     server.always(Answer::json(200, &usage_of(50, 20)));
     home.age(Duration::from_secs(600));
-    assert_eq!(home.run(&["--wait", "20s"]).stdout, "5h 50% 1h03m · 7d 20% 5d8h\n");
+    assert_eq!(
+        home.run(&["--wait", "20s"]).stdout,
+        "Codex 5h 50% left, resets in 1h03m · 7d 80% left, resets in 5d8h\n"
+    );
     assert_eq!(home.entry().unwrap()["failure"], Value::Null);
 }
 
 #[test]
 fn a_back_off_holds_while_the_sessions_go_on_being_read() {
     let server = Server::start(|_| Answer::status(429).header("Retry-After", "7200"));
-    let home = Home::new(&server);
+    let mut home = Home::new(&server);
+    home.set("CODEXLINE_RESET", "always");
     session(&home, "a", ACCOUNT, 7200, &[(300, 44)]);
-    assert_eq!(home.run(&["--wait", "20s"]).stdout, "5h 44% 1h00m (5m ago)\n");
+    assert_eq!(
+        home.run(&["--wait", "20s"]).stdout,
+        "Codex 5h 56% left, resets in 1h00m (5m ago, asked too often)\n"
+    );
     home.settle();
     let failure = home.entry().unwrap()["failure"].clone();
     session(&home, "a", ACCOUNT, 7200, &[(300, 44), (180, 45)]);
     assert_eq!(
         home.run(&["--wait", "20s"]).stdout,
-        "5h 44% 1h00m (5m ago)\n",
+        "Codex 5h 56% left, resets in 1h00m (5m ago, asked too often)\n",
         "not before max-age"
     );
     home.patch(|entry| entry["checked_at"] = json!(now() - 130));
-    assert_eq!(home.run(&["--wait", "20s"]).stdout, "5h 45% 1h00m (3m ago)\n");
+    assert_eq!(
+        home.run(&["--wait", "20s"]).stdout,
+        "Codex 5h 55% left, resets in 1h00m (3m ago, asked too often)\n"
+    );
     home.settle();
     assert_eq!(home.entry().unwrap()["failure"], failure, "the failure and its end stay");
     assert_eq!(server.total(), 1);
     let json = home.run(&["json"]).json();
     assert_eq!(json["error"]["code"], "rate_limited");
-    // After a search in vain there is no new one at once.
+    // Looked for in vain, it is not looked for at once again.
     std::fs::remove_dir_all(home.codex_home().join("sessions")).unwrap();
     home.patch(|entry| entry["checked_at"] = json!(now() - 130));
-    assert_eq!(home.run(&["--wait", "20s"]).stdout, "5h 45% 1h00m (3m ago)\n");
+    assert_eq!(
+        home.run(&["--wait", "20s"]).stdout,
+        "Codex 5h 55% left, resets in 1h00m (3m ago, asked too often)\n"
+    );
     home.settle();
     let told = home.run(&["--verbose"]).stderr;
     assert!(told.contains("next try in"), "{told}");
@@ -541,13 +571,20 @@ fn a_back_off_holds_while_the_sessions_go_on_being_read() {
 
 #[test]
 fn each_source_has_an_entry_of_its_own() {
-    let (server, home) = signed_in();
+    let (server, mut home) = signed_in();
+    home.set("CODEXLINE_RESET", "always");
     session(&home, "a", ACCOUNT, 600, &[(60, 44)]);
     for _ in 0..2 {
-        assert_eq!(home.run(&[]).stdout, USUAL_LINE);
-        assert_eq!(home.run(&["--source", "api"]).stdout, USUAL_LINE);
-        assert_eq!(home.run(&["--source", "sessions"]).stdout, "5h 44% 1h00m\n");
-        assert_eq!(home.run(&["--source", "codex", "--wait", "20s"]).stdout, "codex not found\n");
+        assert_eq!(home.run(&[]).stdout, USUAL_LINE_WITH_RESETS);
+        assert_eq!(home.run(&["--source", "api"]).stdout, USUAL_LINE_WITH_RESETS);
+        assert_eq!(
+            home.run(&["--source", "sessions"]).stdout,
+            "Codex 5h 56% left, resets in 1h00m\n"
+        );
+        assert_eq!(
+            home.run(&["--source", "codex", "--wait", "20s"]).stdout,
+            "Codex: codex not found\n"
+        );
         home.settle();
     }
     assert_eq!((home.entries().len(), server.total()), (4, 2));
@@ -634,7 +671,7 @@ fn a_session_that_went_on_under_another_account_is_that_one_s() {
     );
     assert_eq!(shown(&[(70 * MINUTE, 44), (5 * MINUTE, 99)]), Value::Null, "nobody knows");
     assert_eq!(shown(&[(70 * MINUTE, 44)]), 44);
-    // A session that was written after auth.json belongs to the login in it.
+    // What is written after auth.json was is by who is in it.
     assert_eq!(shown(&[(70 * MINUTE, 44), (-5, 45)]), 45);
 }
 
@@ -649,8 +686,8 @@ fn changing_the_account_changes_the_session() {
             home.sign_in(&Login::of(account));
             let output = home.run(&["--wait", "20s", "--source", source, "--format", "{5h.used}"]);
             let expected = match (line, source) {
-                ("", "auto") => "outage\n".to_owned(),
-                ("", _) => "no sessions yet\n".to_owned(),
+                ("", "auto") => "Codex: outage\n".to_owned(),
+                ("", _) => "Codex: no sessions yet\n".to_owned(),
                 (used, _) => format!("{used}%"),
             };
             assert!(output.stdout.starts_with(&expected), "{account} {source}: {output:?}");
@@ -671,20 +708,20 @@ fn a_session_that_does_not_say_whose_it_is() {
         assert_eq!(shown, expected, "{account} {begun}");
         std::fs::remove_dir_all(home.cache_directory()).unwrap();
     };
-    // A session that began before auth.json was written belongs to the login of that time. One that
-    // began since belongs to the present login.
-    check("", 600, "no sessions yet\n");
+    // Begun before auth.json was written, by whoever was signed in then; begun since, by who is
+    // signed in now.
+    check("", 600, "Codex: no sessions yet\n");
     check("", -3, "44%\n");
-    // Where auth.json does not say whose login it is, the same holds for every session.
+    // Where auth.json does not say who that is, the same holds for every session.
     let nobody =
         Login { account: None, access_token: "opaque-made-up".into(), ..Login::of(ACCOUNT) };
     home.sign_in(&nobody);
-    check(ACCOUNT, 600, "no sessions yet\n");
+    check(ACCOUNT, 600, "Codex: no sessions yet\n");
     check(ACCOUNT, -3, "44%\n");
-    // The token names the account as well.
+    // The token names it as well.
     home.sign_in(&Login { account: None, ..Login::of(ACCOUNT) });
     check(ACCOUNT, 600, "44%\n");
-    check("acc-2", -3, "no sessions yet\n");
+    check("acc-2", -3, "Codex: no sessions yet\n");
 }
 
 #[test]
@@ -706,10 +743,10 @@ fn a_keyring_s_sessions_are_those_of_codex_s_last_answer() {
     );
     assert_eq!(shown["windows"][0]["used_percent"], 44);
     home.settle();
-    // The same for a line that never asks Codex.
+    // Also for a line that never asks Codex.
     assert_eq!(home.run(&["--source", "sessions", "--format", "{5h.used}"]).stdout, "44%\n");
-    // A later session of another account means that the login has changed, although no file shows
-    // it.
+    // A later session of another account means that the login has changed, without a trace in a
+    // file.
     session(&home, "b", "acc-2", 200, &[(120, 99)]);
     std::fs::remove_dir_all(home.cache_directory()).unwrap();
     std::fs::remove_file(codex.directory.join("error")).unwrap();
@@ -746,7 +783,7 @@ fn every_account_has_sessions_of_its_own() {
             "{account} {5h.used}",
         ];
         let shown = home.run(&options).stdout;
-        let plain = shown.replace(" (1m ago)", "");
+        let plain = shown.replace(" (1m ago, outage)", "");
         assert_eq!(plain, "one 44% | two 55%\n", "{source}");
     }
     let both = home.run(&["json", "--account", &words]).json();
@@ -764,7 +801,7 @@ fn a_clock_that_jumps_does_not_make_every_prompt_read_again() {
     home.settle();
     let told = home.run(&["--verbose"]).stderr;
     assert!(told.contains("fresh"), "{told}");
-    // Written a moment in the future: it counts as now, and is no reason to read again.
+    // Written a moment ahead: no older than now, and no reason to read it again.
     session(&home, "b", ACCOUNT, 600, &[(-30, 45)]);
     home.age(Duration::from_secs(130));
     let shown = home.run(&["json", "--wait", "20s"]).json();
@@ -774,7 +811,7 @@ fn a_clock_that_jumps_does_not_make_every_prompt_read_again() {
     );
     home.settle();
     assert!(home.run(&["--verbose"]).stderr.contains("fresh"));
-    // An entry from the future does not count: the files are read again, once.
+    // An entry from the future is none: read anew, once.
     home.patch(|entry| entry["checked_at"] = json!(now() + 86_400));
     assert_eq!(home.run(&["--wait", "20s", "--format", "{5h.used}"]).stdout, "45%\n");
     home.settle();
@@ -791,7 +828,7 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
     let check = |before: &str, hole: u64, after: &str, expected: &str| {
         let mut file = std::fs::File::create(&path).unwrap();
         file.write_all(format!("{meta}\n{before}").as_bytes()).unwrap();
-        // A sparse file takes no room and reads as zeros.
+        // A hole takes no room and reads as zeros.
         file.seek(SeekFrom::Current(hole as i64)).unwrap();
         file.write_all(format!("\n{after}").as_bytes()).unwrap();
         let output = home.run(&["fetch", "--source", "sessions"]);
@@ -802,15 +839,16 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
     };
     check("", 20 << 30, told, "44%\n");
     check(told, 1 << 20, "", "44%\n");
-    // No search goes back so far.
-    check(told, 20 << 30, "", "no sessions yet\n");
+    // So far back nobody looks.
+    check(told, 20 << 30, "", "Codex: no sessions yet\n");
 }
 
 // --- how it is said ------------------------------------------------------------------------------
 
 #[test]
 fn the_source_is_an_option_like_the_others() {
-    let (_server, home) = signed_in();
+    let (_server, mut home) = signed_in();
+    home.set("CODEXLINE_RESET", "always");
     session(&home, "a", ACCOUNT, 600, &[(60, 44)]);
     let directory = home.path().join("config/codexline");
     std::fs::create_dir_all(&directory).unwrap();
@@ -827,10 +865,13 @@ fn the_source_is_an_option_like_the_others() {
         home.settle();
         told.stdout
     };
-    assert_eq!(source(&[], &[]), "codex not found\n");
-    assert_eq!(source(&["tmux"], &[]), "5h 44% 1h00m\n");
-    assert_eq!(source(&["tmux"], &[("CODEXLINE_SOURCE", "api")]), USUAL_LINE);
-    assert_eq!(source(&["tmux", "--source=auto"], &[("CODEXLINE_SOURCE", "codex")]), USUAL_LINE);
+    assert_eq!(source(&[], &[]), "Codex: codex not found\n");
+    assert_eq!(source(&["tmux"], &[]), "Codex 5h 56% left, resets in 1h00m\n");
+    assert_eq!(source(&["tmux"], &[("CODEXLINE_SOURCE", "api")]), USUAL_LINE_WITH_RESETS);
+    assert_eq!(
+        source(&["tmux", "--source=auto"], &[("CODEXLINE_SOURCE", "codex")]),
+        USUAL_LINE_WITH_RESETS
+    );
     let wrong = home.run(&["--source", "session"]);
     assert_eq!(wrong.code, Some(2));
     assert!(

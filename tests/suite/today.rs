@@ -84,7 +84,7 @@ fn a_line_shows_what_was_counted_behind_the_one_before() {
     let mut codex = played(&home.codex_home(), 2 * HOUR, 4);
     let before = played(&home.codex_home(), 3 * DAY, 3);
     make_older(&home.codex_home().join(&before.files()[0]), 3 * DAY);
-    assert_eq!(line(&home), "loading");
+    assert_eq!(line(&home), "Codex: loading");
     home.settle();
     let expected = format!("42% {}", told(&[&codex.work]));
     assert!(expected.starts_with("42% 1/4/"), "{expected}");
@@ -238,12 +238,12 @@ fn the_service_has_no_part_in_it() {
     assert_eq!(home.run(&only).stdout, "3 today\n");
     assert_eq!(server.count(USAGE), 1);
     // Beside numbers that are missing the line is a word, as ever.
-    assert_eq!(line(&home), "outage");
+    assert_eq!(line(&home), "Codex: outage");
 
     let signed_out = at_noon(Home::signed_out());
     played(&signed_out.codex_home(), HOUR, 4);
     assert_eq!(signed_out.run(&only).stdout, "4 today\n");
-    assert_eq!(line(&signed_out), "signed out");
+    assert_eq!(line(&signed_out), "Codex: signed out");
     let page = signed_out.run(&["status"]).stdout;
     assert!(page.starts_with("Codex          signed out\nproblem        not signed in"), "{page}");
     assert!(

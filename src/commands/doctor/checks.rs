@@ -113,7 +113,7 @@ pub fn login(context: &DoctorContext) -> Vec<Finding> {
             Finding::ok(NAME, "")
         }
         Some(end) => {
-            parts.push(format!("access token ended {} ago", age(now.seconds_since(end))));
+            parts.push(format!("access token ended {}", age(now.seconds_since(end))));
             Finding::note(NAME, "").with("the next fetch renews it, or start codex once")
         }
         None => {
@@ -209,7 +209,7 @@ pub fn cache(context: &DoctorContext) -> Vec<Finding> {
         }
         Ok(entry) => match &entry.answer {
             Some(answer) => {
-                let old = age(now.seconds_since(answer.fetched_at));
+                let old = countdown(now.seconds_since(answer.fetched_at));
                 Finding::ok(NAME, format!("{path}: {old} old, source {}", answer.source.name()))
             }
             None => {
@@ -238,7 +238,7 @@ pub fn lock(context: &DoctorContext) -> Vec<Finding> {
                 .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
             let since = since.map(|since| Timestamp::from_unix_seconds(since.as_secs() as i64));
             let since = since
-                .map(|at| format!(" since {} ago", age(now.seconds_since(at))))
+                .map(|at| format!(" for {}", countdown(now.seconds_since(at))))
                 .unwrap_or_default();
             Finding::note(NAME, format!("{}: held{since}", path.display())).with(
                 "a fetch is at work; if that goes on for minutes, look for a codexline fetch that hangs",
@@ -272,8 +272,7 @@ pub fn back_off(context: &DoctorContext) -> Vec<Finding> {
         String::new()
     };
     let ago = age(now.seconds_since(failure.at));
-    let found =
-        format!("the last fetch failed {ago} ago{times}: {}; {next}", failure.problem.message);
+    let found = format!("the last fetch failed {ago}{times}: {}; {next}", failure.problem.message);
     vec![Finding::new(NAME, Verdict::Broken, found).with(failure.problem.hint)]
 }
 
@@ -295,8 +294,7 @@ pub fn ledger(context: &DoctorContext) -> Vec<Finding> {
         Some(record) => {
             let code = record.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
             let ago = age(now.seconds_since(record.at));
-            let found =
-                format!("this refresh token was sent {ago} ago: {}{code}", record.state.name());
+            let found = format!("this refresh token was sent {ago}: {}{code}", record.state.name());
             match record.state {
                 TokenState::Refused => {
                     Finding::new(NAME, Verdict::Broken, found).with("run codex login")

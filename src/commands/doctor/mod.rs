@@ -9,7 +9,7 @@ use crate::codex::config::Config;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
 use crate::config::accounts::Account;
-use crate::config::settings::{Color, Settings};
+use crate::config::settings::Settings;
 use crate::io::env::Env;
 use crate::io::http::{Endpoint, Reply};
 use crate::io::output;
@@ -166,11 +166,7 @@ pub fn run(args: DoctorArgs, settings: &Settings, env: &Env) -> bool {
             .as_ref()
             .map_or_else(|| text.to_string(), |person| text.replace(person.as_str(), "~"))
     };
-    let is_coloured = match settings.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => env.stdout_is_terminal && env.variable("NO_COLOR").is_none(),
-    };
+    let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
     let mut findings = Vec::new();
     let mut tell = |mut finding: Finding| {
         finding.found = shorten(&finding.found);

@@ -5,7 +5,7 @@ use crate::io::certificates::Trust;
 use crate::io::http::{self, Client, Reply};
 use crate::model::entry::Source;
 use crate::model::error::Error;
-use crate::model::time::{MINUTE, age, http_date};
+use crate::model::time::{MINUTE, countdown, http_date};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -128,7 +128,7 @@ pub fn clock(context: &DoctorContext) -> Vec<Finding> {
     };
     let skew = context.env.now().seconds_since(date);
     let side = if skew > 0 { "ahead of" } else { "behind" };
-    let found = format!("{} {side} the server's", age(skew.abs()));
+    let found = format!("{} {side} the server's", countdown(skew.abs()));
     vec![if skew.abs() > TOLERATED_SKEW {
         Finding::new(NAME, Verdict::Broken, found)
             .with("set the clock: certificates and logins go by it")

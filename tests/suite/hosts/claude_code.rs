@@ -1,7 +1,7 @@
-//! Claude Code's status line, in a home of its own with a made-up key. It is only started, and
-//! sends no request.
+//! Claude Code's status line, in a home of its own with a made-up key: it is only started, and asks
+//! nobody anything.
 
-use super::{HOSTILE, LINE, Scene, plan};
+use super::{HOSTILE, LINE, Scene, WINDOWS, plan};
 use crate::support::hosts::Stage;
 use crate::support::hosts::claude_code;
 
@@ -23,13 +23,14 @@ fn with_arguments(arguments: &str) -> String {
 fn the_number_is_in_the_status_line_and_names_are_text() {
     needs!("claude", "tmux");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
-    let hostile = with_arguments("--format '{plan} {windows}'");
+    let hostile = with_arguments("--warn 40 --format '{plan} {windows}'");
     for (name, settings, line) in
-        [("usual", SNIPPET, LINE.to_owned()), ("hostile", &hostile, format!("{HOSTILE} {LINE}"))]
+        [("usual", SNIPPET, LINE.to_owned()), ("hostile", &hostile, format!("{HOSTILE} {WINDOWS}"))]
     {
         let terminal = claude_code::open(&scene.stage, name, settings);
         terminal.wait_for(&line);
-        assert!(terminal.coloured().contains("\x1b[32m5h 42%"), "{:?}", terminal.coloured());
+        let is_marked = terminal.coloured().contains("\x1b[38;5;16m\x1b[48;5;220m5h 42% 1h03m");
+        assert_eq!(is_marked, name == "hostile", "{:?}", terminal.coloured());
     }
     assert!(!scene.was_tricked());
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
@@ -40,11 +41,11 @@ fn neither_a_missing_login_nor_a_hanging_network_holds_it() {
     needs!("claude", "tmux");
     let signed_out = Scene::signed_out(Stage::new());
     let terminal = claude_code::open(&signed_out.stage, "signed out", &with_arguments(""));
-    terminal.wait_for("signed out");
+    terminal.wait_for("Codex: signed out");
     drop(terminal);
     let (hanging, gate) = Scene::hanging(Stage::new());
     let terminal = claude_code::open(&hanging.stage, "hanging", &with_arguments(""));
-    terminal.wait_for("loading");
+    terminal.wait_for("Codex: loading");
     hanging.server.wait_for(crate::support::USAGE, 1);
     terminal.keys("typed meanwhile");
     terminal.wait_for("typed meanwhile");

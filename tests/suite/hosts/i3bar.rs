@@ -1,7 +1,7 @@
-//! The bars that show i3blocks: i3bar under X, swaybar under Wayland. A second bar shows the
-//! expected text. Both must be equal to the pixel.
+//! The bars that show what i3blocks says: i3bar under X, swaybar under Wayland. A second bar shows
+//! what must be there, from text that the test made by itself: the two must be alike to the pixel.
 
-use super::{HOSTILE, LINE, Scene, plan, second_home};
+use super::{HOSTILE, Scene, WINDOWS, plan, second_home};
 use crate::support::home::Home;
 use crate::support::hosts::picture::Picture;
 use crate::support::hosts::wayland::Sway;
@@ -24,8 +24,8 @@ fn bars(stage: &Stage, exhausted: &Home) -> String {
     );
     let ours = stage.write("ours.conf", &format!("{ours}\n{second}"));
     let escaped = HOSTILE.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let first = quoted(stage.write("first", &format!("{escaped} {LINE}\n")));
-    let second = quoted(stage.write("second", "5h 100% 1h03m · 7d 17% 5d8h\n\n#ff5f5f\n"));
+    let first = quoted(stage.write("first", &format!("{escaped} {WINDOWS}\n")));
+    let second = quoted(stage.write("second", "Codex 5h 0% left, back in 1h03m\n\n#ff8787\n"));
     let expected = stage.write(
         "expected.conf",
         &format!(
@@ -43,8 +43,8 @@ fn bars(stage: &Stage, exhausted: &Home) -> String {
     bar("top", &ours) + &bar("bottom", &expected)
 }
 
-/// Whether both bars are there, are equal, and have the exhausted block's colour. Only the rows
-/// with text are compared, because the height and place of a bar is its own choice.
+/// Whether both bars are there, are alike and have the exhausted block's colour. How high they are
+/// and where they begin is the bar's business: compared are the rows that have text.
 fn alike(picture: &Picture) -> bool {
     let half = picture.height / 2;
     let text = |half: Picture| {
@@ -56,7 +56,7 @@ fn alike(picture: &Picture) -> bool {
     };
     let top = text(picture.part(0, 0, WIDTH, half));
     let bottom = text(picture.part(0, half, WIDTH, half));
-    top == bottom && top.is_some_and(|text| text.count([0xff, 0x5f, 0x5f]) > 8)
+    top == bottom && top.is_some_and(|text| text.count([0xff, 0x87, 0x87]) > 8)
 }
 
 #[test]

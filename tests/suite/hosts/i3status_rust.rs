@@ -1,6 +1,6 @@
 //! i3status-rust: what it tells its bar, without the bar.
 
-use super::{HOSTILE, LINE, Scene, plan, second_home};
+use super::{HOSTILE, LINE, Scene, WINDOWS, plan, second_home};
 use crate::support::hosts::status_command::StatusCommand;
 use crate::support::hosts::{Stage, quoted, until};
 use crate::support::server::Answer;
@@ -18,7 +18,7 @@ const FIRST: &str = "0:";
 const SECOND: &str = "1:";
 const THIRD: &str = "2:";
 
-/// The snippet with some words replaced.
+/// The snippet with other words in it.
 fn changed(changes: &[(&str, &str)]) -> String {
     changes.iter().fold(SNIPPET.to_owned(), |text, (old, new)| {
         assert!(text.contains(old), "the snippet has another form: {text}");
@@ -37,9 +37,11 @@ fn the_number_is_in_the_block_and_the_state_colours_it() {
     config += &changed(&[("codexline i3status-rust", "codexline i3status-rust --warn 40")]);
     config += &changed(&[("\"codexline", &home)]);
     let mut bar = StatusCommand::i3status_rust(&scene.stage, &config);
-    for (name, text, colour) in
-        [(FIRST, LINE, "#00FF00FF"), (SECOND, LINE, "#FFFF00FF"), (THIRD, "5h 100%", "#FF0000FF")]
-    {
+    for (name, text, colour) in [
+        (FIRST, LINE, "#00FF00FF"),
+        (SECOND, "Codex 5h 58% left, resets in 1h03m · 7d 83% left", "#FFFF00FF"),
+        (THIRD, "Codex 5h 0% left", "#FF0000FF"),
+    ] {
         let block = bar.wait_for_text(name, text);
         assert_eq!(
             (&block["color"], &block["markup"]),
@@ -47,7 +49,11 @@ fn the_number_is_in_the_block_and_the_state_colours_it() {
             "{block}"
         );
         let blocks = bar.blocks();
-        let short = if name == THIRD { " 5h 100% " } else { " 5h 42% " };
+        let short = match name {
+            THIRD => " Codex 5h 0% left, back in 1h03m ",
+            SECOND => " Codex 5h 58% left, resets in 1h03m ",
+            _ => " Codex 5h 58% left ",
+        };
         assert!(
             blocks.iter().any(|block| block["instance"] == name && block["short_text"] == short),
             "{blocks:?}"
@@ -66,12 +72,12 @@ fn hostile_names_are_text() {
         &scene.stage,
         &changed(&[("i3status-rust\"\n", &format!("{arguments}\"\n"))]),
     );
-    let block = bar.wait_for_text(FIRST, LINE);
-    // It parses the markup and writes it again, with quotes escaped too.
+    let block = bar.wait_for_text(FIRST, WINDOWS);
+    // It parses the markup and writes it anew, quotes escaped too.
     let escaped = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ("\"", "&quot;")]
         .iter()
         .fold(HOSTILE.to_owned(), |text, (plain, escaped)| text.replace(plain, escaped));
-    assert_eq!(block["full_text"], format!(" {escaped} {LINE} "));
+    assert_eq!(block["full_text"], format!(" {escaped} {WINDOWS} "));
     assert!(!scene.was_tricked());
 }
 
@@ -81,7 +87,7 @@ fn signed_out_is_a_word() {
     let scene = Scene::signed_out(Stage::new());
     let bar =
         StatusCommand::i3status_rust(&scene.stage, &changed(&[("interval = 15", "interval = 1")]));
-    bar.wait_for_text(FIRST, "signed out");
+    bar.wait_for_text(FIRST, "Codex: signed out");
 }
 
 #[test]
@@ -97,7 +103,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
         seen.extend(bar.block(SECOND).map(|block| block["full_text"].to_string()));
         (seen.len() >= 4).then_some(())
     });
-    bar.wait_for_text(FIRST, "loading");
+    bar.wait_for_text(FIRST, "Codex: loading");
     gate.open();
     bar.wait_for_text(FIRST, LINE);
     assert!(bar.alive());
@@ -108,7 +114,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
 fn a_click_fetches_and_a_signal_repaints() {
     needs!("i3status-rs");
     let mut scene = Scene::warm(Stage::new(), usage());
-    // The README's line would also repaint the bars of other tests.
+    // The real one would also repaint the bars of tests that run beside this one.
     scene.stage.set("PKILLED", scene.stage.path("pkilled"));
     scene.stage.install("pkill", &scene.stage.script("pkill", "echo \"$@\" >> \"$PKILLED\""));
     let mut bar = StatusCommand::i3status_rust(
@@ -120,7 +126,7 @@ fn a_click_fetches_and_a_signal_repaints() {
     scene.server.script(move |_| Answer::json(200, &answer));
     let mut clicked = None::<Instant>;
     until("the click to fetch", || {
-        // Numbers from this very second are not fetched again.
+        // What came this very second is not fetched again.
         if clicked.is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
             bar.click(FIRST, 1);
             clicked = Some(Instant::now());
@@ -132,11 +138,11 @@ fn a_click_fetches_and_a_signal_repaints() {
         asked.contains("-RTMIN+8 i3status-rs").then_some(())
     });
     bar.signal(8);
-    bar.wait_for_text(FIRST, "5h 70%");
+    bar.wait_for_text(FIRST, "Codex 5h 30% left");
     assert!(bar.alive());
 }
 
-/// During the test only a signal can repaint this block.
+/// Only a signal can repaint this block within the time of a test.
 #[test]
 fn a_fetch_pushes_the_number_into_the_block() {
     needs!("i3status-rs", "pkill");
@@ -149,6 +155,6 @@ fn a_fetch_pushes_the_number_into_the_block() {
     let answer = usage_of(100, 17);
     scene.server.script(move |_| Answer::json(200, &answer));
     scene.prompt_that_pushes("i3status-rs", 8, bar.id());
-    bar.wait_for_text(FIRST, "5h 100%");
+    bar.wait_for_text(FIRST, "Codex 5h 0% left");
     assert!(bar.alive());
 }

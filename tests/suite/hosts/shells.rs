@@ -1,6 +1,6 @@
 //! Prompts without starship: zsh and fish as the snippets set them up.
 
-use super::{HOSTILE, LINE, Scene, plan};
+use super::{HOSTILE, Scene, WINDOWS, plan};
 use crate::support::hosts::Stage;
 use crate::support::hosts::terminal::{Terminal, shell};
 use std::time::{Duration, Instant};
@@ -26,16 +26,16 @@ fn the_number_is_in_the_prompt_and_names_are_text() {
     needs!("tmux", "zsh", "fish");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     for (name, snippet) in SNIPPETS {
-        let setup = setup(name, snippet, "--format \"{plan} {windows}\"");
+        let setup = setup(name, snippet, "--warn 40 --format \"{plan} {windows}\"");
         let terminal =
             Terminal::open(&scene.stage, name, 120, 8, &shell(&scene.stage, name, &setup));
-        terminal.wait_for(&format!("{HOSTILE} {LINE}"));
-        // The shell must know the width of the line: what is typed comes right behind the prompt.
+        terminal.wait_for(&format!("{HOSTILE} {WINDOWS}"));
+        // The shell must know how wide the line is: what is typed stands behind the prompt.
         terminal.enter("echo a''b");
         let shown = terminal.wait_for("\nab");
         assert!(shown.contains("ready> echo a''b"), "{name}:\n{shown}");
         assert!(
-            terminal.coloured().contains("\x1b[32m5h 42%"),
+            terminal.coloured().contains("\x1b[38;5;16m\x1b[48;5;220m5h 42% 1h03m"),
             "{name}: {:?}",
             terminal.coloured()
         );
@@ -47,7 +47,9 @@ fn the_number_is_in_the_prompt_and_names_are_text() {
 fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
     needs!("tmux", "zsh", "fish");
     let (hanging, _gate) = Scene::hanging(Stage::new());
-    for (scene, word) in [(&Scene::signed_out(Stage::new()), "signed out"), (&hanging, "loading")] {
+    for (scene, word) in
+        [(&Scene::signed_out(Stage::new()), "Codex: signed out"), (&hanging, "Codex: loading")]
+    {
         for (name, snippet) in SNIPPETS {
             let setup = setup(name, snippet, "");
             let terminal =
@@ -58,7 +60,7 @@ fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
                 terminal.enter(&format!("echo {count}''0"));
                 terminal.wait_for(&format!("\n{count}0"));
             }
-            // Four prompts, with two calls of tmux each: one types and one looks.
+            // Four prompts, each with two calls of tmux to type and to look.
             assert!(start.elapsed() < Duration::from_secs(5), "{name}: {:?}", start.elapsed());
             terminal.wait_for(word);
         }

@@ -1,6 +1,6 @@
 //! starship's custom module, alone and in the prompts of the shells that it draws for.
 
-use super::{HOSTILE, LINE, Scene, plan};
+use super::{HOSTILE, LINE, Scene, WINDOWS, plan};
 use crate::support::hosts::terminal::{Terminal, shell};
 use crate::support::hosts::{Stage, is_root, starship, until};
 use crate::support::usage;
@@ -12,8 +12,8 @@ const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// A prompt of the module alone, with marks around it.
 fn config(snippet: &str) -> String {
-    // On a busy machine starship can need more than its 30 ms for scanning the directory, and warns
-    // then.
+    // On a busy machine starship can take longer than its 30 ms for looking around, and then says
+    // so.
     format!(
         "scan_timeout = 2000\nadd_newline = false\nformat = '<${{custom.codexline}}>'\n{snippet}"
     )
@@ -28,7 +28,7 @@ fn with_arguments(arguments: &[&str]) -> String {
     changed
 }
 
-/// What each shell runs to have its prompt drawn, in its own language.
+/// What each shell needs to be drawn for, in its own language.
 fn start(shell: &str) -> String {
     match shell {
         "fish" => "starship init fish | source".into(),
@@ -44,12 +44,17 @@ fn the_number_is_in_the_prompt() {
         [("bash", "%", "\\[", "\\]"), ("zsh", "%%", "%{", "%}"), ("fish", "%", "", "")]
     {
         let ran = starship::prompt(&scene.stage, shell, &config(SNIPPET));
-        let green = |text: &str| format!("{open}\x1b[32m{close}{text}{open}\x1b[0m{close}");
-        let (first, second) =
-            (green(&format!("5h 42{percent} 1h03m")), green(&format!("7d 17{percent} 5d8h")));
         let prompt = ran.stdout.trim_start_matches("\x1b[J");
-        assert_eq!(prompt, format!("<{first} · {second} >"), "{shell}");
-        assert_eq!(ran.stderr, "", "{shell}");
+        let fine = LINE.replace('%', percent);
+        assert_eq!((prompt, ran.stderr.as_str()), (format!("<{fine} >").as_str(), ""), "{shell}");
+        // starship wraps the colours so that the shell knows how wide the prompt is.
+        let ran =
+            starship::prompt(&scene.stage, shell, &config(&with_arguments(&["--warn", "40"])));
+        let marked = format!(
+            "<Codex {open}\x1b[38;5;16;48;5;220m{close}5h 58{percent} left{open}\x1b[0m{close}, \
+             resets in 1h03m · 7d 83{percent} left >"
+        );
+        assert_eq!(ran.stdout.trim_start_matches("\x1b[J"), marked, "{shell}");
     }
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
 }
@@ -59,17 +64,17 @@ fn every_shell_draws_it() {
     needs!("starship", "tmux", "bash", "zsh", "fish");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let mut stage = scene.stage;
-    let config = config(&with_arguments(&["--format", "{plan} {windows}"]));
+    let config = config(&with_arguments(&["--warn", "40", "--format", "{plan} {windows}"]));
     stage.set("STARSHIP_CONFIG", stage.write("starship.toml", &config));
     for name in SHELLS {
         let terminal = Terminal::open(&stage, name, 120, 8, &shell(&stage, name, &start(name)));
-        let shown = terminal.wait_for(LINE);
-        // starship writes `\$` for bash, which shows that as `#` to root.
+        let shown = terminal.wait_for(WINDOWS);
+        // starship writes `\$` for bash, which shows that as root's `#` to root.
         let as_root = name == "bash" && is_root();
         let plan = if as_root { HOSTILE.replace('$', "#") } else { HOSTILE.into() };
-        assert!(shown.contains(&format!("<{plan} {LINE} >")), "{name}:\n{shown}");
+        assert!(shown.contains(&format!("<{plan} {WINDOWS} >")), "{name}:\n{shown}");
         assert!(
-            terminal.coloured().contains("\x1b[32m5h 42%"),
+            terminal.coloured().contains("\x1b[38;5;16m\x1b[48;5;220m5h 42% 1h03m"),
             "{name}: {:?}",
             terminal.coloured()
         );
@@ -85,7 +90,7 @@ fn signed_out_is_a_word() {
     until("the word", || {
         let ran = starship::prompt(&scene.stage, "fish", &config(SNIPPET));
         assert_eq!(ran.stderr, "");
-        ran.stdout.contains("signed out").then_some(())
+        ran.stdout.contains("Codex: signed out").then_some(())
     });
     assert_eq!(scene.requests(), 0);
 }
@@ -96,10 +101,10 @@ fn a_hanging_network_does_not_hold_the_prompt() {
     let (scene, gate) = Scene::hanging(Stage::new());
     for _ in 0..3 {
         let ran = starship::prompt(&scene.stage, "fish", &config(SNIPPET));
-        // After 500 ms starship would kill it and warn here. Then it would wait for everything that
-        // holds its pipe.
+        // After 500 ms starship would have killed it and warned here; then it would have waited for
+        // all that holds its pipe.
         assert_eq!(ran.stderr, "");
-        assert!(ran.stdout.contains("loading"), "{ran:?}");
+        assert!(ran.stdout.contains("Codex: loading"), "{ran:?}");
         assert!(ran.elapsed < Duration::from_secs(2), "{ran:?}");
     }
     scene.server.wait_for(crate::support::USAGE, 1);
@@ -107,7 +112,7 @@ fn a_hanging_network_does_not_hold_the_prompt() {
     until("the number", || {
         starship::prompt(&scene.stage, "fish", &config(SNIPPET))
             .stdout
-            .contains("42%")
+            .contains("58%")
             .then_some(())
     });
     assert_eq!(scene.requests(), 1);

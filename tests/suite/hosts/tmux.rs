@@ -1,6 +1,6 @@
 //! tmux's status line, seen by clients.
 
-use super::{HOSTILE, LINE, Scene, plan};
+use super::{HOSTILE, LINE, Scene, WINDOWS, plan};
 use crate::support::hosts::tmux::Tmux;
 use crate::support::hosts::{Stage, throughout};
 use crate::support::usage;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const SNIPPET: &str = include_str!("../../../integrations/tmux/tmux.conf");
 
-/// The snippet, with a bar that is redrawn each second.
+/// The snippet, with a bar that is drawn each second.
 fn config(snippet: &str) -> String {
     format!("set -g status-interval 1\nset -g status-left 'LEFT '\n{snippet}")
 }
@@ -36,8 +36,21 @@ fn the_number_is_in_the_bar_of_every_client() {
             "no clock behind:\n{shown}"
         );
     }
-    assert!(one.coloured().contains("\x1b[32m"), "{:?}", one.coloured());
+    // The bar's own colours: black on green.
+    assert!(one.coloured().contains(&format!(" {LINE}")), "{:?}", one.coloured());
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
+}
+
+#[test]
+fn trouble_brings_its_own_background() {
+    needs!("tmux");
+    let scene = Scene::warm(Stage::new(), usage());
+    let tmux = Tmux::start(&scene.stage, &config(&with_arguments("--warn 40")));
+    let client = tmux.attach("client", 120, 5);
+    client.wait_for("5h 58% left, resets in 1h03m · 7d 83% left END");
+    let coloured = client.coloured();
+    assert!(coloured.contains("\x1b[38;5;16m\x1b[48;5;220m5h 58% left\x1b["), "{coloured:?}");
+    assert!(coloured.contains("m, resets in 1h03m · 7d 83% left END"), "{coloured:?}");
 }
 
 #[test]
@@ -47,8 +60,8 @@ fn hostile_names_are_text() {
     let snippet = with_arguments("--format \"{plan} {windows}\"").replace("80", "150");
     let tmux = Tmux::start(&scene.stage, &config(&snippet));
     let client = tmux.attach("client", 160, 5);
-    let shown = client.wait_for(&format!("{LINE} END"));
-    assert!(shown.contains(&format!("{HOSTILE} {LINE} END")), "{shown}");
+    let shown = client.wait_for(&format!("{WINDOWS} END"));
+    assert!(shown.contains(&format!("{HOSTILE} {WINDOWS} END")), "{shown}");
     assert!(shown.contains("LEFT"), "{shown}");
     assert!(!scene.was_tricked());
 }
@@ -59,7 +72,7 @@ fn signed_out_is_a_word() {
     let scene = Scene::signed_out(Stage::new());
     let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
     let client = tmux.attach("client", 120, 5);
-    let shown = client.wait_for("signed out END");
+    let shown = client.wait_for("Codex: signed out END");
     assert!(shown.contains("LEFT"), "{shown}");
 }
 
@@ -69,7 +82,7 @@ fn a_hanging_network_does_not_hold_the_bar() {
     let (scene, gate) = Scene::hanging(Stage::new());
     let tmux = Tmux::start(&scene.stage, &config(&with_arguments("")));
     let client = tmux.attach("client", 120, 5);
-    client.wait_for("loading END 1");
+    client.wait_for("Codex: loading END 1");
     scene.server.wait_for(crate::support::USAGE, 1);
     let clock = |shown: &str| shown.rsplit("END ").next().unwrap_or_default().trim().to_owned();
     let before = clock(&client.text());
@@ -78,7 +91,7 @@ fn a_hanging_network_does_not_hold_the_bar() {
         let shown = client.text();
         after = clock(&shown);
         // After a second without output tmux says `<'…' not ready>`.
-        shown.contains("loading END") && !shown.contains("not ready")
+        shown.contains("Codex: loading END") && !shown.contains("not ready")
     });
     assert_ne!(before, after, "the bar was not drawn any more");
     gate.open();
@@ -112,7 +125,7 @@ fn the_plugin_replaces_its_word_and_takes_options() {
 fn a_fetch_pushes_the_line_into_the_bar() {
     needs!("tmux");
     let scene = Scene::warm(Stage::new(), plan("100% #S"));
-    // The bar is never redrawn by itself, and runs no command.
+    // Never drawn anew by itself, and no command in it.
     let tmux = Tmux::start(
         &scene.stage,
         "set -g status-interval 0\nset -g status-right-length 80\n\
@@ -127,6 +140,6 @@ fn a_fetch_pushes_the_line_into_the_bar() {
     let ran =
         scene.stage.run(scene.stage.command("codexline").args(["fetch", "--on-fetch", &push]));
     assert!(ran.success, "{ran:?}");
-    client.wait_for(&format!("100% #S {LINE} END"));
+    client.wait_for(&format!("100% #S {WINDOWS} END"));
     assert_eq!(scene.requests(), 2);
 }

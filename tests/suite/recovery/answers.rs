@@ -550,7 +550,7 @@ fn behind_a_prompt_the_numbers_come_back_by_themselves() {
     let issuer = Issuer::new();
     let home = issuer.home();
     let output = run(&issuer, &home, &["plain", "--wait", "20s", "--recover", "reload"]);
-    assert_eq!(output.stdout, "sign in\n", "{output:?}");
+    assert_eq!(output.stdout, "Codex: sign in\n", "{output:?}");
     assert_eq!((issuer.gets(), issuer.posts()), (1, 0));
 }
 

@@ -1,9 +1,9 @@
 //! The real hosts, driven without a screen. Text or configuration goes in, text or a [`Picture`]
-//! comes out. Every wait has a deadline.
+//! comes out, and every wait has a deadline.
 //!
-//! Each scenario sets up a [`Stage`]: a temporary directory, and a mark in the environment of
-//! everything that is started for it. Dropping the stage kills everything with the mark and removes
-//! the directory. That includes grandchildren in sessions of their own, which bars make.
+//! Each scenario sets up a [`Stage`]: a temporary directory and a mark in the environment of all
+//! that is started for it. Dropping the stage kills everything that bears the mark, also
+//! grandchildren that made a session of their own (bars do that), and removes the directory.
 
 pub mod claude_code;
 pub mod picture;
@@ -28,17 +28,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a host may take for anything. Some start slowly on a busy machine; a test that passes
-/// never waits this long.
+/// How long a host may take for anything: some of them start slowly on a busy machine, and a test
+/// that passes never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The variable that marks what belongs to a stage.
 const MARK: &str = "CODEXLINE_TEST_STAGE";
 
-/// The user `nobody`, for programs that refuse to run as root (sway).
+/// The user that programs run as which refuse to be root (sway): nobody.
 const NOBODY: u32 = 65_534;
 
-/// Asks `probe` until it has a value. Panics with `what` when it has none within [`PATIENCE`].
+/// Asks `probe` until it has a value; a panic naming `what` when it has none within [`PATIENCE`].
 pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -50,8 +50,8 @@ pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Checks that `condition` holds during `span`: for what must not happen, where there is no event
-/// to wait for.
+/// Shows `condition` to hold over `span`: for what must *not* happen, where there is no event to
+/// wait for.
 pub fn throughout(span: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while start.elapsed() < span {
@@ -89,7 +89,8 @@ impl Stage {
         Self::open(false)
     }
 
-    /// A stage whose programs run as nobody if the tests run as root: sway refuses root.
+    /// A stage whose programs run as nobody where the tests run as root: for sway, which refuses
+    /// root.
     pub fn unprivileged() -> Self {
         Self::open(is_root())
     }
@@ -103,7 +104,7 @@ impl Stage {
         std::fs::create_dir_all(directory.join("run")).expect("temporary directory");
         let stage = Self { directory, mark, environment: Vec::new(), as_nobody };
         stage.permit(&stage.directory, 0o755);
-        // Wayland and D-Bus want a directory that only its owner can read.
+        // Wayland and D-Bus demand that nobody else may look into it.
         stage.permit(&stage.path("run"), 0o700);
         stage
     }
@@ -128,14 +129,14 @@ impl Stage {
         path
     }
 
-    /// Writes a program for `/bin/sh`; returns its path.
+    /// Writes a program for `/bin/sh` and answers its path.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let draft = self.write(&format!("{name}.draft"), &format!("#!/bin/sh\n{text}\n"));
         self.place(&draft, &self.path(name))
     }
 
-    /// Puts a program on the stage's `PATH` under that name. It is copied where nobody might not be
-    /// able to read the target directory.
+    /// Puts a program on the stage's `PATH` under that name: a copy, since the target directory may
+    /// lie where nobody cannot read.
     pub fn install(&self, name: &str, program: &Path) -> PathBuf {
         let directory = self.path("bin");
         std::fs::create_dir_all(&directory).expect("directory on the stage");
@@ -148,8 +149,8 @@ impl Stage {
         path
     }
 
-    /// Copies a program with another process. If this process had it open for writing, or a child
-    /// that another thread is just starting, it could not be run ("text file busy").
+    /// Copies a program, by another process: one that this process has open for writing, or a child
+    /// that another thread is just starting, cannot be run ("text file busy").
     fn place(&self, from: &Path, to: &Path) -> PathBuf {
         let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
         assert!(
@@ -182,8 +183,8 @@ impl Stage {
         }
     }
 
-    /// A command with the stage's environment and nothing of the caller's but `PATH`. It has no
-    /// input and no output.
+    /// A command with the stage's environment and nothing of the caller's but `PATH`; no input, no
+    /// output.
     pub fn command(&self, name: &str) -> Command {
         let own = Some(self.path("bin").join(name)).filter(|path| path.exists());
         let found =
@@ -210,7 +211,7 @@ impl Stage {
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("LANG", "C.UTF-8")
-            // tmux runs commands with this shell; that of the account may be nologin.
+            // tmux runs commands with it; the account's own may be nologin.
             .env("SHELL", "/bin/sh")
             .env("TZ", "UTC")
             .env(MARK, &self.mark)
@@ -219,7 +220,7 @@ impl Stage {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // A signal to the tests (Ctrl-C) must not reach the hosts.
+            // Signals that are meant for the tests (Ctrl-C) must not reach half of the hosts.
             .process_group(0);
         command
     }
@@ -250,7 +251,7 @@ impl Stage {
         }
     }
 
-    /// Starts a command in the background. Its stderr goes to `NAME.log` on the stage.
+    /// Starts a command in the background; what it says on stderr goes to `NAME.log` on the stage.
     pub fn start(&self, name: &str, command: &mut Command) -> Running {
         let log = std::fs::File::create(self.path(&format!("{name}.log"))).expect("log file");
         let child =
@@ -282,7 +283,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // More than once, because a process may start another one while it is being killed.
+        // Again and again, since what is being killed may just be starting something.
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             let left = self.processes();
@@ -315,7 +316,7 @@ impl Running {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends `SIGRTMIN+number`, which makes a bar run a module again.
+    /// Sends `SIGRTMIN+number`, with which bars are told to run a module again.
     pub fn realtime_signal(&self, number: u32) {
         let status = Command::new("kill")
             .arg(format!("-RTMIN+{number}"))
