@@ -21,10 +21,11 @@ const GET: &str = "GET /backend-api/wham/usage?x=1 HTTP/1.1\r\nauthorization: Be
 
 #[test]
 fn the_server_follows_its_script_and_counts() {
-    let server = Server::usage(usage());
+    let usage = usage();
+    let server = Server::usage(usage.clone());
     server.push(USAGE, Answer::status(401));
     assert!(ask(&server, GET).starts_with("HTTP/1.1 401 "));
-    assert!(ask(&server, GET).ends_with(&usage().to_string()));
+    assert!(ask(&server, GET).ends_with(&usage.to_string()));
     let post = "POST /oauth/token HTTP/1.1\r\nContent-Length: 9\r\n\r\na=1&b=%2b";
     assert!(ask(&server, post).starts_with("HTTP/1.1 404 "));
     assert_eq!((server.count(USAGE), server.count(TOKEN), server.total()), (2, 1, 3));
