@@ -6,19 +6,22 @@
 //! * No redirect is followed, because it would send the token to wherever a stranger points.
 //! * Every wait and every body is bounded.
 //! * The certificate store (about 145 authorities) is loaded only when a TLS connection is made.
-//! * No compression. An answer has 1 KiB, and there can be no decompression bomb.
+//! * No compression is asked for, because an answer has 1 KiB. What is packed all the same is bounded.
 
+use crate::io::answer::{self, RawAnswer};
 use crate::io::certificates::Trust;
 use crate::io::env::Env;
 use crate::model::error::Error;
 use crate::model::secret::Secret;
 use std::cell::OnceCell;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+};
 use ureq::{Agent, Body, Timeout};
 
 /// For looking up the host's name. DNS resolvers try again after 5 s.
@@ -181,10 +184,18 @@ impl Client {
     /// Sends a form by POST. The time-out is short for the connection but long for the answer,
     /// because a sent refresh token is spent and its answer is worth waiting for.
     ///
+    /// The answer is read loosely, and a body of which `is_enough` says so is complete: the request
+    /// cannot be sent for a second time. See [`RawAnswer`].
+    ///
     /// # Errors
     /// As [`Client::get`], together with whether anything may have been sent.
-    pub fn post_form(&self, endpoint: &Endpoint, form: &Secret) -> Result<Reply, SendError> {
-        self.probe.set(None);
+    pub fn post_form(
+        &self,
+        endpoint: &Endpoint,
+        form: &Secret,
+        is_enough: fn(&[u8]) -> bool,
+    ) -> Result<Reply, SendError> {
+        self.probe.begin(&endpoint.uri, is_enough);
         let result = self.ask(endpoint, |agent| {
             agent
                 .post(&endpoint.uri)
@@ -197,7 +208,21 @@ impl Client {
                 .send(form.expose())
         });
         let was_sent = self.probe.is_to(&endpoint.uri);
-        receive(endpoint, result).map_err(|error| SendError { error, was_sent })
+        let Received { bytes, failure: ended } = self.probe.end();
+        let reply = match RawAnswer::read(&bytes, true, is_enough) {
+            Some(answer) if answer.is_complete => Ok(Reply {
+                status: answer.status,
+                retry_after: answer.header("retry-after").map(String::from),
+                date: answer.header("date").map(String::from),
+                is_challenge: answer.header("cf-mitigated").is_some(),
+                body: answer.body,
+            }),
+            _ => match (ended, result) {
+                (Some(ended), _) => Err(failure(endpoint, ended)),
+                (None, result) => receive(endpoint, result),
+            },
+        };
+        reply.map_err(|error| SendError { error, was_sent })
     }
 
     /// Sends a request, trusting the authorities of the system's file. If the server's issuer is
@@ -278,30 +303,118 @@ pub struct SendError {
 ///
 /// An error alone does not tell whether anything was sent: "no route to host" can be the result of
 /// connecting, but also the end of a connection after the request was sent.
+///
+/// For a POST it also hands out the transport that reads the answer, in ureq's place.
 #[derive(Clone, Debug, Default)]
-struct ConnectionProbe(Arc<Mutex<Option<Uri>>>);
+struct ConnectionProbe(Arc<Mutex<ProbeState>>);
+
+#[derive(Debug, Default)]
+struct ProbeState {
+    established: Option<Uri>,
+    /// The request whose answer is read here, and when it is enough.
+    wanted: Option<(Uri, fn(&[u8]) -> bool)>,
+    received: Received,
+}
+
+/// What has come of an answer, and what ended it.
+#[derive(Debug, Default)]
+struct Received {
+    bytes: Vec<u8>,
+    failure: Option<ureq::Error>,
+}
 
 impl ConnectionProbe {
-    fn set(&self, uri: Option<Uri>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = uri;
+    fn state(&self) -> MutexGuard<'_, ProbeState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, uri: &Uri, is_enough: fn(&[u8]) -> bool) {
+        let wanted = Some((uri.clone(), is_enough));
+        *self.state() = ProbeState { wanted, ..ProbeState::default() };
     }
 
     fn is_to(&self, uri: &Uri) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(uri)
+        self.state().established.as_ref() == Some(uri)
+    }
+
+    fn end(&self) -> Received {
+        let mut state = self.state();
+        state.wanted = None;
+        std::mem::take(&mut state.received)
     }
 }
 
 impl<In: Transport> Connector<In> for ConnectionProbe {
-    type Out = In;
+    type Out = AnswerReader<In>;
 
     fn connect(
         &self,
         details: &ConnectionDetails,
         chained: Option<In>,
-    ) -> Result<Option<In>, ureq::Error> {
+    ) -> Result<Option<AnswerReader<In>>, ureq::Error> {
         // The connection to a proxy comes through here as well, before there is one to the server.
-        self.set(chained.is_some().then(|| details.uri.clone()));
-        Ok(chained)
+        let mut state = self.state();
+        state.established = chained.is_some().then(|| details.uri.clone());
+        let wanted = state.wanted.as_ref().filter(|(uri, _)| uri == details.uri);
+        let reads = wanted.map(|(_, is_enough)| (self.clone(), *is_enough));
+        Ok(chained.map(|inner| AnswerReader { inner, reads }))
+    }
+}
+
+/// A transport that reads the whole answer of a POST itself and leaves nothing of it to ureq. Other
+/// requests go through it unchanged.
+#[derive(Debug)]
+struct AnswerReader<In> {
+    inner: In,
+    reads: Option<(ConnectionProbe, fn(&[u8]) -> bool)>,
+}
+
+impl<In: Transport> Transport for AnswerReader<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let Some((probe, is_enough)) = &self.reads else {
+            return self.inner.await_input(timeout);
+        };
+        let begun = Instant::now();
+        let mut bytes = Vec::new();
+        let failure = loop {
+            if let Err(error) = self.inner.maybe_await_input(timeout) {
+                break Some(error);
+            }
+            let input = self.inner.buffers().input();
+            let amount = input.len();
+            bytes.extend_from_slice(input);
+            self.inner.buffers().input_consume(amount);
+            let answer = RawAnswer::read(&bytes, amount == 0, *is_enough);
+            if amount == 0 || answer.is_some_and(|answer| answer.is_complete) {
+                break None;
+            }
+            if bytes.len() > answer::MOST {
+                break Some(ureq::Error::BodyExceedsLimit(answer::MOST as u64));
+            }
+            if begun.elapsed() > EXCHANGE {
+                break Some(ureq::Error::Timeout(Timeout::RecvResponse));
+            }
+        };
+        let is_cut = failure.is_none();
+        probe.state().received = Received { bytes, failure };
+        let reason = if is_cut { "the connection ended" } else { "the answer cannot be read" };
+        Err(ureq::Error::Io(std::io::Error::other(reason)))
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
     }
 }
 

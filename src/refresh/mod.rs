@@ -242,7 +242,7 @@ impl TokenRefresh<'_> {
         let form = oauth::form(&subject.token);
         let post = |endpoint: &Endpoint| {
             self.log.debug(format_args!("POST {}", endpoint.shown()));
-            let reply = self.client.post_form(endpoint, &form)?;
+            let reply = self.client.post_form(endpoint, &form, oauth::is_whole)?;
             self.log.debug(format_args!("status {}, {} bytes", reply.status, reply.body.len()));
             Ok(oauth::classify(&reply, &endpoint.host_and_port().0, self.env.now()))
         };

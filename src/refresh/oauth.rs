@@ -80,6 +80,11 @@ pub fn form(refresh_token: &Secret) -> Secret {
     Secret::new(body)
 }
 
+/// Whether a body is a whole JSON object: an answer, whatever is wrong around it.
+pub fn is_whole(body: &[u8]) -> bool {
+    loose_json::object(body).is_some()
+}
+
 /// Errors that are for good, whatever the status.
 const PERMANENT: [&str; 3] =
     ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"];
@@ -104,12 +109,17 @@ pub fn classify(reply: &Reply, host: &str, now: Timestamp) -> TokenReply {
         400 if code.as_deref() == Some("invalid_grant") => TokenReply::Refused("invalid_grant"),
         401 => TokenReply::Refused("unauthorized"),
         // A page: a firewall's, or a block of the region.
-        403 if members.is_none() => turned_away(),
+        403 if !is_json(&reply.body) => turned_away(),
         // An OAuth server would have named an error.
         404 | 410 if code.is_none() => TokenReply::NoEndpoint(format!("{host} answered {status}")),
         500..=599 => TokenReply::Unknown(format!("{host} failed ({status})")),
         _ => TokenReply::Unknown(format!("{host} answered {status}")),
     }
+}
+
+/// Whether a body begins as JSON: half of an answer is no page.
+fn is_json(body: &[u8]) -> bool {
+    body.trim_ascii_start().first().is_some_and(|first| b"{[\"".contains(first))
 }
 
 /// `error.code`, `error` as a string, or `code`.
@@ -232,6 +242,7 @@ mod tests {
             (400, r#"{"error":"invalid_request"}"#, unknown("answered 400")),
             (403, "<html>", turned_away(403)),
             (403, "{}", unknown("answered 403")),
+            (403, "{\"error\": {\"cod", unknown("answered 403")),
             (404, "", no_endpoint(404)),
             (404, "<html>", no_endpoint(404)),
             (410, "{}", no_endpoint(410)),

@@ -265,6 +265,71 @@ fn what_comes_is_stored_and_what_is_missing_stays() {
     }
 }
 
+/// An answer by hand: these headers and this body, and then the connection stays open for a while.
+fn by_hand(headers: &str, body: &[u8]) -> Answer {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
+    let whole = [head.as_bytes(), body].concat();
+    Answer::raw(whole).staying_open(std::time::Duration::from_secs(60))
+}
+
+#[test]
+fn a_whole_answer_is_one_whatever_is_wrong_around_it() {
+    let new = Login::of(ACCOUNT);
+    let body = tokens_of(&new).to_string().into_bytes();
+    let with = |further: &[u8]| [b"{", further, b",", &body[1..]].concat();
+    let deep = ["\"d\":", &"[".repeat(200), &"]".repeat(200)].concat();
+    let chunks = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n"].concat();
+    let many: String = (0..400).map(|number| format!("X-{number}: made up\r\n")).collect();
+    let long = format!("Set-Cookie: {}\r\n", "y".repeat(100_000));
+    let packed = {
+        let path = std::env::temp_dir().join(format!("codexline-gzip-{}", std::process::id()));
+        std::fs::write(&path, &body).unwrap();
+        let output = std::process::Command::new("gzip").arg("-c").arg(&path).output().unwrap();
+        std::fs::remove_file(path).unwrap();
+        output.stdout
+    };
+    let mut cases = vec![
+        ("a length that is too large", by_hand("Content-Length: 99999\r\n", &body)),
+        ("no length, kept open", by_hand("", &body)),
+        ("no last chunk", by_hand("Transfer-Encoding: chunked\r\n", &chunks)),
+        ("many headers", by_hand(&many, &body)),
+        ("a long header", by_hand(&long, &body)),
+        ("a mark before it", by_hand("", &[b"\xef\xbb\xbf", &body[..]].concat())),
+        ("gzip", by_hand("Content-Encoding: gzip\r\n", &packed)),
+        ("something behind it", by_hand("", &[&body[..], b"\r\n<!-- made up -->"].concat())),
+        ("a number without end", by_hand("", &with(b"\"n\":1e999"))),
+        ("half a letter", by_hand("", &with(b"\"s\":\"\\ud800\""))),
+        ("no UTF-8", by_hand("", &with(b"\"s\":\"\xff\xfe\""))),
+        ("depth", by_hand("", &with(deep.as_bytes()))),
+    ];
+    let cut = body.len();
+    cases.push((
+        "cut behind the last brace",
+        Answer::bytes(200, "application/json", [&body[..], b"    "].concat()).cut_after(cut),
+    ));
+    each(&cases, 4, |(name, answer)| {
+        let issuer = Issuer::new();
+        issuer.server.push(TOKEN, answer.clone());
+        let home = issuer.home();
+        let output = fetch(&issuer, &home);
+        assert!(output.took < std::time::Duration::from_secs(20), "{name}: {output:?}");
+        holds(&home, &new);
+        assert_eq!(issuer.posts(), 1, "{name}");
+    });
+}
+
+#[test]
+fn a_refresh_token_of_unusual_letters_is_kept() {
+    for text in ["two words", "\u{fc}\u{1f600}", "line\nfeed", "quote\"\\"] {
+        let issuer = Issuer::new();
+        let new = Login { refresh_token: text.into(), ..issuer.good() };
+        issuer.server.push(TOKEN, Answer::json(200, &tokens_of(&new)));
+        let home = issuer.home();
+        succeeds(&fetch(&issuer, &home));
+        holds(&home, &new);
+    }
+}
+
 #[test]
 fn an_endpoint_that_cannot_be_reached_costs_nothing() {
     let issuer = Issuer::new();

@@ -122,6 +122,8 @@ pub struct Answer {
     body: Body,
     gates: Vec<Gate>,
     delay: Duration,
+    /// How long the connection stays open after the answer.
+    stays: Duration,
     drip: Option<(usize, Duration)>,
     /// Close after this many bytes of the whole answer (0: without a byte).
     cut: Option<usize>,
@@ -142,6 +144,7 @@ impl Answer {
             body: Body::Bytes(body.into()),
             gates: Vec::new(),
             delay: Duration::ZERO,
+            stays: Duration::ZERO,
             drip: None,
             cut: None,
             raw_head: None,
@@ -196,6 +199,12 @@ impl Answer {
     /// Waits before the head.
     pub fn delayed(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// The connection stays open so long after everything is sent.
+    pub fn staying_open(mut self, duration: Duration) -> Self {
+        self.stays = duration;
         self
     }
 
@@ -441,7 +450,9 @@ fn converse(
         gate.wait(&shared.stopped);
     }
     pause(answer.delay, shared);
-    send(&mut stream, &answer, shared)
+    send(&mut stream, &answer, shared)?;
+    pause(answer.stays, shared);
+    Ok(())
 }
 
 fn read_request(stream: &mut impl Read) -> io::Result<Request> {
