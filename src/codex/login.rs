@@ -27,8 +27,8 @@ pub struct Login {
     pub account_id: Option<String>,
     /// Sends `x-openai-fedramp: true`.
     pub is_fedramp: bool,
-    /// What renews the access token; `None` if it is not ours to renew: a token from the environment or
-    /// lent to Codex by another program, or none in the file.
+    /// What renews the access token; `None` if it is not ours to renew: a token from the
+    /// environment or lent to Codex by another program, or none in the file.
     pub refresh_token: Option<Secret>,
     /// Says who somebody is; `None` if there is none in the file.
     pub id_token: Option<Secret>,
@@ -68,6 +68,7 @@ impl Login {
     /// # Errors
     /// Not signed in, a login without plan limits, or a file that cannot be used; see [`Error`].
     pub fn read(home: &Home, config: &Config, env: &Env) -> Result<Login, Error> {
+        env.protect_memory();
         if env.variable(API_KEY).is_some() {
             return Err(Error::ApiKeyLogin { place: format!("{API_KEY} is set") });
         }
@@ -75,8 +76,8 @@ impl Login {
             return Ok(Login::of_environment(Secret::new(token)));
         }
         let store = config.credentials_store();
-        // With `auto`, Codex removes the file when it could use the keyring; with the others, a file that is there is
-        // left over from another time.
+        // With `auto`, Codex removes the file when it could use the keyring; with the others, a
+        // file that is there is left over from another time.
         let is_in_file = store == "file" || (store == "auto" && home.auth_json().exists());
         if !is_in_file {
             return Err(Error::LoginElsewhere {
@@ -220,8 +221,8 @@ impl Login {
 
     /// Whether an answer that names these ids may be shown for this login.
     ///
-    /// Personal plans answer with the user's id in the place of the account's; if this login's tokens
-    /// do not tell the user's id, that cannot be compared and is accepted.
+    /// Personal plans answer with the user's id in the place of the account's; if this login's
+    /// tokens do not tell the user's id, that cannot be compared and is accepted.
     pub fn owns_answer(&self, account_id: Option<&str>, user_id: Option<&str>) -> bool {
         let Some(account_id) = account_id.filter(|id| !id.is_empty()) else { return true };
         if self.known_ids.is_empty() || self.known_ids.iter().any(|id| id == account_id) {

@@ -129,8 +129,16 @@ impl Env {
         }
     }
 
-    /// `$XDG_STATE_HOME/codexline`, else `~/.local/state/codexline`; `None` if neither is known. The
-    /// XDG specification says that a relative path is to be ignored.
+    /// Keeps the memory of this process from core files and other processes: it is about to read a
+    /// token. Not if `CODEXLINE_DUMPABLE` is set, for whoever looks into codexline itself.
+    pub fn protect_memory(&self) {
+        if self.variable("CODEXLINE_DUMPABLE").is_none() {
+            crate::io::platform::protect_memory();
+        }
+    }
+
+    /// `$XDG_STATE_HOME/codexline`, else `~/.local/state/codexline`; `None` if neither is known.
+    /// The XDG specification says that a relative path is to be ignored.
     pub fn state_directory(&self) -> Option<PathBuf> {
         let named =
             self.variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());

@@ -6,7 +6,8 @@
 //! * No redirect is followed, because it would send the token to wherever a stranger points.
 //! * Every wait and every body is bounded.
 //! * The certificate store (about 145 authorities) is loaded only when a TLS connection is made.
-//! * No compression is asked for, because an answer has 1 KiB. What is packed all the same is bounded.
+//! * No compression is asked for, because an answer has 1 KiB. What is packed all the same is
+//!   bounded.
 
 use crate::io::answer::{self, RawAnswer};
 use crate::io::certificates::Trust;
@@ -41,6 +42,9 @@ const MAX_BODY: u64 = 1024 * 1024;
 
 /// The `User-Agent` header.
 pub const USER_AGENT: &str = concat!("codexline/", env!("CARGO_PKG_VERSION"));
+
+/// Whether a body is all that is wanted of an answer, whatever its header says of its end.
+pub type IsEnough = fn(&[u8]) -> bool;
 
 /// A URL that a token may be sent to.
 #[derive(Clone, Debug)]
@@ -193,7 +197,7 @@ impl Client {
         &self,
         endpoint: &Endpoint,
         form: &Secret,
-        is_enough: fn(&[u8]) -> bool,
+        is_enough: IsEnough,
     ) -> Result<Reply, SendError> {
         self.probe.begin(&endpoint.uri, is_enough);
         let result = self.ask(endpoint, |agent| {
@@ -312,7 +316,7 @@ struct ConnectionProbe(Arc<Mutex<ProbeState>>);
 struct ProbeState {
     established: Option<Uri>,
     /// The request whose answer is read here, and when it is enough.
-    wanted: Option<(Uri, fn(&[u8]) -> bool)>,
+    wanted: Option<(Uri, IsEnough)>,
     received: Received,
 }
 
@@ -328,7 +332,7 @@ impl ConnectionProbe {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, uri: &Uri, is_enough: fn(&[u8]) -> bool) {
+    fn begin(&self, uri: &Uri, is_enough: IsEnough) {
         let wanted = Some((uri.clone(), is_enough));
         *self.state() = ProbeState { wanted, ..ProbeState::default() };
     }
@@ -366,7 +370,7 @@ impl<In: Transport> Connector<In> for ConnectionProbe {
 #[derive(Debug)]
 struct AnswerReader<In> {
     inner: In,
-    reads: Option<(ConnectionProbe, fn(&[u8]) -> bool)>,
+    reads: Option<(ConnectionProbe, IsEnough)>,
 }
 
 impl<In: Transport> Transport for AnswerReader<In> {

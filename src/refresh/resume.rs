@@ -26,6 +26,7 @@ impl TokenRefresh<'_> {
     /// # Errors
     /// [`Error::CommitPending`] if that is still not possible.
     pub fn resume_interrupted(&self) -> Result<(), Error> {
+        self.env.protect_memory();
         let file = match AuthFile::locate(self.home) {
             Ok(file) => file,
             // Nobody is signed in. What waits beside the place of auth.json may be needed again.

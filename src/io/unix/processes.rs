@@ -1,6 +1,8 @@
 //! Child processes, and the descriptors that they inherit.
 
-use rustix::process::{Pid, Signal, kill_process_group, setsid};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit, setsid,
+};
 use rustix::termios::tcgetwinsize;
 use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
@@ -8,6 +10,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 /// Points standard output to `/dev/null`: whoever reads it to the end has reached the end now, even
 /// though this process goes on.
@@ -44,7 +47,8 @@ pub fn shell(command_line: &str) -> Command {
     command
 }
 
-/// Makes `command` start in a session of its own, and without any descriptor beyond 0, 1 and 2.
+/// Makes `command` start in a session of its own, without any descriptor beyond 0, 1 and 2, and
+/// with signals and limits as a shell would give them to it.
 ///
 /// A host stops its command with a signal or by closing the terminal, and neither reaches another
 /// session. A host also waits until its pipes are closed. Waybar up to 0.9.17 leaks the pipes of
@@ -52,10 +56,30 @@ pub fn shell(command_line: &str) -> Command {
 /// well.
 pub fn detach(command: &mut Command) {
     close_on_exec();
-    // It fails only for the leader of a process group, which a new process is not.
-    let start_session = || setsid().map(drop).map_err(io::Error::from);
-    // SAFETY: between fork and exec only setsid is called, which is async-signal-safe.
+    let limit = CORE_LIMIT.get().copied();
+    let start_session = move || {
+        super::signals::reset_signals();
+        if let Some(limit) = &limit {
+            let _ = setrlimit(Resource::Core, *limit);
+        }
+        // It fails only for the leader of a process group, which a new process is not.
+        setsid().map(drop).map_err(io::Error::from)
+    };
+    // SAFETY: between fork and exec only system calls are made, which are async-signal-safe.
     unsafe { command.pre_exec(start_session) };
+}
+
+/// The limit on core files before [`protect_memory`].
+static CORE_LIMIT: OnceLock<Rlimit> = OnceLock::new();
+
+/// Keeps this process's memory, which holds a token from now on, out of core files, and from other
+/// processes of the same user.
+pub fn protect_memory() {
+    let before = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core));
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..*before });
+    // The limit says nothing to a program that core files are piped to.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Kills a child that was [`detach`]ed, together with everything in its session's first process

@@ -1,14 +1,56 @@
 //! Signals that ask this process to end.
 
-use libc::{SIG_IGN, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTOU};
+use libc::{SIG_IGN, SIGHUP, SIGINT, SIGTERM};
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Makes this process ignore requests to end, because it must finish what it has begun. Stopping it
-/// (`^Z`) is ignored too: when it went on, an answer that came meanwhile would be too old.
+/// Signals that keep their meaning: a fault in the program itself, a child's end, and those that
+/// end or stop nobody.
+const KEPT: [c_int; 12] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGSYS,
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGURG,
+    libc::SIGWINCH,
+    libc::SIGKILL,
+];
+
+/// The numbers of all signals, the real-time ones included.
+fn all_signals() -> std::ops::RangeInclusive<c_int> {
+    #[cfg(target_os = "linux")]
+    return 1..=libc::SIGRTMAX();
+    #[cfg(not(target_os = "linux"))]
+    return 1..=31;
+}
+
+/// Makes this process ignore every signal that would end it, because it must finish what it has
+/// begun. Stopping it (`^Z`) is ignored too: when it went on, an answer that came meanwhile would
+/// be too old.
 pub fn ignore_requests_to_end() {
-    for signal in [SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTOU] {
-        // SAFETY: ignoring a signal installs no handler.
+    for signal in all_signals().filter(|signal| !KEPT.contains(signal)) {
+        // SAFETY: ignoring a signal installs no handler. SIGSTOP, and those that the C library
+        // keeps for itself, cannot be ignored; the call fails then.
         unsafe { libc::signal(signal, SIG_IGN) };
+    }
+}
+
+/// Gives every signal its default action, and blocks none: as a shell starts a command. To be
+/// called between fork and exec: it only makes system calls.
+pub(super) fn reset_signals() {
+    for signal in all_signals() {
+        // SAFETY: the default action installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: all zeros is the empty set on every system that is built for; the call reads it.
+    unsafe {
+        let none: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
     }
 }
 

@@ -417,7 +417,34 @@ fn signals_do_not_end_an_exchange() {
         let began = Instant::now();
         let child = start(home.command(arguments).process_group(0));
         eventually("the POST", || issuer.posts() == 1);
-        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGTSTP, libc::SIGHUP] {
+        let signals = [
+            libc::SIGHUP,
+            libc::SIGINT,
+            libc::SIGTERM,
+            libc::SIGTSTP,
+            libc::SIGTTIN,
+            libc::SIGTTOU,
+            libc::SIGQUIT,
+            libc::SIGUSR1,
+            libc::SIGUSR2,
+            libc::SIGALRM,
+            libc::SIGVTALRM,
+            libc::SIGPROF,
+            libc::SIGXCPU,
+            libc::SIGXFSZ,
+            libc::SIGPIPE,
+            libc::SIGIO,
+            #[cfg(target_os = "linux")]
+            libc::SIGPWR,
+            #[cfg(target_os = "linux")]
+            libc::SIGSTKFLT,
+            #[cfg(target_os = "linux")]
+            libc::SIGRTMIN(),
+            #[cfg(target_os = "linux")]
+            libc::SIGRTMAX(),
+            libc::SIGHUP,
+        ];
+        for signal in signals {
             // SAFETY: no memory is involved; the group is this test's own.
             assert_eq!(unsafe { libc::kill(-(child.id() as i32), signal) }, 0);
         }
@@ -426,6 +453,51 @@ fn signals_do_not_end_an_exchange() {
         holds(&home, &issuer.minted());
         assert_eq!(issuer.posts(), 1);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_file_can_hold_a_token() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let issuer = Issuer::new();
+    let mut home = issuer.home();
+    home.unset("CODEXLINE_DUMPABLE");
+    let gate = issuer.hold();
+    let script = "ulimit -c unlimited 2>/dev/null; exec \"$0\" fetch";
+    let mut child = start(&mut home.wrapped(&["sh", "-c", script, PROGRAM]));
+    eventually("the POST", || issuer.posts() == 1);
+    let limits = read(format!("/proc/{}/limits", child.id()).as_ref());
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(line.split_whitespace().nth(4), Some("0"), "{line}");
+    // A process that may not be dumped belongs to root in /proc, whoever runs it.
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = std::fs::metadata(format!("/proc/{}/environ", child.id())).unwrap().uid();
+    assert_eq!(owner, 0);
+    // SAFETY: no memory is involved; the process is this test's own.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGABRT) }, 0);
+    let status = child.wait().unwrap();
+    assert!(status.signal() == Some(libc::SIGABRT) && !status.core_dumped(), "{status:?}");
+    gate.open();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hook_after_a_refresh_is_as_a_shell_would_start_it() {
+    let issuer = Issuer::new();
+    let home = issuer.home();
+    let seen = home.path().join("seen");
+    let hook = format!("cat /proc/self/status > '{0}'; ulimit -Sc >> '{0}'", seen.display());
+    let script = "ulimit -Sc 1 2>/dev/null; exec \"$0\" fetch --on-fetch \"$1\"";
+    succeeds(&finish(&mut home.wrapped(&["sh", "-c", script, PROGRAM, &hook])));
+    assert_eq!(issuer.posts(), 1);
+    let seen = read(&seen);
+    for name in ["SigBlk:", "SigIgn:"] {
+        let line = seen.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        let signals = u64::from_str_radix(line, 16).unwrap();
+        // The C library keeps 32 and 33 for itself.
+        assert_eq!(signals & !(0b11 << 31), 0, "{name} {line}");
+    }
+    assert_eq!(seen.lines().last(), Some("1"), "the limit on core files is the user's again");
 }
 
 #[test]

@@ -219,6 +219,13 @@ impl Home {
         // it gets no further than this. Plain http to loopback never goes through a proxy; tests of
         // TLS use `direct`.
         home.set("HTTPS_PROXY", "http://127.0.0.1:1");
+        // A process that may not be dumped shows its environment to root only, by which the
+        // processes of a home are found.
+        #[cfg(unix)]
+        // SAFETY: geteuid has no preconditions.
+        if unsafe { libc::geteuid() } != 0 {
+            home.set("CODEXLINE_DUMPABLE", "1");
+        }
         // Coverage and the like: only where the person who runs the tests asks for it.
         if let Some(file) = std::env::var_os("LLVM_PROFILE_FILE") {
             home.set("LLVM_PROFILE_FILE", file);
