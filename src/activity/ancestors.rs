@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Of every file that was asked for.
 pub struct Histories<'a> {
     files: &'a [SessionFile],
-    places: ByHash<usize>,
+    /// Where the files of each thread are in `files`: a thread that was reverted has several.
+    places: ByHash<Vec<usize>>,
     read: Mutex<HashMap<usize, Arc<Mutex<AncestorLines>>>>,
 }
 
@@ -30,14 +31,13 @@ struct AncestorLines {
 
 impl<'a> Histories<'a> {
     pub fn new(files: &'a [SessionFile], store: &Store) -> Histories<'a> {
-        let mut places = ByHash::default();
-        places.reserve(files.len());
+        let mut places: ByHash<Vec<usize>> = ByHash::default();
         for (place, found) in files.iter().enumerate() {
-            places.entry(found.thread).or_insert(place);
+            places.entry(found.thread).or_default().push(place);
             if let Some(entry) = store.entries.get(&found.name)
                 && entry.thread.identity != found.thread
             {
-                places.insert(entry.thread.identity, place);
+                places.entry(entry.thread.identity).or_default().push(place);
             }
         }
         Histories { files, places, read: Mutex::default() }
@@ -133,26 +133,25 @@ impl Ancestors for Asking<'_> {
         let mut all_there = true;
         let mut asked: Vec<(usize, Arc<Mutex<AncestorLines>>)> = Vec::new();
         while let Some(thread) = open.pop() {
-            let place = self.histories.places.get(&thread).copied();
-            if place.is_some_and(|place| {
-                place == self.own || asked.iter().any(|(known, _)| *known == place)
-            }) {
-                continue;
-            }
-            let Some((place, history)) =
-                place.and_then(|place| Some((place, self.histories.of(place, self.goes_on)?)))
-            else {
-                all_there = false;
-                continue;
-            };
-            {
-                let history = lock(&history);
-                if history.has(key, until) {
-                    return Known::Yes;
+            let places = self.histories.places.get(&thread).map_or(&[][..], Vec::as_slice);
+            all_there &= !places.is_empty();
+            for place in places.iter().copied().filter(|place| *place != self.own) {
+                if asked.iter().any(|(known, _)| *known == place) {
+                    continue;
                 }
-                open.extend(&history.parents);
+                let Some(history) = self.histories.of(place, self.goes_on) else {
+                    all_there = false;
+                    continue;
+                };
+                {
+                    let history = lock(&history);
+                    if history.has(key, until) {
+                        return Known::Yes;
+                    }
+                    open.extend(&history.parents);
+                }
+                asked.push((place, history));
             }
-            asked.push((place, history));
         }
         // A file may have grown since it was read; what was copied from it is in it by now.
         for (place, history) in asked {

@@ -1,13 +1,14 @@
 //! When something happened, to a quarter of an hour: what days of any time zone are put together from.
 
 use super::record::Tokens;
+use serde::{Deserialize, Serialize};
 
 /// The length of a [`Bucket`] in seconds. Every time zone of today is a multiple of it away from UTC, so days
 /// can be put together from buckets for any zone without reading a file again.
 pub const BUCKET_SECONDS: i64 = 900;
 
 /// What happened in a quarter of an hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
     /// Quarters of an hour since 1970-01-01T00:00:00Z.
     pub quarter: u32,
@@ -16,7 +17,7 @@ pub struct Bucket {
 }
 
 /// The buckets of a file, in order of time, without empty ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Buckets(pub Vec<Bucket>);
 
 impl Buckets {

@@ -2,6 +2,7 @@
 //! each plain or compressed (`.zst`).
 
 use crate::model::hash::{ByHash, hash};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
@@ -38,7 +39,7 @@ impl SessionFile {
 }
 
 /// What tells a file from an earlier state of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     pub device: u64,
     pub inode: u64,
@@ -92,8 +93,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Lists a home. Of a file that is there twice, plain and compressed or in both places (Codex moves and
-    /// compresses while we look), one counts: the plain one, and that in `sessions/`.
+    /// Lists a home. A file can be there twice: in both folders, or plain and compressed, because
+    /// Codex moves and compresses while we look. Then a plain one counts, and of two alike the
+    /// longer one, or else that in `sessions/`.
     pub fn list(home: &Path) -> Tree {
         // First the directories of all days, then their files: these are the work.
         let mut tree = Tree::default();
@@ -162,8 +164,12 @@ impl Tree {
                     places.insert(found.name, kept.len());
                     kept.push(found);
                 }
-                Some(first) if first.compressed && !found.compressed => *first = found,
-                Some(_) => {}
+                Some(first) => {
+                    let worth = |file: &SessionFile| (!file.compressed, file.state.size);
+                    if worth(first) < worth(&found) {
+                        *first = found;
+                    }
+                }
             }
         }
         self.files = kept;
@@ -217,10 +223,14 @@ fn session_file(name: &str) -> Option<(&str, bool)> {
     (plain.starts_with("rollout-") && plain.ends_with(".jsonl")).then_some((plain, compressed))
 }
 
-/// The thread id in `rollout-2026-11-22T17-08-34-<36 characters>.jsonl`; a name that is shorter is its own.
+/// The thread id in `rollout-2026-11-22T17-08-34-<36 characters>.jsonl`. Something may follow it: the
+/// segment of a reverted thread (`_<36 characters>`), or what a program that copies files adds.
+/// In any other name, the last 36 characters or the whole name stand for it.
 fn thread_id(plain: &str) -> &str {
     let stem = plain.strip_suffix(".jsonl").unwrap_or(plain);
-    stem.len().checked_sub(36).and_then(|start| stem.get(start..)).unwrap_or(stem)
+    let is_id = |id: &&str| [8, 13, 18, 23].iter().all(|at| id.as_bytes()[*at] == b'-');
+    let last = || stem.len().checked_sub(36).and_then(|start| stem.get(start..));
+    stem.get(28..64).filter(is_id).or_else(last).unwrap_or(stem)
 }
 
 #[cfg(test)]
@@ -239,5 +249,9 @@ mod tests {
             assert_eq!(session_file(other), None, "{other}");
         }
         assert_eq!(thread_id("rollout-é.jsonl"), "rollout-é");
+        for more in ["_01a2043b-3000-7cc0-977d-072c3c377b99", ".sync-conflict-20261122-1", " (1)"] {
+            let name = plain.replace(".jsonl", &format!("{more}.jsonl"));
+            assert_eq!(thread_id(&name), "01a2043b-2290-7cc0-977d-072c3c377b99", "{name}");
+        }
     }
 }

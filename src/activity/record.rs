@@ -6,13 +6,13 @@
 use super::lenient::{count, milliseconds, read, text};
 use super::prefilter::{RecordKind, kind_of};
 use crate::model::hash::{extend, hash, tagged};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Tokens, as Codex counts them: `input` includes `cached_input`, `output` includes `reasoning_output`,
 /// `total` is `input` and `output`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     pub input: u64,
     pub cached_input: u64,
@@ -130,8 +130,11 @@ pub struct Meta {
     pub subagent: bool,
     /// Lines with a lower ordinal are the parent's.
     pub history_start: Option<u64>,
-    /// The parent's history is referred to, not repeated.
+    /// The file refers to its parent's history, or to the part of its own thread that was there
+    /// before a `thread/revert`, and does not repeat it.
     pub by_reference: bool,
+    /// Codex 0.153 or newer began the file: each response has a `token_usage_record`.
+    pub has_records: bool,
     pub account: Option<String>,
 }
 
@@ -179,6 +182,12 @@ pub fn parse(line: &[u8]) -> Option<Line> {
         RecordKind::Other | RecordKind::Unsure => return None,
     };
     Some(Line { time: milliseconds(raw.timestamp.as_deref()), ordinal: raw.ordinal, record })
+}
+
+/// Whether this version of Codex (`0.169.0`) writes a `token_usage_record` for each response.
+fn has_records(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
+    (parts.next().flatten(), parts.next().flatten()) >= (Some(0), Some(153))
 }
 
 /// When a UUID of version 7 was made, in unix milliseconds.
@@ -231,6 +240,8 @@ struct RawPayload<'a> {
     subagent_history_start_ordinal: Option<u64>,
     #[serde(borrow)]
     history_base: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "text")]
+    cli_version: Option<Cow<'a, str>>,
     #[serde(borrow, deserialize_with = "text")]
     turn_id: Option<Cow<'a, str>>,
     #[serde(deserialize_with = "count")]
@@ -319,6 +330,7 @@ impl RawPayload<'_> {
             subagent: source.is_some(),
             history_start: self.subagent_history_start_ordinal,
             by_reference: self.history_base.is_some_and(|base| base.get().starts_with('{')),
+            has_records: self.cli_version.as_deref().is_some_and(has_records),
             account: self.creator_account_id.map(Cow::into_owned),
         }
     }

@@ -3,7 +3,7 @@
 use super::buckets::{BUCKET_SECONDS, Bucket};
 use super::record::Tokens;
 use super::store::{FileEntry, Store};
-use crate::model::hash::ByHash;
+use crate::model::hash::{ByHash, Hashes};
 use crate::model::time::Timestamp;
 use crate::model::today::{Counts, Today};
 use jiff::civil::Date;
@@ -51,9 +51,29 @@ impl Store {
         Today { counted_at: now, ends_at: now.end_of_day(zone), counts }
     }
 
+    /// The names of files that repeat a longer one, as programs that copy folders leave behind.
+    fn copies(&self) -> Hashes {
+        let mut longest: ByHash<(u64, u64)> = ByHash::default();
+        let mut copies = Hashes::default();
+        let known =
+            |(_, entry): &(&u64, &FileEntry)| entry.missing == 0 && entry.thread.origin != 0;
+        for (name, entry) in self.entries.iter().filter(known) {
+            let this = (entry.offset, *name);
+            let best = longest.entry(entry.thread.origin).or_insert(this);
+            if *best != this {
+                copies.insert(this.min(*best).1);
+                *best = this.max(*best);
+            }
+        }
+        copies
+    }
+
     /// The counts of the days in `dates`, as they are told in `zone`.
     pub fn report(&self, zone: &TimeZone, dates: RangeInclusive<Date>) -> Report {
-        let entries = || self.entries.values().filter(|entry| entry.missing == 0);
+        let copies = self.copies();
+        let counts =
+            |(name, entry): &(&u64, &FileEntry)| entry.missing == 0 && !copies.contains(*name);
+        let entries = || self.entries.iter().filter(counts).map(|(_, entry)| entry);
         let parts = entries().filter(|entry| entry.thread.session != entry.thread.identity);
         let parts: ByHash<u64> =
             parts.map(|entry| (entry.thread.identity, entry.thread.session)).collect();

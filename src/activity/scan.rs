@@ -279,8 +279,8 @@ impl Run<'_> {
         relying.into_iter().filter(|(_, entry)| is_other(entry)).map(|(place, _)| place).collect()
     }
 
-    /// The parents of `forks` that have a file, with the number of times it was read anew and the time of its last
-    /// line.
+    /// The parents of `forks` that have files: how often these were read anew, and the time of their
+    /// last line.
     fn parents_of<'s>(&self, forks: impl Iterator<Item = &'s Thread>) -> ByHash<(u32, i64)> {
         let parents: Hashes = forks.flat_map(|fork| &fork.parents).copied().collect();
         if parents.is_empty() {
@@ -289,7 +289,13 @@ impl Run<'_> {
         let entries = self.store.entries.values();
         let there =
             entries.filter(|entry| entry.missing == 0 && parents.contains(&entry.thread.identity));
-        there.map(|entry| (entry.thread.identity, (entry.generation, entry.thread.time))).collect()
+        let mut found: ByHash<(u32, i64)> = ByHash::default();
+        for FileEntry { generation, thread, .. } in there {
+            let (generations, time) = found.entry(thread.identity).or_default();
+            *generations = generations.wrapping_add(*generation).wrapping_add(1);
+            *time = thread.time.max(*time);
+        }
+        found
     }
 }
 

@@ -16,6 +16,7 @@ use super::fork::{Ancestors, LineOrigin};
 use super::prefilter::RecordKind;
 use super::record::{Line, Meta, Record, Tokens};
 use super::thread::{Flags, Thread};
+use crate::model::hash::extend;
 
 /// So many turns in a row without a sign of whose they are: no real file has them.
 const MOST_DOUBTFUL: usize = 1000;
@@ -42,7 +43,7 @@ impl Thread {
     /// Takes in the next line.
     pub fn apply(&mut self, line: &Line, buckets: &mut Buckets, ancestors: &mut dyn Ancestors) {
         if let Record::Meta(meta) = &line.record {
-            self.meet(meta, line.time, buckets.0.is_empty());
+            self.meet(meta, line, buckets.0.is_empty());
             return;
         }
         self.time = line.time.unwrap_or(if self.time == 0 { self.created } else { self.time });
@@ -61,16 +62,22 @@ impl Thread {
         self.count(line, buckets);
     }
 
-    fn meet(&mut self, meta: &Meta, time: Option<i64>, nothing_counted: bool) {
+    fn meet(&mut self, meta: &Meta, line: &Line, nothing_counted: bool) {
+        let time = line.time;
         let identity = meta.thread.map_or(self.identity, |thread| thread.hash);
         if !self.flags.met {
             self.flags = Flags {
                 met: true,
                 subagent: meta.subagent,
                 copying: !meta.parents.is_empty() && !meta.by_reference,
+                // The history that it goes on from is in another file, and with it the last total.
+                records: self.flags.records || meta.by_reference && meta.has_records,
                 ..self.flags
             };
             self.identity = identity;
+            let numbers = [time.unwrap_or(0) as u64, line.ordinal.unwrap_or(0)];
+            let begun = |sum, number: u64| extend(sum, &number.to_le_bytes());
+            self.origin = numbers.into_iter().fold(identity, begun) | 1;
             self.parents.clone_from(&meta.parents);
             let root = meta.parents.first().filter(|_| meta.subagent).copied();
             self.session = meta.session.or(root).unwrap_or(identity);

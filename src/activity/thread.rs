@@ -1,28 +1,20 @@
 //! The state of a session file's reading: what the meaning of its next line depends on, and what the store keeps of it.
 
 use super::record::Tokens;
+use serde::{Deserialize, Serialize};
 
 /// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its last lines
 /// again after a failed write.
 const REMEMBERED_RESPONSES: usize = 16;
 const REMEMBERED_TURNS: usize = 4;
 
-/// The last few of many, oldest first. In place: a store holds thousands of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Last<const MOST: usize> {
-    ids: [u64; MOST],
-    count: usize,
-}
-
-impl<const MOST: usize> Default for Last<MOST> {
-    fn default() -> Last<MOST> {
-        Last { ids: [0; MOST], count: 0 }
-    }
-}
+/// The last few of many identifiers, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last<const MOST: usize>(Vec<u64>);
 
 impl<const MOST: usize> Last<MOST> {
     pub fn as_slice(&self) -> &[u64] {
-        self.ids.get(..self.count).unwrap_or_default()
+        &self.0
     }
 
     /// Adds one; `false` if it is among them.
@@ -30,23 +22,24 @@ impl<const MOST: usize> Last<MOST> {
         if self.as_slice().contains(&id) {
             return false;
         }
-        if self.count == MOST {
-            self.ids.rotate_left(1);
-            self.count -= 1;
+        if self.0.len() == MOST {
+            self.0.remove(0);
         }
-        self.ids[self.count] = id;
-        self.count += 1;
+        self.0.push(id);
         true
     }
 }
 
 /// How far the reading of a file has come: everything that the next line's meaning depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {
     /// The hash of its id; until the first `session_meta`, of the id in the file's name.
     pub identity: u64,
     /// The hash of the session that it is part of.
     pub session: u64,
+    /// The hash of what its first `session_meta` says of when and where the file began; 0 before it.
+    /// Two files with the same one are copies of each other: segments of a thread differ in it.
+    pub origin: u64,
     pub parents: Vec<u64>,
     /// Unix milliseconds; 0 if unknown.
     pub created: i64,
@@ -66,7 +59,7 @@ pub struct Thread {
     pub doubtful: Vec<i64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flags {
     /// A `session_meta` has been read.
     pub met: bool,

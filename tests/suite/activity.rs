@@ -244,6 +244,44 @@ fn archived_and_compressed_files_count_once() {
 }
 
 #[test]
+fn a_copy_under_another_name_counts_once_and_the_longest_counts() {
+    for version in VERSIONS {
+        let home = Home::new();
+        let mut codex = Writer::new(7, Disk::new(home.path()));
+        let session = codex.begin(version);
+        codex.turn(session);
+        let file = codex.work[0].file.clone();
+        let copy_as = |name: &str| {
+            let target = home.path().join(name);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(home.path().join(&file), target).unwrap();
+        };
+        let stem = file.strip_suffix(".jsonl").unwrap();
+        copy_as(&format!("{stem}.sync-conflict-20261122-1.jsonl"));
+        copy_as(&format!("{stem} (1).jsonl"));
+        let name = Path::new(&file).file_name().unwrap().to_str().unwrap();
+        copy_as(&format!("sessions/backup/{name}"));
+        compress(home.path(), &format!("{stem} (1).jsonl"));
+        let mut store = scanned(home.path());
+        assert_counts(&store, &codex.work);
+        // The original goes on: it is the longest now.
+        codex.turn(session);
+        update(home.path(), &mut store);
+        assert_counts(&store, &codex.work);
+        assert_counts(&scanned(home.path()), &codex.work);
+        // One that went on elsewhere, and longer than the original.
+        copy_as(&format!("archived_sessions/{name}"));
+        let longest = fs::read(home.path().join(&file)).unwrap();
+        let end = longest[..longest.len() / 2].iter().rposition(|byte| *byte == b'\n').unwrap();
+        fs::write(home.path().join(&file), &longest[..=end]).unwrap();
+        update(home.path(), &mut store);
+        assert_counts(&store, &codex.work);
+        assert_counts(&scanned(home.path()), &codex.work);
+        eprintln!("{version:?}");
+    }
+}
+
+#[test]
 fn a_moved_file_is_not_read_again() {
     let home = Home::new();
     let work = played(&home, |codex| {

@@ -13,6 +13,7 @@ mod accounts;
 mod activity;
 mod activity_command;
 mod codex_real;
+mod codex_turns;
 mod config;
 mod fetch;
 mod herd;

@@ -175,6 +175,18 @@ impl AppServer {
         }
     }
 
+    /// Waits for a notification; all that have come since the last answer, with it as the last one.
+    pub fn until(&mut self, method: &str) -> Vec<Value> {
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|line: &Value| line["method"] != method) {
+            match self.lines.recv_timeout(super::SOON) {
+                Ok(line) => seen.push(line),
+                Err(error) => panic!("no {method} from Codex ({error}); it said {seen:?}"),
+            }
+        }
+        seen
+    }
+
     fn write(&mut self, message: &Value) {
         let stdin = self.stdin.as_mut().expect("not closed yet");
         writeln!(stdin, "{message}").and_then(|()| stdin.flush()).expect("Codex reads its stdin");
