@@ -153,6 +153,7 @@ mod tests {
     fn the_largest_entry_is_one_that_can_be_read() {
         let wide = |count: usize| "\u{1f600}".repeat(count);
         let window = Window {
+            slot: None,
             seconds: Some(u32::MAX),
             used: 100.0 / 3.0,
             resets_at: Some(NOW),

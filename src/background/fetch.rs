@@ -15,7 +15,7 @@ use crate::io::env::Env;
 use crate::io::output::{self, Log};
 use crate::model::change::{self, Change};
 use crate::model::decision::{Decision, Trigger, decide};
-use crate::model::entry::{Answer, Entry, Source};
+use crate::model::entry::{Answer, Entry, Problem, Source};
 use crate::model::error::Error;
 use crate::sources::{self, FetchContext, Fetched, SourceError, sessions};
 use std::time::Duration;
@@ -156,7 +156,10 @@ impl Fetch<'_> {
                 (failed(&failure).or_newer(answer, account, now), Err(failure.error))
             }
             Ok(Fetched { answer, account, stamp: renewed, .. }) => {
-                self.log.debug("the answer is good");
+                match Problem::of_loss(answer.usage.lost_windows) {
+                    None => self.log.debug("the answer is good"),
+                    Some(loss) => self.log.debug(format_args!("{}; {}", loss.message, loss.hint)),
+                }
                 let is_found = answer.source == Source::Sessions;
                 // Our own renewal changed the file: what was read last is what the numbers are of.
                 let stamp = renewed.unwrap_or(stamp.clone());

@@ -115,7 +115,8 @@ impl Conversation {
     }
 
     fn limits(&mut self, may_renew: bool) -> Result<Value, String> {
-        let client = json!({"name": "codexline", "title": "codexline", "version": env!("CARGO_PKG_VERSION")});
+        let version = env!("CARGO_PKG_VERSION");
+        let client = json!({"name": "codexline", "title": "codexline", "version": version});
         self.call("initialize", json!({"clientInfo": client}))?;
         self.send(&json!({"method": "initialized"}))?;
         match self.call(LIMITS, Value::Null) {
@@ -193,41 +194,47 @@ fn as_usage(result: &Value) -> Value {
             json!({"limit_name": name, "rate_limit": rate_limit(limit)})
         })
         .collect();
+    let mut plan = rate_limit(main);
+    if plan.is_object() {
+        plan["allowed"] = result["ordinaryUsageAllowed"].clone();
+    }
+    let credits = &main["credits"];
     json!({
         "plan_type": main["planType"],
         "account_id": result["accountId"],
-        "rate_limit": rate_limit(main),
+        "rate_limit": plan,
         "additional_rate_limits": pools,
-        "credits": {
-            "has_credits": main["credits"]["hasCredits"],
-            "unlimited": main["credits"]["unlimited"],
-            "balance": main["credits"]["balance"],
-        },
+        "credits": credits.is_object().then(|| json!({
+            "has_credits": credits["hasCredits"],
+            "unlimited": credits["unlimited"],
+            "balance": credits["balance"],
+        })),
         "spend_control": {
             "reached": main["spendControlReached"],
             "individual_limit": snake_case(&main["individualLimit"]),
         },
         "rate_limit_reached_type": main["rateLimitReachedType"],
+        "rate_limit_reset_credits": snake_case(&result["rateLimitResetCredits"]),
     })
 }
 
+/// What is not there stays away, and null stays null: only that says that there is no limit.
 fn rate_limit(limit: &Value) -> Value {
-    if limit["primary"].is_null() && limit["secondary"].is_null() {
-        return Value::Null;
-    }
-    let window = |window: &Value| {
+    let Some(limit) = limit.as_object() else { return json!({}) };
+    let mut windows = json!({});
+    for (name, slot) in [("primary", "primary_window"), ("secondary", "secondary_window")] {
+        let Some(window) = limit.get(name) else { continue };
         let seconds = window["windowDurationMins"].as_f64().map(|minutes| minutes * 60.0);
-        json!({
-            "used_percent": window["usedPercent"],
-            "limit_window_seconds": seconds,
-            "reset_at": window["resetsAt"],
-        })
-    };
-    json!({
-        "limit_reached": !limit["rateLimitReachedType"].is_null(),
-        "primary_window": window(&limit["primary"]),
-        "secondary_window": window(&limit["secondary"]),
-    })
+        windows[slot] = match window {
+            Value::Null => Value::Null,
+            window => json!({
+                "used_percent": window["usedPercent"],
+                "limit_window_seconds": seconds,
+                "reset_at": window["resetsAt"],
+            }),
+        };
+    }
+    windows
 }
 
 /// An object with its keys from camelCase to snake_case.
@@ -276,7 +283,7 @@ mod tests {
         assert_eq!(answer.account_id.as_deref(), Some("acc-1"));
         assert_eq!(
             (usage.plan.as_deref(), usage.windows.len(), usage.blocked),
-            (Some("plus"), 1, false)
+            (Some("plus"), 1, None)
         );
         assert_eq!((usage.windows[0].label().as_str(), usage.windows[0].used), ("5h", 42.0));
         assert_eq!(usage.windows[0].resets_at, Some(now.plus(3600)));

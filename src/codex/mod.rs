@@ -8,3 +8,4 @@ pub mod home;
 pub mod jwt;
 pub mod login;
 pub mod stamp;
+mod values;

@@ -4,8 +4,8 @@ use crate::config::settings::Settings;
 use crate::io::env::Env;
 use crate::io::output::{self, Log};
 use crate::line;
-use crate::model::time::countdown;
-use crate::model::usage::{Limit, whole_percent};
+use crate::model::time::{Timestamp, countdown};
+use crate::model::usage::{Blocked, Limit, Severity, whole_percent};
 use crate::model::view::View;
 use std::time::Duration;
 
@@ -51,6 +51,9 @@ fn judge(args: &CheckArgs, view: &View) -> Result<(), String> {
         return Err(format!("what is left is not known: the last answer is {age} old: {}", why()));
     }
     let mut limits: Vec<Limit> = usage.limits().collect();
+    if view.severity == Severity::Unknown {
+        return Err(format!("what is left is not known: {}", why()));
+    }
     if let Some(label) = &args.window {
         limits.retain(|limit| limit.label == *label);
         if limits.is_empty() {
@@ -60,12 +63,15 @@ fn judge(args: &CheckArgs, view: &View) -> Result<(), String> {
                 "what is left is not known: there is no window {label} (there is: {known})"
             ));
         }
-    } else if usage.blocked && limits.iter().all(|limit| limit.used < 100.0) {
-        return Err("nothing is left: work is refused".into());
+    } else if usage.lost_windows > 0 {
+        return Err(format!("what is left is not known: {}", why()));
     }
     let lacking = limits.into_iter().filter(|limit| 100.0 - limit.used < args.left);
     match lacking.max_by(|left, right| left.used.total_cmp(&right.used)) {
-        None => Ok(()),
+        None => match &usage.blocked {
+            Some(blocked) => Err(refusal(blocked, view.now)),
+            None => Ok(()),
+        },
         Some(limit) => {
             let reset = limit
                 .resets_at
@@ -81,11 +87,22 @@ fn judge(args: &CheckArgs, view: &View) -> Result<(), String> {
     }
 }
 
+/// Why nothing can be done although enough would be left.
+fn refusal(blocked: &Blocked, now: Timestamp) -> String {
+    let mut text = "nothing is left: work is refused".to_string();
+    if let Some(reason) = &blocked.reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    if let Some(until) = blocked.until {
+        text.push_str(&format!("; back in {}", countdown(until.seconds_since(now))));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::entry::{Answer, Source};
-    use crate::model::time::Timestamp;
     use crate::model::usage::{Thresholds, Usage, Window};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
@@ -93,6 +110,7 @@ mod tests {
 
     fn usage(five_hours: f64, week: f64) -> Usage {
         let window = |seconds, used, left| Window {
+            slot: None,
             seconds: Some(seconds),
             used,
             resets_at: Some(NOW.plus(left)),
@@ -132,7 +150,21 @@ mod tests {
         assert_eq!(unknown, "what is left is not known: there is no window 30d (there is: 5h, 7d)");
         let old = judged(0.0, None, usage(1.0, 1.0), 3600).unwrap_err();
         assert_eq!(old, "what is left is not known: the last answer is 1h00m old: no answer yet");
-        let refused = Usage { blocked: true, ..usage(1.0, 1.0) };
-        assert_eq!(judged(0.0, None, refused, 0).unwrap_err(), "nothing is left: work is refused");
+        let refused = |blocked: Blocked| {
+            let refused = Usage { blocked: Some(blocked), ..usage(1.0, 1.0) };
+            let named = judged(0.0, Some("5h"), refused.clone(), 0).unwrap_err();
+            assert_eq!(judged(0.0, None, refused, 0).unwrap_err(), named);
+            named
+        };
+        assert_eq!(refused(Blocked::default()), "nothing is left: work is refused");
+        let reason = Some("credits depleted".into());
+        assert_eq!(
+            refused(Blocked { reason, until: Some(NOW.plus(3780)) }),
+            "nothing is left: work is refused (credits depleted); back in 1h03m"
+        );
+        let partial = || Usage { lost_windows: 1, ..usage(1.0, 1.0) };
+        let lost = judged(0.0, None, partial(), 0).unwrap_err();
+        assert!(lost.contains("one limit in the answer cannot be read"), "{lost}");
+        assert_eq!(judged(0.0, Some("5h"), partial(), 0), Ok(()));
     }
 }

@@ -22,7 +22,8 @@ struct I3StatusBlock<'a> {
 fn envelope(output: &Output) -> String {
     let state = match output.view.severity {
         // Good would be green in most themes: too loud for what is always there.
-        Severity::Unknown | Severity::Ok => "Idle",
+        Severity::Ok => "Idle",
+        Severity::Unknown => "Info",
         Severity::Warning => "Warning",
         Severity::Critical | Severity::Exhausted => "Critical",
     };

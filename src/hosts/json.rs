@@ -33,6 +33,10 @@ struct JsonReport<'a> {
     pools: Vec<PoolReport<'a>>,
     credits: Option<CreditsReport>,
     banked_resets: Option<u32>,
+    banked_resets_expire_at: Option<Timestamp>,
+    blocked: Option<BlockedReport<'a>>,
+    lost_windows: u32,
+    unavailable_models: Vec<ModelReport<'a>>,
     activity: Option<ActivityReport>,
     source: Option<&'a str>,
     age_seconds: Option<i64>,
@@ -67,6 +71,20 @@ struct BudgetReport {
     #[serde(serialize_with = "optional_number")]
     remaining: Option<f64>,
     resets_at: Option<Timestamp>,
+}
+
+/// That Codex refuses work.
+#[derive(Serialize)]
+struct BlockedReport<'a> {
+    reason: Option<&'a str>,
+    until: Option<Timestamp>,
+}
+
+/// A model that cannot be used now.
+#[derive(Serialize)]
+struct ModelReport<'a> {
+    name: &'a str,
+    available_at: Option<Timestamp>,
 }
 
 /// Of today.
@@ -128,7 +146,18 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> JsonReport<'a> {
             })
             .collect(),
         credits: usage.credits.as_ref().map(credits),
-        banked_resets: usage.banked_resets,
+        banked_resets: usage.banked_resets.map(|banked| banked.count),
+        banked_resets_expire_at: usage.banked_resets.and_then(|banked| banked.next_expires_at),
+        blocked: usage.blocked.as_ref().map(|blocked| BlockedReport {
+            reason: blocked.reason.as_deref(),
+            until: blocked.until,
+        }),
+        lost_windows: usage.lost_windows,
+        unavailable_models: usage
+            .unavailable_models
+            .iter()
+            .map(|model| ModelReport { name: &model.name, available_at: model.available_at })
+            .collect(),
         activity: view
             .today
             .map(|today| ActivityReport { counts: today.counts, age_seconds: today.age(view.now) }),

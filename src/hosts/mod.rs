@@ -196,8 +196,13 @@ mod tests {
     /// What a host is given for a plan of this name with one window this full, by `--colors`.
     #[track_caller]
     pub fn check(host: &Host, colors: &str, plan: &str, used: f64, expected: &str) {
-        let window =
-            Window { seconds: Some(18_000), used, resets_at: Some(NOW.plus(3780)), started: true };
+        let window = Window {
+            seconds: Some(18_000),
+            slot: None,
+            used,
+            resets_at: Some(NOW.plus(3780)),
+            started: true,
+        };
         let usage = Usage { plan: Some(plan.into()), windows: vec![window], ..Usage::default() };
         let thresholds = Thresholds { warn: 70.0, critical: 90.0 };
         let answer = Answer { fetched_at: NOW.plus(-41), source: Source::Api, usage };

@@ -93,8 +93,13 @@ mod tests {
 
     fn answer(used: f64, resets_in: Option<i64>, at: i64) -> Answer {
         let resets_at = resets_in.map(|seconds| NOW.plus(seconds));
-        let window =
-            Window { seconds: Some(18_000), used, resets_at, started: resets_at.is_some() };
+        let window = Window {
+            seconds: Some(18_000),
+            slot: None,
+            used,
+            resets_at,
+            started: resets_at.is_some(),
+        };
         let usage = Usage { windows: vec![window], ..Usage::default() };
         Answer { fetched_at: NOW.plus(at), source: Source::Api, usage }
     }

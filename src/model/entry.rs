@@ -157,6 +157,26 @@ pub struct Problem {
     pub hint: String,
 }
 
+impl Problem {
+    /// What is told beside numbers of which `count` limits could not be read.
+    pub(crate) fn of_loss(count: u32) -> Option<Problem> {
+        (count > 0).then(|| Problem {
+            code: "partial_answer".into(),
+            word: "partial".into(),
+            message: match count {
+                1 => "one limit in the answer cannot be read".into(),
+                _ => format!("{count} limits in the answer cannot be read"),
+            },
+            hint: "look for a newer codexline".into(),
+        })
+    }
+
+    /// Whether an answer came that could not be read.
+    pub(crate) fn is_bad_answer(&self) -> bool {
+        self.code == "bad_answer"
+    }
+}
+
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Problem {
         Problem {
@@ -367,6 +387,7 @@ pub(crate) mod tests {
 
     pub(crate) fn answered(age: i64) -> Entry {
         let window = Window {
+            slot: None,
             seconds: Some(18_000),
             used: 42.0,
             resets_at: Some(NOW.plus(60)),

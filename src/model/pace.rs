@@ -386,7 +386,8 @@ mod tests {
     }
 
     fn usage(used: f64, resets_at: Option<Timestamp>) -> Usage {
-        let window = |seconds| Window { seconds: Some(seconds), used, resets_at, started: true };
+        let window =
+            |seconds| Window { seconds: Some(seconds), slot: None, used, resets_at, started: true };
         Usage { windows: vec![window(18_000), window(604_800)], ..Usage::default() }
     }
 

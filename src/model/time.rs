@@ -123,10 +123,18 @@ pub fn age(seconds: i64) -> String {
     if seconds < MINUTE { "just now".into() } else { format!("{} ago", countdown(seconds)) }
 }
 
+/// The lengths that Codex's windows have had, in seconds.
+const KNOWN_LENGTHS: [i64; 7] = [5 * MINUTE, 15 * MINUTE, HOUR, 5 * HOUR, DAY, 7 * DAY, 30 * DAY];
+
 /// The name of a window of this length: the largest unit that divides it (to the nearest minute),
 /// `5h`, `7d`, `15m`. Below a minute: seconds.
+///
+/// A length within a percent of a known one takes its name: older records have 299 and 10079
+/// minutes for 5 hours and 7 days.
 pub fn window_label(seconds: u32) -> String {
     let seconds = i64::from(seconds);
+    let is_near = |known: &&i64| (seconds - **known).abs() * 100 <= **known;
+    let seconds = KNOWN_LENGTHS.iter().find(is_near).copied().unwrap_or(seconds);
     if seconds < MINUTE {
         return format!("{seconds}s");
     }

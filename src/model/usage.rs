@@ -1,7 +1,7 @@
-//! How much of a plan is used: windows, budget, pools, credits; which limit binds, how bad it is.
+//! How much of a plan is used: windows, budget, pools, credits. Which limit binds, and how bad it is.
 //!
-//! Pure: times are handed in, nothing is read. The shape here is codexline's own, which is also what
-//! the cache keeps; `codex::answer` makes it from what the server says.
+//! Times are handed in; nothing is read. The cache stores these types as they are, and
+//! `codex::answer` makes them from what the server says.
 
 use crate::model::time::{Timestamp, window_label};
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,12 @@ pub struct Usage {
     /// The plan's windows, shortest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
-    /// The server says that work is refused now.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub blocked: bool,
+    /// Codex refuses work now, however much the windows have left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<Blocked>,
+    /// How many limits of the plan stood in the answer and could not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost_windows: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
     /// Limits beside the plan's own: single models, code review.
@@ -25,9 +28,45 @@ pub struct Usage {
     pub pools: Vec<Pool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credits: Option<Credits>,
-    /// How many resets are banked: each empties the windows before their time. `None` where the server does not say.
+    /// `None` where the server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub banked_resets: Option<u32>,
+    pub banked_resets: Option<BankedResets>,
+    /// Models that cannot be used now although the plan can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unavailable_models: Vec<UnavailableModel>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// That Codex refuses work.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// The server's reason in its own words; `None` if it gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it ends, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Resets in hand. Spending one empties the windows before their time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BankedResets {
+    pub count: u32,
+    /// When the next one lapses, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_expires_at: Option<Timestamp>,
+}
+
+/// A model that cannot be used now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnavailableModel {
+    pub name: String,
+    /// When it comes back, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_at: Option<Timestamp>,
 }
 
 /// A span of time in which only so much may be used.
@@ -36,6 +75,9 @@ pub struct Window {
     /// Its length; `None` where the server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u32>,
+    /// Its slot in the answer, only where the length alone does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
     /// Percent used, 0 to 100.
     pub used: f64,
     /// When it starts anew, on this machine's clock; `None` if unknown, or not started.
@@ -43,6 +85,23 @@ pub struct Window {
     pub resets_at: Option<Timestamp>,
     /// Whether its time runs; a window starts with the first use.
     pub started: bool,
+}
+
+/// Where a window stands in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slot {
+    Primary,
+    Secondary,
+}
+
+impl Slot {
+    /// The names in labels.
+    pub const NAMES: [&str; 2] = ["primary", "secondary"];
+
+    const fn name(self) -> &'static str {
+        Slot::NAMES[self as usize]
+    }
 }
 
 /// Money or credits to spend in a period: the only limit of some business plans.
@@ -151,13 +210,41 @@ pub struct Limit {
 
 /// The label of the budget where limits are listed.
 pub const BUDGET_LABEL: &str = "budget";
-/// The label of a window whose length the server does not say.
+/// The label of a window of which neither length nor slot is known.
 const NAMELESS_LABEL: &str = "limit";
 
 impl Window {
-    /// Its name: its length, never its slot in the answer.
+    /// Its name: its length. Its slot stands in where there is no length, or two are of the same.
     pub fn label(&self) -> String {
-        self.seconds.map_or_else(|| NAMELESS_LABEL.to_string(), window_label)
+        let length = self.seconds.map(window_label);
+        match (length, self.slot.map(Slot::name)) {
+            (Some(length), Some(slot)) => format!("{length}-{slot}"),
+            (Some(length), None) => length,
+            (None, Some(slot)) => slot.to_string(),
+            (None, None) => NAMELESS_LABEL.to_string(),
+        }
+    }
+
+    /// The windows of an answer, shortest first, each with a label of its own.
+    pub fn in_order(
+        primary: Option<Window>,
+        secondary: Option<Window>,
+    ) -> impl Iterator<Item = Window> {
+        let mut windows = [primary, secondary];
+        for (window, slot) in windows.iter_mut().zip([Slot::Primary, Slot::Secondary]) {
+            if let Some(window) = window {
+                window.slot = window.seconds.is_none().then_some(slot);
+            }
+        }
+        let [primary, secondary] = &mut windows;
+        if let (Some(primary), Some(secondary)) = (primary, secondary)
+            && primary.label() == secondary.label()
+        {
+            secondary.slot = Some(Slot::Secondary);
+        }
+        windows
+            .sort_by_key(|window| window.as_ref().map(|window| window.seconds.unwrap_or(u32::MAX)));
+        windows.into_iter().flatten()
     }
 
     /// As one limit among others.
@@ -175,7 +262,13 @@ impl Window {
     }
 
     fn reset(&mut self) {
-        *self = Window { seconds: self.seconds, used: 0.0, resets_at: None, started: false };
+        *self = Window {
+            seconds: self.seconds,
+            slot: self.slot,
+            used: 0.0,
+            resets_at: None,
+            started: false,
+        };
     }
 }
 
@@ -205,10 +298,7 @@ impl Usage {
 
     /// The same answer as it reads `now`: what has started anew since it was fetched is empty.
     pub fn as_of(mut self, fetched_at: Timestamp, now: Timestamp) -> Usage {
-        if self.has_reset(fetched_at, now) {
-            // Which limit blocked is not known for sure; with one of them empty, do not claim it.
-            self.blocked = false;
-        }
+        self.unblock(fetched_at, now);
         let pools = self.pools.iter_mut().flat_map(|pool| pool.windows.iter_mut());
         for window in self.windows.iter_mut().chain(pools) {
             if window.has_reset(fetched_at, now) {
@@ -236,8 +326,22 @@ impl Usage {
 
     /// The same without the windows that have started anew since it was measured.
     pub fn without_passed(mut self, measured_at: Timestamp, now: Timestamp) -> Usage {
+        self.unblock(measured_at, now);
         self.windows.retain(|window| !window.has_reset(measured_at, now));
         self
+    }
+
+    /// Takes the block away if it has ended since the answer came. One whose end is not known stays:
+    /// the next answer tells.
+    fn unblock(&mut self, fetched_at: Timestamp, now: Timestamp) {
+        if self.blocked.as_ref().is_some_and(|blocked| passed(blocked.until, fetched_at, now)) {
+            self.blocked = None;
+        }
+    }
+
+    /// The block, if no limit that is used up explains it.
+    pub fn block_without_limit(&self) -> Option<&Blocked> {
+        self.blocked.as_ref().filter(|_| self.limits().all(|limit| limit.used < 100.0))
     }
 
     /// The budget as one limit among others.
@@ -262,7 +366,7 @@ impl Usage {
 
     /// How bad the binding limit is, or that work is refused for a reason without a number.
     pub fn severity(&self, thresholds: Thresholds) -> Severity {
-        if self.blocked {
+        if self.blocked.is_some() {
             return Severity::Exhausted;
         }
         self.binding().map_or(Severity::Ok, |limit| thresholds.severity(limit.used))
@@ -288,7 +392,13 @@ mod tests {
     const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };
 
     fn window(seconds: u32, used: f64, resets_in: i64) -> Window {
-        Window { seconds: Some(seconds), used, resets_at: Some(NOW.plus(resets_in)), started: true }
+        Window {
+            seconds: Some(seconds),
+            slot: None,
+            used,
+            resets_at: Some(NOW.plus(resets_in)),
+            started: true,
+        }
     }
 
     fn usage(windows: Vec<Window>) -> Usage {
@@ -329,7 +439,7 @@ mod tests {
         ] {
             assert_eq!(usage(vec![window(18_000, used, 60)]).severity(THRESHOLDS), expected);
         }
-        let refused = Usage { blocked: true, ..Usage::default() };
+        let refused = Usage { blocked: Some(Blocked::default()), ..Usage::default() };
         assert_eq!(refused.severity(THRESHOLDS), Severity::Exhausted);
     }
 
@@ -337,7 +447,7 @@ mod tests {
     fn a_window_whose_time_has_passed_is_empty() {
         let fetched_at = NOW.plus(-600);
         let mut old = usage(vec![window(18_000, 100.0, -60), window(604_800, 40.0, 600)]);
-        old.blocked = true;
+        old.blocked = Some(Blocked { reason: None, until: Some(NOW.plus(-60)) });
         let now = old.as_of(fetched_at, NOW);
         assert_eq!(
             (now.windows[0].used, now.windows[0].resets_at, now.windows[0].started),
@@ -345,6 +455,32 @@ mod tests {
         );
         assert_eq!(now.windows[1].used, 40.0);
         assert_eq!(now.severity(THRESHOLDS), Severity::Ok);
+    }
+
+    #[test]
+    fn a_block_ends_when_the_answer_said_and_not_before() {
+        let blocked = |until: Option<i64>| {
+            let mut usage = usage(vec![window(18_000, 5.0, -60), window(604_800, 5.0, 600)]);
+            let until = until.map(|seconds| NOW.plus(seconds));
+            usage.blocked = Some(Blocked { reason: None, until });
+            usage.as_of(NOW.plus(-600), NOW).severity(THRESHOLDS)
+        };
+        assert_eq!(blocked(Some(-60)), Severity::Ok);
+        assert_eq!(blocked(Some(60)), Severity::Exhausted);
+        assert_eq!(blocked(None), Severity::Exhausted);
+    }
+
+    #[test]
+    fn no_two_windows_bear_the_same_label() {
+        let labels = |primary: Option<u32>, secondary: Option<u32>| -> Vec<String> {
+            let of = |seconds| Some(Window { seconds, ..window(0, 1.0, 60) });
+            Window::in_order(of(primary), of(secondary)).map(|window| window.label()).collect()
+        };
+        assert_eq!(labels(Some(604_800), Some(18_000)), ["5h", "7d"]);
+        assert_eq!(labels(None, None), ["primary", "secondary"]);
+        assert_eq!(labels(None, Some(18_000)), ["5h", "primary"]);
+        assert_eq!(labels(Some(18_000), Some(17_940)), ["5h-secondary", "5h"]);
+        assert_eq!(labels(Some(18_000), Some(18_000)), ["5h", "5h-secondary"]);
     }
 
     #[test]

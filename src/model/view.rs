@@ -6,7 +6,7 @@ use crate::model::error::Mistake;
 use crate::model::pace::{self, History, Pace};
 use crate::model::show::Show;
 use crate::model::text::short_count;
-use crate::model::time::{MINUTE, Timestamp, age};
+use crate::model::time::{MINUTE, Timestamp, age, countdown};
 use crate::model::today::Counts;
 use crate::model::today::Today;
 use crate::model::usage::{BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage};
@@ -65,7 +65,8 @@ impl View {
         view.today = today;
         view.history = entry.and_then(|entry| entry.history.clone());
         view.is_stale |= problem.is_some();
-        view.problem = problem;
+        view.problem = problem.or(view.problem);
+        view.classify(thresholds);
         view
     }
 
@@ -94,6 +95,7 @@ impl View {
         View {
             binding: usage.binding(),
             severity: usage.severity(thresholds),
+            problem: Problem::of_loss(usage.lost_windows),
             usage: Some(usage),
             age_seconds: Some(age_seconds),
             source: Some(answer.source),
@@ -119,16 +121,26 @@ impl View {
     }
 
     fn classify(&mut self, thresholds: Thresholds) {
-        if let (Measure::Pace, Some(usage)) =
-            (self.measure, self.usage.as_ref().filter(|usage| !usage.blocked))
-        {
-            let severities = usage.limits().map(|limit| self.severity_of(&limit, thresholds));
-            self.severity = severities.max().unwrap_or(Severity::Ok);
+        let Some(usage) = &self.usage else { return };
+        self.severity = match self.measure {
+            Measure::Pace if usage.blocked.is_none() => {
+                let severities = usage.limits().map(|limit| self.severity_of(&limit, thresholds));
+                severities.max().unwrap_or(Severity::Ok)
+            }
+            _ => usage.severity(thresholds),
+        };
+        // Codex has answered since, with numbers that nobody could read: "ok" is not known any more.
+        let is_unreadable = self.problem.as_ref().is_some_and(Problem::is_bad_answer);
+        if is_unreadable && self.severity == Severity::Ok {
+            self.severity = Severity::Unknown;
         }
     }
 
     /// How bad a limit is.
     pub fn severity_of(&self, limit: &Limit, thresholds: Thresholds) -> Severity {
+        if self.usage.as_ref().is_some_and(|usage| usage.blocked.is_some()) {
+            return Severity::Exhausted;
+        }
         match self.measure {
             Measure::Used => thresholds.severity(limit.used),
             Measure::Pace => pace::severity(limit, &self.pace(limit), thresholds),
@@ -188,7 +200,7 @@ impl View {
 
     /// Whether work goes on although a limit is used up, because credits pay for it.
     pub fn works_on_credits(&self) -> bool {
-        self.usage.as_ref().is_some_and(|usage| !usage.blocked) && self.credits().is_some()
+        self.usage.as_ref().is_some_and(|usage| usage.blocked.is_none()) && self.credits().is_some()
     }
 
     /// How old numbers are that are not to be trusted blindly: `23m ago`.
@@ -218,8 +230,18 @@ impl View {
             usage.budget = None;
         }
         self.binding = usage.binding();
-        self.severity = usage.severity(thresholds);
         self.classify(thresholds);
+    }
+
+    /// What stops the user though limits are left: `blocked`, and when that ends if it is known.
+    pub fn blocked(&self) -> Option<String> {
+        let blocked = self.usage.as_ref()?.block_without_limit()?;
+        Some(match blocked.until {
+            Some(until) => {
+                format!("blocked, back in {}", countdown(until.seconds_since(self.now)))
+            }
+            None => "blocked".into(),
+        })
     }
 
     /// What a plan without windows and without a budget is told by.
@@ -273,8 +295,13 @@ mod tests {
     const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };
 
     fn view() -> View {
-        let window =
-            |seconds, used| Window { seconds: Some(seconds), used, resets_at: None, started: true };
+        let window = |seconds, used| Window {
+            seconds: Some(seconds),
+            slot: None,
+            used,
+            resets_at: None,
+            started: true,
+        };
         let budget = Budget {
             used_percent: 75.0,
             limit: None,

@@ -41,6 +41,11 @@ pub(super) fn fill(
     if is_only_a_word {
         return options.write(view.severity, view.word(), out);
     }
+    // A template has no place for it.
+    if let Some(blocked) = view.blocked().filter(|_| view.binding.is_some() && !tells_only_today) {
+        options.write(view.severity, &blocked, out);
+        out.push_str(options.separator);
+    }
     write(&line.pieces, None, view, templates, options, out);
     if view.stale_age().is_some() && !tells_only_today {
         (options.markup.escape)(&stale_mark(view, None, options), out);
@@ -194,6 +199,7 @@ mod tests {
         let windows = windows
             .iter()
             .map(|(seconds, used, resets_in)| Window {
+                slot: None,
                 seconds: Some(*seconds),
                 used: *used,
                 resets_at: resets_in.map(|seconds| NOW.plus(seconds)),

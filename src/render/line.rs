@@ -10,11 +10,13 @@ use super::glyphs::Glyphs;
 use super::style::Markup;
 use super::template::Template;
 use crate::model::show::Show;
-use crate::model::time::countdown;
+use crate::model::time::{DAY, countdown};
 use crate::model::usage::{Limit, Severity, Thresholds};
 use crate::model::view::View;
 use jiff::tz::TimeZone;
 
+/// Banked resets that expire within this many seconds are told.
+const EXPIRES_SOON: i64 = 3 * DAY;
 /// What the line begins with, if no icon stands in its place.
 pub(super) const TITLE: &str = "Codex";
 /// What stands between accounts whose lines are made from a template.
@@ -125,15 +127,18 @@ fn parts(view: &View, options: &LineOptions) -> Vec<String> {
     let Some(usage) = view.usage.as_ref().filter(|_| !is_stopped(view)) else {
         return account_parts(view, options, None);
     };
-    let parts: Vec<String> =
-        usage.limits().map(|limit| limit_part(view, &limit, options, None)).collect();
+    let part = |limit: Limit| {
+        let severity = view.severity_of(&limit, options.thresholds);
+        limit_part(view, &limit, severity, options, None)
+    };
+    let parts: Vec<String> = usage.limits().map(part).collect();
     if parts.is_empty() { account_parts(view, options, None) } else { parts }
 }
 
 /// Nothing is left of a limit, or Codex says no for another reason.
 fn is_stopped(view: &View) -> bool {
     let is_empty = |limit: &Limit| limit.used >= 100.0;
-    view.usage.as_ref().is_some_and(|usage| usage.blocked)
+    view.usage.as_ref().is_some_and(|usage| usage.blocked.is_some())
         || view.binding.as_ref().is_some_and(is_empty)
 }
 
@@ -151,20 +156,37 @@ fn account_parts(view: &View, options: &LineOptions, account: Option<&str>) -> V
     match (&view.usage, &view.binding) {
         (None, _) => alone(view.word()),
         (Some(_), None) => alone(&view.without_limits()),
-        (Some(usage), Some(limit)) if usage.blocked && limit.used < 100.0 => {
-            let mut out = String::new();
-            options.write(Severity::Exhausted, &named("blocked"), &mut out);
-            out.push_str(", ");
-            out.push_str(&limit_part(view, limit, options, None));
-            vec![out]
-        }
-        (Some(_), Some(limit)) => vec![limit_part(view, limit, options, account)],
+        (Some(usage), Some(limit)) => match usage.block_without_limit() {
+            Some(blocked) => {
+                let mut out = String::new();
+                options.write(Severity::Exhausted, &named("blocked"), &mut out);
+                if let Some(until) = blocked.until {
+                    out.push_str(", back in ");
+                    out.push_str(&options.escaped(&countdown(until.seconds_since(view.now))));
+                    out.push_str(options.separator);
+                } else {
+                    out.push_str(", ");
+                }
+                // The limit is not the reason: it is told, and not marked.
+                out.push_str(&limit_part(view, limit, Severity::Ok, options, None));
+                vec![out]
+            }
+            None => {
+                let severity = view.severity_of(limit, options.thresholds);
+                vec![limit_part(view, limit, severity, options, account)]
+            }
+        },
     }
 }
 
 /// A limit's label and number, and its time if there is a reason to tell it.
-fn limit_part(view: &View, limit: &Limit, options: &LineOptions, account: Option<&str>) -> String {
-    let severity = view.severity_of(limit, options.thresholds);
+fn limit_part(
+    view: &View,
+    limit: &Limit,
+    severity: Severity,
+    options: &LineOptions,
+    account: Option<&str>,
+) -> String {
     let mut text = account.map(|account| format!("{account} ")).unwrap_or_default();
     text.push_str(&limit.label);
     text.push(' ');
@@ -192,15 +214,29 @@ fn tail(views: &[View], options: &LineOptions) -> String {
     if let Some(mistake) = mistake_mark(views) {
         return options.escaped(&mistake);
     }
-    let [view] = views else { return String::new() };
-    let Some(usage) = &view.usage else { return String::new() };
-    let resets = |count: u32| format!("{count} reset{}", if count == 1 { "" } else { "s" });
-    match usage.banked_resets {
-        Some(count @ 1..) if is_stopped(view) => {
-            format!("{}{} banked", options.separator, resets(count))
-        }
+    match views {
+        [view] => banked_resets(view, options).unwrap_or_default(),
         _ => String::new(),
     }
+}
+
+/// Resets in hand, where that is worth knowing: nothing is left, or the next one expires soon.
+fn banked_resets(view: &View, options: &LineOptions) -> Option<String> {
+    let banked = view.usage.as_ref()?.banked_resets.filter(|banked| banked.count > 0)?;
+    let (resets, expire) = match banked.count {
+        1 => ("1 reset".to_string(), "expires"),
+        count => (format!("{count} resets"), "expire"),
+    };
+    let told = if is_stopped(view) {
+        format!("{resets} banked")
+    } else {
+        let left = banked.next_expires_at?.seconds_since(view.now);
+        if !(0..EXPIRES_SOON).contains(&left) {
+            return None;
+        }
+        format!("{resets} {expire} in {}", countdown(left))
+    };
+    Some(format!("{}{}", options.separator, options.escaped(&told)))
 }
 
 /// How old numbers are that are not to be trusted blindly, and why there are no newer ones. Of
@@ -257,7 +293,7 @@ mod tests {
     use crate::model::entry::{Answer, Problem, Source};
     use crate::model::text::width;
     use crate::model::time::Timestamp;
-    use crate::model::usage::{Budget, Credits, Usage, Window};
+    use crate::model::usage::{BankedResets, Blocked, Budget, Credits, Usage, Window};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{ASCII, UNICODE};
     use crate::render::style::{uncoloured, verbatim};
@@ -268,7 +304,13 @@ mod tests {
     const WEEK: (u32, i64) = (604_800, 460_800);
 
     fn window((seconds, resets_in): (u32, i64), used: f64) -> Window {
-        Window { seconds: Some(seconds), used, resets_at: Some(NOW.plus(resets_in)), started: true }
+        Window {
+            seconds: Some(seconds),
+            slot: None,
+            used,
+            resets_at: Some(NOW.plus(resets_in)),
+            started: true,
+        }
     }
 
     fn both(hours: f64, week: f64) -> Usage {
@@ -341,18 +383,29 @@ mod tests {
         check(&[view(both(42.0, 78.0))], "Codex 5h 58% left · [7d 22% left], resets in 5d8h", 47);
         check(&[view(both(96.0, 17.0))], "Codex [5h 4% left], resets in 1h03m · 7d 83% left", 47);
         check(&[view(both(100.0, 17.0))], "Codex [5h 0% left], back in 1h03m", 31);
-        let banked = |usage| view(Usage { banked_resets: Some(2), ..usage });
+        let banked = |usage, expires_in: Option<i64>| {
+            let next_expires_at = expires_in.map(|seconds| NOW.plus(seconds));
+            let banked_resets = Some(BankedResets { count: 2, next_expires_at });
+            view(Usage { banked_resets, ..usage })
+        };
         let line = "Codex [5h 0% left], back in 1h03m · 2 resets banked";
-        check(&[banked(both(100.0, 17.0))], line, 49);
-        check(&[banked(fine())], "Codex 5h 58% left · 7d 83% left", 31);
+        check(&[banked(both(100.0, 17.0), Some(187_200))], line, 49);
+        let line = "Codex 5h 58% left · 7d 83% left";
+        check(&[banked(fine(), None)], line, 31);
+        check(&[banked(fine(), Some(3 * DAY))], line, 31);
+        let line = "Codex 5h 58% left · 7d 83% left · 2 resets expire in 2d4h";
+        check(&[banked(fine(), Some(187_200))], line, 57);
         let mut timeless = both(100.0, 17.0);
         timeless.windows[0].resets_at = None;
         check(&[view(timeless)], "Codex [5h 0% left]", 16);
         let credits = Credits { available: true, unlimited: false, balance: Some(12.5) };
         let on_credits = |usage| Usage { credits: Some(credits.clone()), ..usage };
         check(&[view(on_credits(both(100.0, 17.0)))], "Codex [5h 0% left], on credits", 28);
-        let blocked = |usage| Usage { blocked: true, ..usage };
+        let blocked = |usage| Usage { blocked: Some(Blocked::default()), ..usage };
         check(&[view(blocked(both(5.0, 1.0)))], "Codex [blocked], 5h 95% left", 26);
+        let until = Some(Blocked { until: Some(NOW.plus(3780)), ..Blocked::default() });
+        let until = Usage { blocked: until, ..both(5.0, 1.0) };
+        check(&[view(until)], "Codex [blocked], back in 1h03m · 5h 95% left", 42);
         check(
             &[view(blocked(on_credits(both(100.0, 17.0))))],
             "Codex [5h 0% left], back in 1h03m",
@@ -390,7 +443,7 @@ mod tests {
             34,
         );
         check(&[work()], "Codex work 5h 58% left · 7d 83% left", 36);
-        let blocked = Usage { blocked: true, ..both(5.0, 1.0) };
+        let blocked = Usage { blocked: Some(Blocked::default()), ..both(5.0, 1.0) };
         check(
             &[work(), of("home", view(blocked))],
             "Codex work 5h 58% left · [home blocked], 5h 95% left",
@@ -423,7 +476,8 @@ mod tests {
         check(&[mistaken(view(fine()))], &line(" (config line 3)"), 47);
         check(&[mistaken(word("signed out"))], "Codex: signed out (config line 3)", 33);
         // One remark at most: old numbers win.
-        let banked = Usage { banked_resets: Some(2), ..both(100.0, 17.0) };
+        let banked_resets = Some(BankedResets { count: 2, next_expires_at: None });
+        let banked = Usage { banked_resets, ..both(100.0, 17.0) };
         check(
             &[mistaken(old(banked, Some("outage")))],
             "Codex [5h 0% left], back in 1h03m (23m ago, outage)",
@@ -443,7 +497,7 @@ mod tests {
             Usage { credits: credits(false, Some(12.5)), ..Usage::default() },
             "Codex 12.5 credits",
         );
-        check(Usage { blocked: true, ..Usage::default() }, "Codex [used up]");
+        check(Usage { blocked: Some(Blocked::default()), ..Usage::default() }, "Codex [used up]");
     }
 
     #[test]

@@ -81,14 +81,14 @@ pub fn page(view: &View, paper: &PageOptions) -> String {
     }
     if usage.limits().next().is_none() {
         sheet.painted("limits", view.severity, &view.without_limits());
-    } else if usage.blocked && usage.limits().all(|limit| limit.used < 100.0) {
+    } else if view.blocked().is_some() {
         sheet.painted("state", view.severity, "work is refused");
     }
     if let Some(credits) = view.credits() {
         sheet.fact("credits", &credits);
     }
-    if let Some(count) = usage.banked_resets {
-        sheet.fact("banked resets", &count.to_string());
+    if let Some(banked) = usage.banked_resets {
+        sheet.fact("banked resets", &banked.count.to_string());
     }
     sheet.today(view);
     if let (Some(source), Some(seconds)) = (view.source, view.age_seconds) {
@@ -286,7 +286,7 @@ fn fit(text: &str, columns: usize) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::model::entry::{Answer, Problem, Source};
-    use crate::model::usage::{Budget, Credits, Measure, Pool, Usage};
+    use crate::model::usage::{BankedResets, Budget, Credits, Measure, Pool, Usage};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{SETS, UNICODE};
     use crate::render::style::{paint_ansi, uncoloured};
@@ -298,6 +298,7 @@ mod tests {
     fn window(seconds: u32, used: f64, resets_in: Option<i64>) -> Window {
         Window {
             seconds: Some(seconds),
+            slot: None,
             used,
             resets_at: resets_in.map(|seconds| NOW.plus(seconds)),
             started: resets_in.is_some(),
@@ -325,8 +326,8 @@ mod tests {
                 windows: vec![window(604_800, 3.0, Some(302_400))],
             }],
             credits: Some(Credits { available: true, unlimited: false, balance: Some(12.5) }),
-            banked_resets: Some(2),
-            blocked: false,
+            banked_resets: Some(BankedResets { count: 2, next_expires_at: None }),
+            ..Usage::default()
         });
         let samples = r#"{"5h":[[1795349600,120],[1795352000,400],[1795357600,600]]}"#;
         view.history = serde_json::from_str(samples).unwrap();

@@ -80,7 +80,7 @@ fn numbers(
     }));
     lines.extend(usage.windows.iter().map(window));
     lines.extend(usage.budget.iter().map(budget));
-    if usage.blocked {
+    if usage.blocked.is_some() {
         lines.push(PanelLine::Text("work is refused until a limit starts anew".into()));
     }
     for pool in &usage.pools {
@@ -128,7 +128,7 @@ mod tests {
 
     fn window(seconds: u32, used: f64, resets_in: Option<i64>) -> Window {
         let resets_at = resets_in.map(|seconds| NOW.plus(seconds));
-        Window { seconds: Some(seconds), used, resets_at, started: resets_in.is_some() }
+        Window { seconds: Some(seconds), slot: None, used, resets_at, started: resets_in.is_some() }
     }
 
     fn view(usage: Usage) -> View {
@@ -156,8 +156,7 @@ mod tests {
                 name: "プラス".into(), windows: vec![window(18_000, 0.0, None)]
             }],
             credits: Some(Credits { available: true, unlimited: false, balance: Some(12.5) }),
-            blocked: false,
-            banked_resets: None,
+            ..Usage::default()
         };
         check(
             &view(usage),

@@ -5,6 +5,7 @@
 //! blanks before it along: `{label} {used} {reset}` does not end in a blank for a window without a reset.
 
 use crate::model::text::nearest;
+use crate::model::usage::{self, BUDGET_LABEL};
 
 /// A parsed `--format` or `--window`.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,7 +228,11 @@ impl Slot {
 /// `5h`, `30d`, `budget`: what a limit may be called.
 pub fn is_label(label: &str) -> bool {
     let digits = label.trim_end_matches(['s', 'm', 'h', 'd']);
-    label == crate::model::usage::BUDGET_LABEL
+    if let Some((length, "secondary")) = label.split_once('-') {
+        return is_label(length);
+    }
+    label == BUDGET_LABEL
+        || usage::Slot::NAMES.contains(&label)
         || (digits.len() + 1 == label.len()
             && !digits.is_empty()
             && digits.bytes().all(|byte| byte.is_ascii_digit()))

@@ -141,6 +141,7 @@ fn answer(snapshot: Snapshot, now: Timestamp) -> Answer {
     let Snapshot { time, plan, mut windows, credits } = snapshot;
     windows.sort_by_key(|window| window.minutes.unwrap_or(u32::MAX));
     let window = |window: &SnapshotWindow| Window {
+        slot: None,
         seconds: window.minutes.map(|minutes| minutes.saturating_mul(60)),
         used: window.used_percent.clamp(0.0, 100.0),
         resets_at: window.resets_at,

@@ -1,4 +1,4 @@
-//! Several accounts in one line: each with its own login, cache entry, worker and failure.
+//! Several accounts in one line. Each has its own login, cache entry, worker and failure.
 
 use crate::support::home::{Home, Login};
 use crate::support::server::{Answer, Server};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 const WORK_LINE: &str = "work 5h 58% left";
 const HOME_LINE: &str = "home 5h 50% left";
 
-/// Two accounts on one server: `work` is the home's own login, `home` lies beside it.
+/// Two accounts on one server. `work` is the home's own login; `home` is beside it.
 struct Two {
     server: Server,
     home: Home,

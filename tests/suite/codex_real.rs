@@ -1,9 +1,8 @@
-//! Beside the real Codex: each reads what the other wrote, both spend the same token at the same
+//! Beside the real Codex. Each reads what the other wrote, both send the same token at the same
 //! moment, each waits for the other's locks, and nobody is logged out.
 //!
-//! Skipped by name where Codex is not installed; `.ci/run` installs it and sets
-//! `CODEXLINE_REQUIRE=codex`. codexline's side is `codexline auth refresh`, which exchanges the
-//! token, or `codexline fetch`, which does so after a refusal.
+//! Codex's side is `codex app-server`. codexline's side is `codexline auth refresh`, which
+//! refreshes the login, or `codexline fetch`, which does so after a refusal.
 
 #![cfg(target_os = "linux")]
 
@@ -38,8 +37,8 @@ fn assert_usual(limits: &Value) {
     assert_eq!(limits["accountId"], ACCOUNT);
 }
 
-/// Beside auth.json lie Codex's two locks and codexline's lock and ledger: no temporary file, no
-/// rescue.
+/// Checks what is beside auth.json: Codex's two locks, and codexline's lock and ledger. No
+/// temporary file and no staged answer is left.
 fn assert_tidy(home: &Home) {
     let belongs = |name: &String| {
         let own = ["auth.json.codexline.lock", "auth.json.codexline.ledger"];
@@ -62,15 +61,16 @@ fn lock_path(home: &Home, name: &str) -> std::path::PathBuf {
     home.codex_home().join(name)
 }
 
-/// An flock on a lock file, waited for; dropping it lets go.
+/// Waits for an flock on a lock file. Dropping it releases the lock.
 fn hold(path: &Path) -> File {
     let file = File::options().create(true).truncate(false).write(true).open(path).unwrap();
     file.lock().unwrap();
     file
 }
 
-/// Whether somebody holds an flock on the file, without touching it: `/proc/locks` names inodes.
-/// (It can miss a line while the list changes, so a `false` means little on its own.)
+/// Whether somebody holds an flock on the file. It reads `/proc/locks`, which names inodes, and
+/// does not touch the file. It can miss a line while the list changes, so a single `false` means
+/// little.
 fn is_held(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(meta) = std::fs::metadata(path) else { return false };
@@ -101,7 +101,7 @@ fn longest_hold(path: &Path, span: Duration) -> Duration {
     longest
 }
 
-/// Starts codexline; calling what comes back waits for its end.
+/// Starts codexline. The returned function waits for its end.
 fn spawn(home: &Home, arguments: &[&str]) -> impl FnOnce() -> Output + use<> {
     let start = Instant::now();
     let child =
@@ -109,7 +109,7 @@ fn spawn(home: &Home, arguments: &[&str]) -> impl FnOnce() -> Output + use<> {
     move || collect(child, start)
 }
 
-/// No token of the login, old or new, stands in what was printed.
+/// Checks that no token of the login, old or new, was printed.
 fn assert_no_secret(home: &Home, output: &Output) {
     let text = format!("{}{}", output.stdout, output.stderr);
     assert!(!text.contains("rt_made-up"), "{output:?}");
@@ -129,7 +129,8 @@ fn codex_reads_what_codexline_wrote_and_codexline_what_codex_wrote() {
     auth["kept_by_codexline"] = json!({"b": 1, "a": [2]});
     home.write_auth(auth.to_string());
 
-    // Refused, nothing new in the file, exchanged, written, asked again: with one POST.
+    // The token is refused and the file holds no newer one: codexline refreshes it with one POST,
+    // writes it, and asks again.
     login.revoke_access();
     fetch(&home);
     assert_eq!((login.server.count(USAGE), login.server.count(TOKEN)), (2, 1));
@@ -137,7 +138,7 @@ fn codex_reads_what_codexline_wrote_and_codexline_what_codex_wrote() {
     assert_tidy(&home);
     assert_eq!(home.read_auth()["kept_by_codexline"], auth["kept_by_codexline"]);
 
-    // Codex takes that file as it is: it has no reason to refresh, and its request is accepted.
+    // Codex takes that file as it is. It has no reason to refresh, and its request is accepted.
     let mut codex = AppServer::start(&program, &home);
     assert_usual(&codex.rate_limits().unwrap());
     codex.close();
@@ -154,7 +155,7 @@ fn codex_reads_what_codexline_wrote_and_codexline_what_codex_wrote() {
     assert!(!spent.is_empty() && spent.iter().all(|spend| spend.given.is_some()), "{spent:?}");
     login.assert_signed_in(&home);
 
-    // And back: codexline uses what Codex wrote, and can exchange it.
+    // The other way round: codexline uses what Codex wrote, and can refresh it.
     fetch(&home);
     assert_eq!(login.spends_of(Who::Codexline).len(), 2);
     refresh(&home);
@@ -173,7 +174,7 @@ fn codex_stays_signed_in_whatever_id_token_the_exchange_brings() {
     let auth = |auth: Value| json!(jwt(&json!({"https://api.openai.com/auth": auth})));
     let encoded = jwt(&json!({"exp": now() + 3600}));
     let (head, _) = encoded.rsplit_once('.').unwrap();
-    // The last letter of {} in base64, `0`, with a bit set that carries nothing.
+    // The last letter of `{}` in base64, `0`, with a bit set that no decoder uses.
     let loose_bits = json!(format!("{}.e31.made-up", head.split('.').next().unwrap()));
     let twice = jwt(&json!({})).replace(".e30.", ".eyJlbWFpbCI6ImEiLCJlbWFpbCI6ImIifQ.");
     // With each of these in auth.json, Codex 0.169 says that nobody is signed in.
@@ -212,7 +213,7 @@ fn codex_stays_signed_in_whatever_id_token_the_exchange_brings() {
     assert!(wrong.is_empty(), "these were stored: {wrong:#?}");
     assert_eq!(login.spends_of(Who::Codex).len(), 0);
 
-    // One that it can read is stored.
+    // An id token that Codex can read is stored.
     let id_token = claims(json!({"email": "new@example.com"}));
     login.change_answers(json!({"id_token": id_token}));
     refresh(&home);
@@ -221,7 +222,7 @@ fn codex_stays_signed_in_whatever_id_token_the_exchange_brings() {
     assert_usual(&codex.rate_limits().unwrap());
     codex.close();
 
-    // A refresh token that is not replaced stays, an empty one is none.
+    // An answer without a refresh token leaves the old one in place, and so does an empty one.
     for refresh_token in [Value::Null, json!("")] {
         let login = LoginServer::start();
         let home = login.home(Lifetime::Long);
@@ -267,18 +268,18 @@ fn a_token_that_both_send_at_the_same_moment() {
         let met = login.met() > met;
         login.assert_codexline_spent_nothing_twice();
         login.assert_signed_in(&home);
-        // Codex looks for the winner's tokens once and may have to be asked again; codexline waits
+        // Codex looks for the winner's tokens once, and may have to be asked again. codexline waits
         // for them.
         assert_eq!(output.code, Some(0), "{what}");
         assert!(!met || winner == Who::Codexline || limits.is_ok(), "{what}");
-        // Codexline exchanges once at most, whether it won or lost.
+        // codexline sends the token once at most, whether it won or lost.
         let spends = login.spends().split_off(before);
         let ours = spends.iter().filter(|spend| spend.who == Who::Codexline);
         assert_eq!(ours.count(), 1, "{what}: {spends:#?}");
         assert_no_secret(&home, &output);
 
-        // Whoever lost goes on with the winner's: Codex by itself at its next request, codexline
-        // without a further POST.
+        // The loser goes on with the winner's tokens: Codex at its next request, codexline without
+        // a further POST.
         assert_usual(&codex.rate_limits_soon());
         let before = login.spends_of(Who::Codexline).len();
         fetch(&home);
@@ -287,7 +288,7 @@ fn a_token_that_both_send_at_the_same_moment() {
     }
     codex.close();
     assert!(watch.end() > rounds);
-    // Codex also refreshes for purposes of its own, and is then ahead by a token.
+    // Codex also refreshes for reasons of its own, and is then ahead by a token.
     assert!(login.met() >= rounds - 4, "they met {} times only", login.met());
     assert_tidy(&home);
 }
@@ -301,7 +302,7 @@ fn both_refresh_again_and_again_in_no_order_at_all() {
     let watch = Watch::start(home.auth_path());
     let over = Instant::now() + Duration::from_secs(3);
     std::thread::scope(|scope| {
-        // Two of ours, so that codexline's own lock is in it too.
+        // Two runs of codexline, so that its own lock takes part too.
         for _ in 0..2 {
             scope.spawn(|| {
                 while Instant::now() < over {
@@ -338,8 +339,8 @@ fn a_running_codex_takes_over_what_codexline_exchanged() {
     assert_usual(&codex.rate_limits().unwrap());
     refresh(&home);
     login.revoke_older_access();
-    // Its own access token is refused from now on. Told to refresh, it finds ours in the file and
-    // sends nothing.
+    // Its own access token is refused from now on. Told to refresh, it finds codexline's in the
+    // file and sends nothing.
     assert!(codex.rate_limits().unwrap_err().contains("401"));
     let parameters = json!({"includeToken": false, "refreshToken": true});
     codex.ask("getAuthStatus", Some(parameters)).unwrap();
@@ -356,7 +357,7 @@ fn codex_holds_its_locks_while_codexline_has_a_token_to_commit() {
     login.lenient();
     let home = login.home(Lifetime::Short);
     let watch = Watch::start(home.auth_path());
-    // Codex has exchanged, has auth.lock, and cannot get on.
+    // Codex has its answer, holds auth.lock, and cannot go on.
     let held = hold(&lock_path(&home, "auth.json.lock"));
     let mut codex = AppServer::start_only(&program, &home);
     eventually("Codex in the middle of its commit", || {
@@ -376,7 +377,7 @@ fn codex_holds_its_locks_while_codexline_has_a_token_to_commit() {
     drop(held);
     codex.initialise();
     let output = ours();
-    // Codex was first: what is on disk wins, and codexline drops its own token.
+    // Codex was first. The file wins, and codexline drops its own token.
     let theirs = login.spends_of(Who::Codex);
     assert_eq!(
         home.read_auth()["tokens"]["refresh_token"].as_str(),
@@ -409,7 +410,7 @@ fn codexline_waits_for_a_lock_without_keeping_codex_from_its_own() {
         assert!(longest < HOLD, "{other} was held for {longest:?}");
         drop(held);
         let output = ours();
-        // It may have left the token for the next run; then this is the next run.
+        // It may have left the new token for the next run. This is the next run.
         fetch(&home);
         login.assert_signed_in(&home);
         assert_eq!(login.spends_of(Who::Codexline).len(), 1, "{output:?}");
@@ -432,7 +433,7 @@ fn codex_commits_while_its_locks_are_taken_for_as_long_as_codexline_may() {
     let locks = ["auth.lock", "auth.json.lock"].map(|name| lock_path(&home, name));
     let (until, ended) = std::sync::mpsc::channel::<()>();
     let holder = std::thread::spawn(move || {
-        // Ends with the test, whichever way that ends: the channel is closed then.
+        // The thread ends with the test, however it ends: the channel is closed then.
         while let Err(std::sync::mpsc::TryRecvError::Empty) = ended.try_recv() {
             let held = locks.each_ref().map(|path| hold(path));
             std::thread::sleep(HOLD - Duration::from_millis(5));
@@ -460,8 +461,8 @@ fn codexline_holds_codex_locks_for_milliseconds_and_never_across_the_network() {
     let login = LoginServer::start();
     let home = login.home(Lifetime::Long);
     let trace = home.path().join("trace");
-    // A busy machine can stop anybody in the middle; a program that holds them too long does so
-    // every time.
+    // A busy machine can stop any program for a while. One that holds the locks too long does so in
+    // every run.
     let mut shortest = Duration::MAX;
     for _ in 0..4 {
         let traced = [
@@ -486,9 +487,9 @@ fn codexline_holds_codex_locks_for_milliseconds_and_never_across_the_network() {
     assert!(shortest < HOLD, "the locks were held for {shortest:?}");
 }
 
-/// Reads a trace of one commit: the locks are taken in Codex's order and without waiting, nothing
-/// goes over a socket while one is held, and the rename happens under both. How long the first was
-/// held.
+/// How long the first lock was held, from a trace of one commit. It also checks that the locks are
+/// taken in Codex's order and without waiting, that nothing goes over a socket while one is held,
+/// and that the rename happens under both.
 fn check_trace(trace: &str) -> Duration {
     let mut held: Vec<(&str, f64, usize)> = Vec::new();
     let mut longest: f64 = 0.0;
@@ -534,8 +535,8 @@ fn check_trace(trace: &str) -> Duration {
     Duration::from_secs_f64(longest)
 }
 
-/// Where Codex keeps its login. With no keyring in reach, `auto` is auth.json; codexline does not
-/// write it then.
+/// Where Codex keeps its login. `auto` means auth.json when no keyring is in reach, and codexline
+/// does not write it then.
 fn set_store(home: &Home, store: &str) {
     let path = home.codex_home().join("config.toml");
     let config = std::fs::read_to_string(&path).unwrap();
@@ -560,7 +561,7 @@ fn an_auth_json_that_codex_does_not_use_is_not_used() {
 #[test]
 fn where_codexline_may_not_write_codex_is_asked() {
     let program = needs!("codex");
-    // With a minute left, Codex renews by itself; with ten days, it has to be told.
+    // With a minute left Codex refreshes by itself. With ten days left it has to be told.
     for lifetime in [Lifetime::Short, Lifetime::Long] {
         let login = LoginServer::start();
         let mut home = login.home(lifetime);
@@ -584,14 +585,14 @@ fn a_login_that_cannot_be_written_is_not_given_to_codex_to_lose() {
         let login = LoginServer::start();
         let mut home = login.home(lifetime);
         home.set("CODEXLINE_CODEX_BIN", &program);
-        // Codex exchanges the token first and then loses what it got.
+        // Codex sends the token first and then loses the answer.
         std::fs::hard_link(home.auth_path(), home.path().join("another-name")).unwrap();
         login.revoke_access();
         let output = home.run(&["fetch"]);
         assert_eq!(output.code, Some(1), "{output:?}");
         home.settle();
         assert_eq!(login.spends().len(), 0, "{:#?}", login.spends());
-        // It is asked only where its own clock gives it no reason to renew; it has no better answer
+        // Codex is asked only where it has no reason of its own to refresh. It has no better answer
         // then.
         let by_codex = login.server.requests();
         let by_codex = by_codex.iter().filter(|request| request.line() == USAGE).count() > 1;
@@ -599,7 +600,7 @@ fn a_login_that_cannot_be_written_is_not_given_to_codex_to_lose() {
     }
 }
 
-/// Codex names whom it asks for in its own, longer name.
+/// Codex sends its own, longer name for the client.
 fn is_ours(request: &Request) -> bool {
     request.header("user-agent") == Some(concat!("codexline/", env!("CARGO_PKG_VERSION")))
 }
@@ -652,8 +653,8 @@ fn a_codex_that_was_asked_finishes_its_refresh_when_codexline_is_killed() {
     let program = needs!("codex");
     let login = LoginServer::start();
     let mut home = login.home(Lifetime::Short);
-    // What Codex gets in exchange lives long: it ends without waiting for a refresh that no request
-    // asked for.
+    // Codex's new tokens live long, so it ends without waiting for a refresh that no request
+    // needed.
     login.lifetime(Lifetime::Long);
     home.set("CODEXLINE_CODEX_BIN", &program);
     set_store(&home, "auto");
@@ -678,8 +679,8 @@ fn a_codex_whose_answer_is_late_is_not_raced_again() {
     login.hold(Who::Codex, &gate);
     let mut codex = AppServer::start_only(&program, &home);
     eventually("Codex's exchange", || login.spends_of(Who::Codex).len() == 1);
-    // Codex has spent the token and does not have its answer yet; the file still holds what was
-    // spent.
+    // Codex has sent the token and does not have its answer yet. The file still holds the old
+    // token.
     login.revoke_older_access();
     let runs = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| home.run(&["fetch"]))).collect();

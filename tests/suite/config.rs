@@ -1,5 +1,5 @@
-//! The config file: what it changes, what beats it, what is wrong in it, and `codexline config`;
-//! `--on-fetch`.
+//! The config file: what it changes, what takes precedence over it, what is wrong in it; `codexline
+//! config`; `--on-fetch`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::{
     USAGE, USUAL_LINE, USUAL_LINE_WITH_RESETS, eventually, signed_in, usage, usage_of,
 };
 
-/// A home with fresh numbers and a config file; nothing in it asks again.
+/// A home with fresh numbers and a config file. No run in it fetches again.
 fn home(config: &str) -> (Home, PathBuf) {
     let (_server, home) = signed_in();
     home.fill();
@@ -102,7 +102,7 @@ fn a_mistake_marks_the_line_and_is_named_with_its_line_number() {
         path.display()
     );
     assert_eq!(output.stderr, expected);
-    // A bar drops or logs what comes there, at every turn.
+    // A bar drops or logs its stderr, each time.
     prints(&home.run(&["tmux", "--color", "never"]), "5h · 7d (config line 3)\n");
     let output = home.run(&["tmux", "--verbose"]);
     assert!(output.stderr.contains(&expected), "{output:?}");
@@ -169,7 +169,7 @@ fn what_is_worse_than_a_mistake_is_the_error() {
     let output = home.run(&["--wait", "10s"]);
     assert_eq!(output.stdout, "Codex: signed out (config line 1)\n");
     assert_eq!(home.run(&["json"]).json()["error"]["code"], "not_signed_in");
-    // Nothing has been asked yet, and nothing else is wrong.
+    // Nothing has been fetched yet, and nothing else is wrong.
     let home = Home::signed_out();
     write(&home, "wran = 1\n");
     assert_eq!(home.run(&["--offline"]).stdout, "Codex: loading (config line 1)\n");
@@ -244,7 +244,7 @@ fn the_default_file_can_be_used_as_it_stands() {
 
 // --- --on-fetch ----------------------------------------------------------------------------------
 
-/// A command that appends a line to a file, and that file.
+/// A file, and a command that appends a line to it.
 fn noting(home: &Home, words: &str) -> (String, PathBuf) {
     let path = home.path().join("told");
     (format!("echo {words} >> '{}'", path.display()), path)
@@ -262,7 +262,7 @@ fn on_fetch_runs_after_new_numbers_were_stored_and_only_then() {
     prints(&home.run(&line), USUAL_LINE);
     eventually("the command's note", || told(&path) == "new\n");
     home.settle();
-    // A fresh line fetches nothing, and so tells nobody.
+    // A line with fresh numbers fetches nothing, so no command runs.
     prints(&home.run(&line), USUAL_LINE);
     home.settle();
     assert_eq!(told(&path), "new\n");
@@ -271,7 +271,7 @@ fn on_fetch_runs_after_new_numbers_were_stored_and_only_then() {
     assert_eq!(told(&path), "new\n");
     prints(&home.run_with(&["fetch"], &[("CODEXLINE_ON_FETCH", &command)]), "");
     assert_eq!(told(&path), "new\nnew\n");
-    // A failure is nothing new.
+    // A failure brings no new numbers.
     server.always(Answer::status(500));
     assert_eq!(home.run(&["fetch", "--on-fetch", &command]).code, Some(1));
     assert_eq!(told(&path), "new\nnew\n");
@@ -284,8 +284,8 @@ fn on_fetch_sees_the_new_numbers_and_does_not_start_itself_again() {
     server.always(Answer::json(200, &usage_of(50, 20)));
     let out = home.path().join("line");
     let program = env!("CARGO_BIN_EXE_codexline");
-    // As `tmux set -g @codexline "$(codexline tmux)"` would; with this age every line is stale, and
-    // starts a worker.
+    // As `tmux set -g @codexline "$(codexline tmux)"` would do it. With this age every line is
+    // stale and starts a worker.
     let command = format!(
         "'{program}' --max-age 0s > '{0}.new' && '{program}' fetch && mv '{0}.new' '{0}'",
         out.display()
@@ -309,7 +309,7 @@ fn on_fetch_that_hangs_holds_no_lock() {
     let begun = std::time::Instant::now();
     prints(&home.run(&["--wait", "20s", "--on-fetch", &command]), USUAL_LINE);
     eventually("the command's start", || told(&path) == "begun\n");
-    // The worker waits for the command meanwhile, and the next fetch does not wait for the worker.
+    // The worker waits for the command meanwhile. The next fetch does not wait for the worker.
     prints(&home.run(&["fetch", "--on-fetch", ""]), "");
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     assert_eq!(server.count(USAGE), 2);
@@ -322,7 +322,7 @@ fn on_fetch_holds_none_of_the_host_s_pipes() {
     let gate = Gate::closed();
     server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
     let (note, path) = noting(&home, "$(ls -l /proc/self/fd | grep -c pipe)");
-    // `ls` has one pipe, the one to grep.
+    // The only pipe of `ls` is the one to grep.
     let output = home.run(&["--max-age", "0s", "--wait", "0s", "--on-fetch", &note]);
     prints(&output, USUAL_LINE);
     gate.open();

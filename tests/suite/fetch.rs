@@ -1,5 +1,5 @@
-//! The fetch: what is asked and how, what each way of failing leads to, how long it is left alone
-//! after, and what ends that.
+//! The fetch: what it asks and how, what each failure leads to, how long it waits before it asks
+//! again, and what ends that wait.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, signed_in, u
 
 const MINUTE: i64 = 60;
 
-/// `fetch` failed as it should: exit status 1, nothing on stdout, one line on stderr that names
-/// `named`.
+/// Checks that `fetch` failed as it should: exit status 1, nothing on stdout, one line on stderr
+/// that names `named`.
 #[track_caller]
 fn fails(output: &Output, named: &str) {
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
@@ -43,8 +43,8 @@ fn failure(home: &Home) -> (String, i64) {
     (failure["code"].as_str().unwrap().to_owned(), wait)
 }
 
-/// One answer that is of no use: the error's code, the word in the line, and the seconds until it
-/// is tried again. Asked once, and not again by lines that are printed meanwhile.
+/// An answer that is of no use: the error's code, the word in the line, and the seconds until the
+/// next attempt. It is asked for once, and not again by lines that are printed meanwhile.
 #[track_caller]
 fn check(answer: Answer, code: &str, word: &str, wait: RangeInclusive<i64>) {
     let server = Server::start(move |_| answer.clone());
@@ -126,7 +126,8 @@ fn the_url_follows_codex_s_config() {
 fn without_a_config_the_default_endpoint_is_meant() {
     let (server, mut home) = signed_in();
     let proxy = Server::start(|_| Answer::status(502));
-    // A proxy that refuses keeps the request on this machine and says where it wanted to go.
+    // A proxy that refuses keeps the request on this machine, and its record says where the request
+    // wanted to go.
     home.set("HTTPS_PROXY", proxy.url(""));
     std::fs::remove_file(home.codex_home().join("config.toml")).unwrap();
     let output = home.run(&["fetch"]);
@@ -156,7 +157,7 @@ fn a_refusal_of_the_same_token_is_not_asked_again() {
     for status in [401, 403] {
         for (how, exchanges) in [("off", 0), ("reload", 0), ("full", 1)] {
             let body: Value = serde_json::from_str(&fixture("error-401-token_expired")).unwrap();
-            // The exchange is refused too.
+            // The refresh is refused too.
             let server = Server::start(move |request| {
                 Answer::json(if request.method == "POST" { 401 } else { status }, &body)
             });
@@ -216,7 +217,7 @@ fn a_refusal_is_asked_again_once_with_the_token_that_codex_has_renewed() {
         prints(&output, "");
         assert_eq!(server.count(USAGE), 2);
         assert_eq!(server.last(USAGE).header("chatgpt-account-id"), Some(ACCOUNT));
-        // These numbers are of the login that is there now: nothing is stale about them.
+        // These numbers belong to the login that is there now, so they are not stale.
         prints(&home.run(&["--offline"]), USUAL_LINE);
         prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
         home.settle();
@@ -250,7 +251,7 @@ fn another_account_s_token_is_not_tried_for_the_first_one_s_question() {
     let (server, home, output) = refused_meanwhile(401, &Login::of(ACCOUNT), &Login::of("acc-2"));
     fails(&output, "auth.json");
     assert_eq!(server.count(USAGE), 1);
-    // The new login has numbers of its own, at the next look.
+    // The new login has its own numbers, at the next look.
     server.always(Answer::json(
         200,
         &json!({"account_id": "acc-2", "rate_limit": usage()["rate_limit"]}),
@@ -278,7 +279,7 @@ fn blocks_and_portals_wait_a_quarter_of_an_hour() {
         quarter.clone(),
     );
     check(Answer::html(403, ""), "blocked", "network blocked", quarter.clone());
-    // JSON, but Cloudflare says that it is its own.
+    // It is JSON, but Cloudflare says that the answer is its own.
     check(
         Answer::json(403, &json!({})).header("cf-mitigated", "challenge"),
         "blocked",
@@ -424,8 +425,8 @@ fn a_broken_connection_is_the_network_s_fault() {
 
 /// `length` zero bytes, deflated and wrapped as gzip: about 1 : 158.
 fn bomb(length: usize) -> Vec<u8> {
-    // RFC 1951, fixed Huffman codes: one literal 0, then as often as needed "258 bytes from 1 byte
-    // back", then the end.
+    // RFC 1951, fixed Huffman codes: one literal 0, then "258 bytes from 1 byte back" as often as
+    // needed, then the end.
     let mut bits: Vec<bool> = Vec::new();
     let mut code =
         |value: u32, width: u32| (0..width).rev().for_each(|bit| bits.push(value >> bit & 1 == 1));
@@ -446,8 +447,8 @@ fn bomb(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// The program with no more than this much address space, in KiB: what it must not take would end
-/// it.
+/// The program with a limit on its address space, in KiB. It would be killed if it took in too
+/// much.
 fn in_little_memory(home: &Home, arguments: &str) -> Output {
     let program = env!("CARGO_BIN_EXE_codexline");
     finish(&mut home.wrapped(&[
@@ -483,7 +484,7 @@ fn bodies_are_bounded() {
 
 #[test]
 fn every_wait_has_an_end() {
-    // What takes long does so side by side.
+    // The slow cases run side by side.
     std::thread::scope(|scope| {
         let check = |answer: fn() -> Answer| {
             scope.spawn(move || {
@@ -498,7 +499,7 @@ fn every_wait_has_an_end() {
         check(|| Answer::json(200, &usage()).behind(&Gate::closed()));
         check(|| Answer::json(200, &usage()).drip(1, Duration::from_millis(400)));
         check(|| Answer::endless("application/json", b" ").drip(1, Duration::from_millis(300)));
-        // A TLS handshake that never begins: the peer takes the connection and says nothing.
+        // A TLS handshake that never begins: the server accepts the connection and says nothing.
         scope.spawn(|| {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let server = Server::usage(usage());
@@ -521,7 +522,7 @@ fn failures_in_a_row_wait_ever_longer_up_to_half_an_hour() {
         prints(&home.run(&["--wait", "20s"]), "Codex: outage\n");
         home.settle();
         assert_eq!((failure(&home).1, server.count(USAGE)), (minutes * MINUTE, round + 1));
-        // Shortly before the time it is still left alone.
+        // Shortly before the end of the wait it still does not ask.
         home.age(Duration::from_secs(minutes as u64 * 60 - 20));
         prints(&home.run(&["--wait", "20s"]), "Codex: outage\n");
         home.settle();
@@ -586,7 +587,7 @@ fn a_worker_respects_a_back_off_that_began_before_it() {
     let server = Server::start(|_| Answer::status(500));
     let home = Home::new(&server);
     fails(&home.run(&["fetch"]), &server.base());
-    // As the line starts it; by now somebody else has failed.
+    // As the line starts it. By now another process has failed.
     assert_eq!(home.run(&["fetch", "--worker"]).code, Some(0));
     assert_eq!(server.count(USAGE), 1);
 }
@@ -635,7 +636,7 @@ fn a_fetch_by_hand_waits_for_the_one_that_is_at_it() {
 
 // --- TLS and proxies -----------------------------------------------------------------------------
 
-/// A TLS server, its authority's file, and a home that may reach it without a proxy.
+/// A TLS server, the file of its authority, and a home that may reach it without a proxy.
 fn secure() -> (Server, Home, String) {
     let authority = Authority::new();
     let server = Server::tls(&authority, |_| Answer::json(200, &usage()));
@@ -669,7 +670,8 @@ fn a_company_s_own_authority_works() {
 
 #[test]
 fn an_authority_that_is_only_in_the_system_s_directory_is_found() {
-    // The system's file alone is read first; who is not in it can still be beside it.
+    // The system's file is read first. An authority that is not in it can still be in the directory
+    // beside it.
     const DIRECTORY: &str = "/etc/ssl/certs";
     let bundle = format!("{DIRECTORY}/ca-certificates.crt");
     needs!("mount");
@@ -728,7 +730,7 @@ fn a_certificate_for_another_name_is_not_believed() {
 #[test]
 fn a_token_goes_over_https_or_stays_on_the_machine() {
     let (server, mut home) = signed_in();
-    // Would a request be made, it would come here.
+    // If a request were made, it would come here.
     for variable in
         ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
     {
@@ -809,12 +811,12 @@ fn a_dead_proxy_is_an_outage_of_the_network() {
             "{output:?}"
         );
         assert_eq!(failure(&home), ("network".into(), MINUTE));
-        // Local failures and network failures alike are counted anew here.
+        // Local failures and network failures are counted separately from here on.
         std::fs::remove_dir_all(home.cache_directory()).unwrap();
     }
     let refusing = Server::start(|_| Answer::status(407));
     home.set("HTTPS_PROXY", refusing.url(""));
-    // Our proxy tunnels every CONNECT; one that does not is a server that hangs up.
+    // This proxy tunnels every CONNECT. One that does not is a server that hangs up.
     refusing.hang_up_unread(true);
     fails(&home.run(&["fetch"]), &server.base());
     assert_eq!(server.total(), 0);

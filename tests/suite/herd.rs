@@ -1,5 +1,5 @@
-//! Many at once, and the worker behind them: one request however many ask, and a worker that no
-//! host can end or has to wait for.
+//! Many runs at once, and the worker behind them: one request however many runs there are, and a
+//! worker that no host can kill or has to wait for.
 
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
@@ -17,7 +17,7 @@ fn start(home: &Home, arguments: &[&str]) -> Child {
     home.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Starts that many at once, does `meanwhile`, and gives what each printed.
+/// Starts that many runs at once, calls `meanwhile`, and returns what each printed.
 fn herd(home: &Home, count: usize, arguments: &[&str], meanwhile: impl FnOnce()) -> Vec<Output> {
     let began = Instant::now();
     let children: Vec<Child> = (0..count).map(|_| start(home, arguments)).collect();
@@ -46,7 +46,7 @@ fn stale() -> (Server, Home, Gate) {
     (server, home, gate)
 }
 
-/// The running worker; waits for it, and there must be only one.
+/// Waits for the worker and returns its process id. There must be only one.
 fn worker(home: &Home) -> u32 {
     let mut found = Vec::new();
     eventually("a worker", || {
@@ -198,7 +198,7 @@ fn a_worker_that_hangs_delays_nobody_for_longer_than_they_want() {
 fn the_answer_of_a_worker_is_not_fetched_again_by_one_that_came_late() {
     let (server, home) = signed_in();
     home.fill();
-    // Started when the entry was stale, gets the lock when it is not any more.
+    // It was started when the entry was stale, and gets the lock when the entry is fresh again.
     for _ in 0..3 {
         all_print(&[home.run(&["fetch", "--worker"])], "");
     }
@@ -215,7 +215,7 @@ fn a_host_that_kills_its_command_still_gets_the_answer() {
         server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
         let home = Home::new(&server);
         let mut command = home.command(&["plain", "--wait", "25s"]);
-        // A process group of its own, as a shell gives its jobs; a closed terminal signals the
+        // A process group of its own, as a shell gives to its jobs. A closed terminal signals the
         // whole group.
         command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -246,8 +246,8 @@ fn a_prompt_that_is_killed_right_after_its_line_does_no_harm() {
     kill_after_the_line(&home, "Codex: loading\n");
     eventually("the answer", || home.entry().is_some_and(|entry| !entry["answer"].is_null()));
     assert_eq!(server.total(), 1);
-    // With numbers to show the line comes before the worker, so that one kill can hit in between;
-    // the next prompt makes up for it.
+    // With numbers to show, the line comes before the worker starts, so one kill can hit in
+    // between. The next prompt makes up for it.
     server.always(Answer::json(200, &usage_of(50, 20)));
     home.age(Duration::from_secs(300));
     kill_after_the_line(&home, USUAL_LINE);
@@ -265,8 +265,8 @@ fn the_worker_holds_nothing_of_the_host_s() {
     let secret = home.read_auth()["tokens"]["access_token"].as_str().unwrap().to_owned();
     let leak = home.path().join("of-the-host");
     std::fs::write(&leak, "").unwrap();
-    // As waybar up to 0.9.17 does: further pipes and files without close-on-exec, among them the
-    // very end of the output that is read here until it ends.
+    // As waybar up to 0.9.17 does: further pipes and files without close-on-exec. One of them is
+    // the writing end of the output that this test reads to its end.
     let program = env!("CARGO_BIN_EXE_codexline");
     let script = format!(
         "exec 5<'{0}' 7>>'{0}' 9>&1; exec {program} starship --color never",
@@ -312,12 +312,12 @@ fn check_worker(home: &Home, process: u32, leak: &std::path::Path, secret: &str)
 fn the_host_s_pipes_end_at_once() {
     let (server, home, gate) = stale();
     for host in ["starship", "plain"] {
-        // stdout and stderr, each read to its end, while the worker is held up.
+        // stdout and stderr, both read to their end while the worker is held up.
         let output = home.run(&[host, "--color", "never"]);
         all_print(&[output], USUAL_LINE);
     }
     server.wait_for(USAGE, 2);
-    // A click pipe on stdin, as i3blocks hands over: its reader's end closes with the command.
+    // A pipe for clicks on stdin, as i3blocks has it. Its reading end closes with the command.
     let (reader, mut writer) = std::io::pipe().unwrap();
     let child = home.command(&["starship"]).stdin(reader).stdout(Stdio::null()).spawn();
     assert!(child.unwrap().wait().unwrap().success());
@@ -329,11 +329,11 @@ fn the_host_s_pipes_end_at_once() {
 
 #[test]
 fn a_worker_outlives_a_replaced_program() {
-    // An upgrade while prompts run: the new file is another inode, the running one has no name any
-    // more.
+    // An upgrade while prompts run: the new file is another inode, and the running one has no name
+    // any more.
     let (server, home) = signed_in();
     let copied = home.copy_of_program();
-    // Deleted between its start and the start of its worker.
+    // The program is deleted between its start and the start of its worker.
     let script = format!("exec 3<{copied}; rm {copied}; exec /proc/self/fd/3 plain --wait 20s");
     let mut command = home.wrapped(&["sh", "-c", &script]);
     let output = crate::support::home::finish(&mut command);

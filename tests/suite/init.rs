@@ -1,4 +1,4 @@
-//! `codexline init`, `completions` and `man`: what is printed can be used as it stands.
+//! `codexline init`, `completions` and `man`: what they print works as it is.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::home::{Home, finish};
 use crate::support::{USUAL_LINE, signed_in};
 
-/// A home with fresh numbers and the program in a directory with an odd name; no `codexline` is on
+/// A home with fresh numbers, and the program in a directory with an odd name. No `codexline` is on
 /// PATH.
 fn odd() -> (Home, PathBuf) {
     let (_server, home) = signed_in();
@@ -14,15 +14,15 @@ fn odd() -> (Home, PathBuf) {
     let directory = home.path().join("odd 'n\" $HOME & co");
     std::fs::create_dir(&directory).unwrap();
     let program = directory.join("codexline");
-    // By another process: one that this process has had open for writing cannot always be run
-    // ("text file busy").
+    // Copied by another process: one that this process has had open for writing cannot always be
+    // run ("text file busy").
     let status =
         Command::new("cp").arg(env!("CARGO_BIN_EXE_codexline")).arg(&program).status().unwrap();
     assert!(status.success());
     (home, program)
 }
 
-/// What a program in an odd place prints, without `codexline` on PATH.
+/// What `init` of a program in an odd place prints, without `codexline` on PATH.
 fn init(home: &Home, program: &Path, arguments: &[&str]) -> String {
     let mut command = home.wrapped(&[program.to_str().unwrap(), "init"]);
     let output = finish(command.args(arguments).env("PATH", "/nowhere"));
@@ -30,7 +30,7 @@ fn init(home: &Home, program: &Path, arguments: &[&str]) -> String {
     output.stdout
 }
 
-/// What comes behind `start` in its line.
+/// The rest of the line that begins with `start`.
 fn rest<'text>(text: &'text str, start: &str) -> &'text str {
     let line = text.lines().find_map(|line| line.trim_start().strip_prefix(start));
     line.unwrap_or_else(|| panic!("no {start:?} in {text}"))
@@ -76,7 +76,7 @@ fn without_it_on_path_the_commands_run_from_where_it_lies() {
     let (home, program) = odd();
     let shell = |command: &str| finish(&mut home.wrapped(&["sh", "-c", command])).stdout;
     let text = init(&home, &program, &["starship"]);
-    // TOML's strings of this kind are JSON's.
+    // These strings of TOML are strings of JSON too.
     let [direct]: [String; 1] = serde_json::from_str(rest(&text, "shell = ")).unwrap();
     let output = finish(&mut home.wrapped(&[&direct, "starship"]));
     assert!(output.stdout.contains("58% left"), "{output:?}");
@@ -102,7 +102,7 @@ fn tmux_shows_the_line_of_a_program_that_is_not_on_path() {
     use crate::support::hosts::tmux::Tmux;
     needs!("tmux");
     let (home, _) = odd();
-    // A quote would end the string in tmux.conf: every other odd character is there.
+    // A quote would end the string in tmux.conf. Every other odd character is in this name.
     let directory = home.path().join("odd $HOME & co 100% #S");
     std::fs::create_dir(&directory).unwrap();
     let program = directory.join("codexline");
@@ -116,7 +116,7 @@ fn tmux_shows_the_line_of_a_program_that_is_not_on_path() {
     }
     let tmux = Tmux::start(&stage, &format!("set -g status-interval 1\n{snippet}"));
     tmux.attach("client", 120, 5).wait_for(USUAL_LINE.trim());
-    // The plugin, in a file of its own as its place says.
+    // The plugin, in a file of its own, as its instructions say.
     let plugin = directory.join("codexline.tmux");
     std::fs::write(&plugin, init(&home, &program, &["tmux", "codexline.tmux"])).unwrap();
     crate::support::home::set_mode(&plugin, 0o755);
@@ -126,7 +126,7 @@ fn tmux_shows_the_line_of_a_program_that_is_not_on_path() {
     tmux.attach("second", 120, 5).wait_for(&format!("plugin {} end", USUAL_LINE.trim()));
 }
 
-/// Runs a script in a shell with the program on PATH; what it printed.
+/// What a script in a shell prints, with the program on PATH.
 fn in_shell(command: &[&str]) -> String {
     let mut home = Home::signed_out();
     let bin = PathBuf::from(env!("CARGO_BIN_EXE_codexline"));
@@ -173,7 +173,7 @@ fn completions_know_hosts_commands_and_options() {
         assert_eq!(in_shell(&["zsh", "-f", "-c", script]), "_codexline\n");
     }
     if has!("elvish") {
-        // `$edit:` is there only at a terminal; this one keeps the words and nothing else.
+        // `$edit:` exists only at a terminal. This one only keeps the words.
         let script = "use str
             var edit: = (ns [
                 &complex-candidate~={|text &display=''| put $text}
@@ -208,7 +208,7 @@ fn completions_know_hosts_commands_and_options() {
     assert!(wrong.stderr.contains("did you mean fish?"), "{wrong:?}");
 }
 
-/// zsh completes at a terminal only.
+/// zsh completes only at a terminal.
 #[cfg(target_os = "linux")]
 #[test]
 fn zsh_completes_what_is_typed() {
@@ -236,8 +236,8 @@ fn zsh_completes_what_is_typed() {
     ] {
         terminal.keys(&format!("codexline {typed}\t"));
         terminal.wait_for(&format!("ready> codexline {completed}"));
-        // Away with the line: it is not to be run. By a key that waits its turn; Ctrl-C can get
-        // lost in a completion.
+        // Clears the line, which is not to be run. The shell reads this key in its turn; Ctrl-C can
+        // get lost during a completion.
         terminal.keys("\u{15}");
         terminal.wait_until("an empty line", |text| text.trim_end().ends_with("ready>"));
     }

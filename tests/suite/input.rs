@@ -1,5 +1,5 @@
-//! Bad input: whatever lies where auth.json, config.toml or the cache should be, the line says so
-//! in a word, nothing hangs, nothing is asked that cannot be used, and nothing of the user's is
+//! Bad input. Whatever is in the place of auth.json, config.toml or the cache, the line says so in
+//! a word. Nothing hangs, no request is made that cannot be used, and nothing of the user's is
 //! lost.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -37,8 +37,8 @@ fn put_away(path: &Path) {
 
 // --- auth.json -----------------------------------------------------------------------------------
 
-/// A login that cannot be used: the line prints `word`, `fetch` fails with one line that names
-/// `named`, json has `code`; nobody is asked, and what is there stays as it is.
+/// Checks a login that cannot be used: the line prints `word`, `fetch` fails with one line that
+/// names `named`, and json has `code`. No request is made, and the file stays as it is.
 #[track_caller]
 fn check_login(word: &str, code: &str, named: &str, prepare: impl Fn(&Home)) {
     let (server, home) = signed_in();
@@ -60,7 +60,7 @@ fn check_login(word: &str, code: &str, named: &str, prepare: impl Fn(&Home)) {
     assert!(output.stderr.contains(named), "{named} is not named: {output:?}");
     assert_eq!(server.connections(), 0, "{word}");
     assert_eq!(state(&home), before);
-    // As soon as it is right again, so is the line.
+    // When the file is right again, the line is too.
     put_away(&home.auth_path());
     home.sign_in(&Login::of(ACCOUNT));
     prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
@@ -166,7 +166,7 @@ fn auth_json_over_one_mebibyte() {
     login["padding"] = json!("x".repeat(1 << 20));
     let text = login.to_string();
     check_login("login unreadable", "auth_unreadable", "auth.json", |home| write(home, &text));
-    // As large as one can be: it takes no memory that is not there.
+    // As large as a file can be. The program must not try to hold it in memory.
     check_login("login unreadable", "auth_unreadable", "auth.json", |home| {
         let file = std::fs::File::create(home.auth_path()).unwrap();
         file.set_len(1 << 40).unwrap();
@@ -201,7 +201,7 @@ fn auth_json_with_an_api_key_or_another_kind_of_login() {
     check_login("no plan login", "unsupported_login", "auth.json", |home| {
         home.sign_in(&Login { mode: Some("something\nnew".into()), ..Login::of(ACCOUNT) });
     });
-    // An API key beside tokens: the mode decides, and without one the key.
+    // With an API key beside tokens the mode decides; without a mode the key does.
     let server = Server::usage(usage());
     let both = Login { api_key: Some("sk-made-up".into()), ..Login::of(ACCOUNT) };
     prints(&Home::at(&server, &both).run(&[]), USUAL_LINE);
@@ -211,9 +211,9 @@ fn auth_json_with_an_api_key_or_another_kind_of_login() {
 
 #[test]
 fn an_auth_json_that_is_just_being_rewritten_is_read_again() {
-    // Codex up to about 0.14x truncates and writes in place; what is met half must be whole within
-    // 150 ms. The writer here begins when the program has begun, but a busy machine may hold it up:
-    // it has some attempts.
+    // Codex up to about 0.14x truncates the file and writes it in place. A half-written file must
+    // be whole within 150 ms. The writer here begins when the program has begun, but a busy machine
+    // may hold it up, so there are some attempts.
     let server = Server::usage(usage());
     let rewritten_in_time = (0..10).any(|_| {
         let home = Home::new(&server);
@@ -327,8 +327,8 @@ fn config_toml_with_everything_else_in_it() {
 
 // --- the cache -----------------------------------------------------------------------------------
 
-/// An entry that is of no use is a miss: the answer is fetched once, printed, stored, and used from
-/// then on.
+/// An entry that cannot be used counts as none: the answer is fetched once, printed, stored, and
+/// used from then on.
 #[track_caller]
 fn check_miss(name: &str, spoil: impl Fn(&Home, &Path)) {
     let (server, home) = signed_in();
@@ -425,8 +425,8 @@ fn a_back_off_that_a_wrong_clock_made_endless_ends() {
     prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
 }
 
-/// A cache that cannot be written: nothing is asked (it would be asked at every prompt), the line
-/// says so, and once the way is free everything works.
+/// With a cache that cannot be written nothing is fetched, because every prompt would fetch again.
+/// The line says so, and works once the cache is writable.
 #[track_caller]
 fn check_unwritable(block: impl Fn(&Home), free: impl Fn(&Home)) {
     let (server, home) = signed_in();
@@ -452,7 +452,7 @@ fn a_cache_that_cannot_be_written() {
         |home| std::fs::write(home.cache_directory(), "").unwrap(),
         |home| std::fs::remove_file(home.cache_directory()).unwrap(),
     );
-    // The same one level up.
+    // The same with the directory above.
     check_unwritable(
         |home| {
             std::fs::remove_dir(home.path().join("cache")).unwrap();
@@ -460,7 +460,7 @@ fn a_cache_that_cannot_be_written() {
         },
         |home| std::fs::remove_file(home.path().join("cache")).unwrap(),
     );
-    // A link into nothing.
+    // A dangling link.
     check_unwritable(
         |home| std::os::unix::fs::symlink("/nowhere/at/all", home.cache_directory()).unwrap(),
         |home| std::fs::remove_file(home.cache_directory()).unwrap(),
@@ -469,7 +469,7 @@ fn a_cache_that_cannot_be_written() {
 
 #[test]
 fn a_directory_in_the_place_of_the_entry_or_its_lock() {
-    // The names are known once an entry was made and taken away again.
+    // The names are known after an entry was made and removed again.
     let block = |extension: &'static str| {
         move |home: &Home| {
             let other = Server::usage(usage());
@@ -534,7 +534,7 @@ fn a_cache_that_becomes_unwritable_still_shows_its_numbers() {
 
 #[test]
 fn a_directory_without_write_permission() {
-    // For root it has to be somebody else who runs it.
+    // Root can write everywhere, so the program runs as another user.
     let is_root = is_root();
     if is_root {
         needs!("setpriv");
@@ -545,7 +545,7 @@ fn a_directory_without_write_permission() {
     let drop_privileges = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let prefix: &[&str] = if is_root { &drop_privileges } else { &[] };
     if is_root {
-        // The login must be that user's, or there would be another word.
+        // The other user must be able to read the login, or the line would say that instead.
         set_mode(&home.auth_path(), 0o644);
     }
     let run =
@@ -555,7 +555,7 @@ fn a_directory_without_write_permission() {
     assert!(output.stderr.contains("permission denied"), "{output:?}");
     assert_eq!(server.connections(), 0);
     if is_root {
-        // And of an auth.json that may not be read.
+        // The same with an auth.json that may not be read.
         set_mode(&home.path().join("cache"), 0o777);
         set_mode(&home.auth_path(), 0o600);
         prints(&run(&["--wait", "5s"]), "Codex: login unreadable\n");
@@ -570,7 +570,7 @@ fn a_directory_without_write_permission() {
 
 #[test]
 fn a_full_disk_costs_no_request() {
-    // A file system of no size: what cannot be kept is not asked for.
+    // A full file system: a request whose answer cannot be kept is not made.
     needs!("mount");
     let (server, home) = signed_in();
     let cache = home.path().join("cache");
@@ -598,7 +598,7 @@ fn a_full_disk_costs_no_request() {
 fn home_unset() {
     let (_server, mut home) = signed_in();
     home.unset("HOME");
-    // Everything else is named: nothing is missing.
+    // All other variables are set, so nothing is missing.
     prints(&home.run(&[]), USUAL_LINE);
     // A user without an entry in the user database has no home at all.
     needs!("root", "setpriv");
@@ -625,15 +625,15 @@ fn clocks_years_off() {
         };
         prints(&run(&[]), USUAL_LINE);
         prints(&run(&["--offline"]), USUAL_LINE);
-        // And back to the right time.
+        // Then the clock is right again.
         prints(&home.run(&["--wait", "20s"]), USUAL_LINE);
     }
 }
 
 #[test]
 fn entries_from_before_and_after_a_clock_was_set_right() {
-    // What a machine leaves behind whose clock was years off, without a faked clock: the entry's
-    // times are moved instead.
+    // What a machine with a wrong clock leaves behind. The clock is right here; the times in the
+    // entry are moved instead.
     let server = Server::usage(usage());
     let years = Duration::from_secs(10 * 31_536_000);
     let home = Home::new(&server);

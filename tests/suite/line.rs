@@ -1,5 +1,5 @@
-//! The line: when it asks, what it prints, what it does with every option, and that it prints in
-//! every state.
+//! The line: when it fetches, what it prints, what each option does, and that it prints something
+//! in every state.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsRawFd as _;
@@ -17,7 +17,7 @@ use crate::support::{
 
 const HOSTS: [&str; 6] = ["plain", "starship", "tmux", "waybar", "i3blocks", "json"];
 
-/// A line was printed, and nothing else.
+/// Checks that a line was printed, and nothing else.
 #[track_caller]
 fn prints(output: &Output, expected: &str) {
     assert_eq!(
@@ -64,13 +64,13 @@ fn calls(home: &Home, arguments: &[&str]) -> Vec<String> {
     log.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim().to_owned())).collect()
 }
 
-/// Those of the calls that are one of these.
+/// The calls that are one of `names`.
 fn like<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
     let is_like = |call: &&String| names.iter().any(|name| call.starts_with(&format!("{name}(")));
     calls.iter().filter(is_like).map(String::as_str).collect()
 }
 
-/// A run that must not show at all: no socket, no other process or thread, nothing of Codex's
+/// Checks a run with fresh numbers: no socket, no other process or thread, no file of Codex's
 /// opened, nothing changed, one line in one write.
 #[track_caller]
 fn check_calls(home: &Home, arguments: &[&str]) -> Vec<String> {
@@ -101,14 +101,14 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     let (server, home) = signed_in();
     home.fill();
     for host in HOSTS {
-        // The first that tells what was done today has it counted.
+        // The first run that shows the counts of today has them counted.
         home.run(&[host]);
         home.settle();
         let calls = check_calls(&home, &[host]);
         let opened = like(&calls, &["open", "openat"]);
         let count = |part: &str| opened.iter().filter(|call| call.contains(part)).count();
-        // i3blocks also looks for what a click has left, waybar for the zone that its tooltip tells
-        // times in.
+        // i3blocks also looks for the state that a click has left, and waybar for the time zone of
+        // its tooltip.
         let (ours, zones) = match host {
             "i3blocks" => (2, 0),
             "waybar" => (1, 1),
@@ -120,12 +120,12 @@ fn warm_it_opens_no_socket_no_login_no_config_and_starts_nothing() {
     home.age(minutes(60));
     check_calls(&home, &["plain", "--offline"]);
     check_calls(&home, &["demo"]);
-    // A back-off is warm too.
+    // During a back-off the run is as cheap.
     server.always(Answer::status(500));
     home.run(&["--wait", "20s"]);
     home.settle();
     check_calls(&home, &["plain", "--wait", "20s"]);
-    // So are numbers from session files, also beside a back-off.
+    // So it is with numbers from session files, also during a back-off.
     std::fs::create_dir(home.codex_home().join("sessions")).unwrap();
     for with_failure in [true, false] {
         home.patch(|entry| {
@@ -147,7 +147,7 @@ fn stale_numbers_are_shown_at_once_and_the_next_ones_fetched_behind_them() {
     home.age(minutes(5));
     let gate = Gate::closed();
     server.push(USAGE, Answer::json(200, &usage_of(50, 20)).behind(&gate));
-    // It ends although the server does not answer.
+    // The run ends although the server does not answer.
     prints(&home.run(&["starship", "--color", "never"]), USUAL_LINE);
     server.wait_for(USAGE, 2);
     prints(&home.run(&["plain"]), USUAL_LINE);
@@ -266,7 +266,7 @@ fn old_numbers_are_marked() {
 fn a_window_whose_time_has_passed_is_shown_as_reset() {
     let (_server, home) = signed_in();
     home.fill();
-    // As if everything had happened two hours ago: the five-hour window has ended an hour ago.
+    // As if everything had happened two hours earlier: the five-hour window ended an hour ago.
     let shift = 2 * 3600;
     home.patch(|entry| {
         entry["answer"]["fetched_at"] = json!(now() - shift);
@@ -343,7 +343,7 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
     check("login damaged", &|home| home.write_auth("{}x"));
     check("bad codex config", &|home| home.write_config("chatgpt_base_url = \n"));
     check("no home folder", &|home| home.set("CODEX_HOME", home.path().join("nowhere")));
-    // Who has never started Codex has no home for it, and has named none.
+    // A user who has never started Codex has no home for it, and has named none.
     check("signed out", &|home| {
         home.set("CODEX_HOME", "");
         home.set("HOME", home.path().join("newcomer"));
@@ -402,7 +402,7 @@ fn two_homes_share_a_cache_directory_and_nothing_else() {
 
 // --- every answer from the wild ------------------------------------------------------------------
 
-/// One fixture through the real binary: the plain line, and from `json` the state, the binding
+/// Runs the real binary on one fixture. Checks the plain line, and in `json` the state, the binding
 /// limit and the pools' names.
 #[track_caller]
 fn check_fixture(
@@ -475,6 +475,10 @@ fn check_keys(json: &Value) {
             "credits",
             "activity",
             "banked_resets",
+            "banked_resets_expire_at",
+            "blocked",
+            "lost_windows",
+            "unavailable_models",
             "source",
             "age_seconds",
             "stale",
@@ -495,6 +499,12 @@ fn check_keys(json: &Value) {
     }
     if !json["credits"].is_null() {
         check_object(&json["credits"], &["available", "unlimited", "balance"]);
+    }
+    if !json["blocked"].is_null() {
+        check_object(&json["blocked"], &["reason", "until"]);
+    }
+    for model in json["unavailable_models"].as_array().unwrap() {
+        check_object(model, &["name", "available_at"]);
     }
     if !json["activity"].is_null() {
         let counts = ["sessions", "turns", "total_tokens", "age_seconds"];
@@ -670,7 +680,7 @@ fn every_fixture_is_in_a_test() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/usage");
     for file in std::fs::read_dir(directory).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        // The record of a session file belongs to another source.
+        // The record from a session file belongs to another source.
         let is_answer = name.ends_with(".json") && !name.starts_with("rollout-");
         let quoted = format!("\"{}\"", name.trim_end_matches(".json"));
         assert!(!is_answer || source.contains(&quoted), "{name}");
@@ -738,7 +748,7 @@ fn templates_and_options_shape_the_line() {
     check(&["plain", "--format", ""], "");
     check(&["--format=% #{plan}"], "% #plus");
     check(&["--format", "-{plan}"], "-plus");
-    // The last of several counts.
+    // Of several values the last one counts.
     check(&["--format", "a", "--format", "b"], "b");
     check(&["--format", "{age}"], "just now");
     home.age(Duration::from_secs(3780));
@@ -750,7 +760,7 @@ fn reset_at_is_local_clock_time() {
     let (_server, mut home) = signed_in();
     home.fill();
     home.patch(|entry| {
-        // 2100-01-01T12:34:00Z, far enough away to be told by its date.
+        // 2100-01-01T12:34:00Z: far enough away to be shown with its date.
         entry["answer"]["usage"]["windows"][1]["resets_at"] = json!(4_102_490_040_i64);
     });
     home.set("TZ", "UTC");
@@ -788,7 +798,8 @@ fn thresholds_decide_the_state() {
 const WARNING: &str = "\u{1b}[38;5;16;48;5;220m";
 const CRITICAL: &str = "\u{1b}[38;5;231;48;5;160m";
 
-/// An option, a value, the arguments to run with, and what then holds because of it.
+/// An option, a value, the arguments to run with, and a check of the output that holds only with
+/// that value.
 type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a dyn Fn(&Output) -> bool);
 
 #[test]
@@ -837,7 +848,7 @@ fn every_option_can_be_given_in_the_environment() {
         }
     }
     for option in OPTIONS {
-        // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.
+        // The looks are tested in looks.rs, the push in config.rs, the sources in sources.rs.
         let looks = ["short", "icon", "glyphs", "ascii", "colors", "urgent-exit"];
         let elsewhere = ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"]
             .into_iter()
@@ -846,7 +857,7 @@ fn every_option_can_be_given_in_the_environment() {
             cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);
     }
-    // What was typed wins, and an empty variable is none.
+    // The command line wins over the environment, and an empty variable does not count.
     let both = home.run_with(&["--offline", "--format", "b"], &[("CODEXLINE_FORMAT", "a")]);
     prints(&both, "b\n");
     prints(&home.run_with(&["--offline"], &[("CODEXLINE_FORMAT", "")]), USUAL_LINE);
@@ -871,7 +882,8 @@ fn the_options_of_the_fetch_can_be_given_in_the_environment_of_a_line() {
     check("CODEXLINE_RECOVER", "reload", 0);
     check("CODEXLINE_RECOVER", "full", 1);
     check("CODEXLINE_RECOVER", "", 1);
-    // A login elsewhere is asked of Codex; here of something that only says that it was started.
+    // For a login that is not in auth.json Codex is asked. This one only records that it was
+    // started.
     let home = Home::signed_out();
     home.write_config("cli_auth_credentials_store = 'keyring'");
     let (codex, log) = (home.path().join("another-codex"), home.path().join("started"));
@@ -1119,7 +1131,7 @@ fn a_closed_stdout_ends_quietly() {
     let (_server, home) = signed_in();
     home.fill();
     for arguments in [&["plain"][..], &["json"], &["demo"], &["--help"]] {
-        // A pipe that nobody reads any more.
+        // A pipe whose reader has gone.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let start = Instant::now();
@@ -1135,7 +1147,7 @@ fn a_closed_stdout_ends_quietly() {
             start.elapsed()
         );
     }
-    // No stdout at all, and one that takes nothing.
+    // A closed stdout, and one that takes nothing.
     for redirection in [">&-", ">/dev/full", "<&- >&- 2>&-"] {
         let program = env!("CARGO_BIN_EXE_codexline");
         let script = format!("exec {program} plain {redirection}");
@@ -1146,8 +1158,8 @@ fn a_closed_stdout_ends_quietly() {
 
 #[test]
 fn closed_standard_descriptors_do_no_harm() {
-    // Their numbers are the first that any file opened later gets: a line or a complaint must not
-    // end up in one.
+    // If descriptors 0 to 2 are closed, the next opened files get these numbers. No line or warning
+    // may end up in such a file.
     let program = env!("CARGO_BIN_EXE_codexline");
     for redirection in ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
         for (arguments, status) in [

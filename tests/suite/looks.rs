@@ -1,5 +1,5 @@
-//! How a line looks: glyphs, icon, colours, the short form; and i3blocks' clicks, which change what
-//! is shown.
+//! How a line looks: glyphs, icon, colours, the short form. Also i3blocks' clicks, which change
+//! what is shown.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn every_look_can_be_asked_for() {
     let (home, _server) = warm(usage());
     let check = |arguments: &[&str], expected: &str| {
         assert_eq!(first_line(&home.run(arguments)), expected, "{arguments:?}");
-        // The same by environment.
+        // The same from the environment.
         let variables: Vec<(String, &str)> = arguments
             .iter()
             .filter_map(|argument| argument.strip_prefix("--"))
@@ -119,7 +119,7 @@ fn a_mistake_names_the_nearest() {
 fn no_host_waits_for_its_stdin() {
     let (home, _server) = warm(usage());
     for host in HOSTS {
-        // A pipe that nobody writes to or closes, as a bar may leave it.
+        // A pipe that nobody writes to or closes, as a bar may hand it over.
         let mut child = home
             .command(&[host.name])
             .stdin(std::process::Stdio::piped())
@@ -148,7 +148,7 @@ fn the_tooltip_tells_all_there_is() {
         for part in parts {
             assert!(tooltip.contains(part), "{fixture}: no {part:?} in\n{tooltip}");
         }
-        // The columns of the rows with a bar begin at the same place.
+        // The columns of all rows with a bar begin at the same place.
         let bars: Vec<usize> = tooltip
             .lines()
             .filter_map(|line| line.chars().position(|character| "█░".contains(character)))
@@ -171,7 +171,7 @@ fn the_tooltip_tells_all_there_is() {
 
 // --- i3blocks ------------------------------------------------------------------------------------
 
-/// The full text of a block, run with this button and for this instance.
+/// The full text of a block that is run with this button and for this instance.
 #[track_caller]
 fn block(home: &Home, button: &str, instance: &str) -> String {
     let variables = [("BLOCK_BUTTON", button), ("BLOCK_INSTANCE", instance)];
@@ -188,7 +188,7 @@ fn a_right_click_shows_the_next_window_and_it_stays() {
     for expected in [FIVE_HOURS, WEEK, &both, FIVE_HOURS] {
         assert_eq!(block(&home, "3", ""), expected);
         assert_eq!(block(&home, "", ""), expected);
-        // Other buttons do not change what is shown, and other hosts do not care.
+        // Other buttons do not change what is shown, and neither do other hosts.
         assert_eq!(block(&home, "4", ""), expected);
         assert_eq!(
             first_line(&home.run_with(&["tmux"], &[("BLOCK_BUTTON", "3")]))
@@ -206,7 +206,7 @@ fn a_right_click_shows_the_next_window_and_it_stays() {
     assert_eq!(block(&home, "3", ""), WEEK);
     let output = home.run_with(&["i3blocks", "--warn", "40"], &[]);
     assert_eq!(output.stdout, format!("{WEEK}\n{WEEK}\n"));
-    // A line of its own does without windows: then the default one stands in for it.
+    // A line with a format without windows: the default one stands in for it.
     assert_eq!(first_line(&home.run(&["i3blocks", "--format", "{5h.used}"])), WEEK);
     assert_eq!(server.total(), 1);
 }
@@ -220,7 +220,7 @@ fn an_instance_is_a_window() {
     assert_eq!(block(&home, "", "<b>"), "Codex: no &lt;b&gt;");
     let swaybar = home.run_with(&["swaybar"], &[("BLOCK_INSTANCE", "7d")]).json();
     assert_eq!((&swaybar["full_text"], &swaybar["short_text"]), (&json!(WEEK), &json!(WEEK)));
-    // Another window's severity is not this one's.
+    // The colour goes by the window that is shown, not by another one.
     server.always(Answer::json(200, &usage_of(100, 17)));
     home.fill();
     let output = home.run_with(&["i3blocks", "--urgent-exit"], &[("BLOCK_INSTANCE", "7d")]);
@@ -235,7 +235,7 @@ fn a_left_click_fetches_and_shows_what_came() {
     assert_eq!(block(&home, "", ""), USUAL_LINE.trim_end());
     assert_eq!(block(&home, "1", ""), "Codex 5h 50% left · 7d 80% left");
     assert_eq!(server.total(), 2);
-    // Also in a back-off.
+    // A click fetches also during a back-off.
     home.age(std::time::Duration::from_secs(5));
     server.always(Answer::status(500));
     block(&home, "1", "");
@@ -245,7 +245,7 @@ fn a_left_click_fetches_and_shows_what_came() {
     assert_eq!(server.total(), 3, "a back-off");
     server.always(Answer::json(200, &usage_of(60, 20)));
     assert_eq!(block(&home, "1", ""), "Codex 5h 40% left · 7d 80% left");
-    // Not offline.
+    // It does not when offline.
     home.age(std::time::Duration::from_secs(5));
     home.run_with(&["i3blocks", "--offline"], &[("BLOCK_BUTTON", "1")]);
     assert_eq!(server.total(), 4);

@@ -1,11 +1,11 @@
-//! The integration tests: the real binary against a scripted server on loopback, one module a
-//! theme. `support` is shared.
-// What is observed here (modes, signals, sessions, hosts) is Unix; the unit tests run everywhere.
+//! The integration tests run the real binary against a scripted server on loopback. Each module has
+//! a theme; `support` is shared.
+// What they observe (modes, signals, sessions, hosts) is Unix. The unit tests run everywhere.
 #![cfg(unix)]
-// A test may read files and the clock, stop where something is wrong, and say what it skips.
+// A test may read files and the clock, and may stop where something is wrong.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
-// First: its macros are known from here on.
+// Comes first, because its macros are known only to what follows.
 #[macro_use]
 mod support;
 
@@ -23,6 +23,7 @@ mod init;
 mod input;
 mod line;
 mod looks;
+mod numbers;
 mod properties;
 mod readme;
 mod recovery;

@@ -1,4 +1,4 @@
-//! What the READMEs show is what the program does: snippets, commands, options, tables.
+//! The READMEs show what the program does: snippets, commands, options, tables.
 
 use crate::support::home::{Home, finish};
 use crate::support::server::{Answer, Server};
@@ -29,7 +29,7 @@ fn part(name: &str) -> &'static str {
     part.unwrap_or_else(|| panic!("the README has no part {name:?}")).0
 }
 
-/// The rows of the table whose heading begins so, each with its cells.
+/// The cells of each row of the table whose heading begins with this.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
     let (_, rest) =
         README.split_once(heading).unwrap_or_else(|| panic!("the README has no table {heading:?}"));
@@ -46,7 +46,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Blocks in fences with their language, and what is outside of them.
+/// The fenced blocks with their language, and the text outside of them.
 fn fences(text: &str) -> (Vec<(&str, &str)>, String) {
     let (mut blocks, mut outside) = (Vec::new(), String::new());
     for (index, part) in text.split("```").enumerate() {
@@ -85,11 +85,10 @@ fn home() -> (Home, Server) {
     (home, server)
 }
 
-/// A command line from what a person reads: from `codexline` on, to where the quotes or brackets
-/// around it end.
+/// The command line in a text: from `codexline` to the end of the quotes or brackets around it.
 fn command_in(text: &str) -> Option<String> {
     let start = text.match_indices("codexline ").map(|(at, _)| at).find(|at| {
-        // Not the end of a path or another word.
+        // It must not be the end of a path or of another word.
         !text[..*at]
             .ends_with(|before: char| before.is_alphanumeric() || "-_/.@#{".contains(before))
     })?;
@@ -104,7 +103,7 @@ fn command_in(text: &str) -> Option<String> {
     Some(command.to_owned())
 }
 
-/// Every command line that a README shows, with the words put in that stand for others.
+/// Every command line that a README shows, with values in place of the words that stand for them.
 fn commands(text: &str) -> Vec<String> {
     let (blocks, outside) = fences(text);
     let mut found: Vec<String> =
@@ -115,7 +114,7 @@ fn commands(text: &str) -> Vec<String> {
             "console" => line.strip_prefix("$ "),
             _ => None,
         });
-        // Cargo's own are not for here.
+        // Commands of cargo are not tested here.
         found.extend(lines.filter(|line| !line.starts_with("cargo")).filter_map(command_in));
     }
     let each = |command: String| -> Vec<String> {
@@ -152,7 +151,7 @@ fn every_snippet_is_what_init_prints() {
             let file = std::fs::read_to_string(folder.join(&name)).unwrap();
             assert_eq!(printed.stdout, file, "{}/{name}: {}", integration.name, printed.stderr);
             let all = home.run(&["init", integration.name]).stdout;
-            // What is run from a file of its own is printed only if it is named.
+            // A file of its own is printed only if it is named.
             assert!(all.contains(&file) || name.ends_with(".tmux"), "{}/{name}", integration.name);
             seen += 1;
         }
@@ -173,7 +172,7 @@ fn every_command_that_is_shown_runs() {
             let may_say_no = command.contains(" check ") || command.contains(" doctor");
             let fine = output.code == Some(0) || may_say_no && output.code == Some(1);
             assert!(fine, "{}: {command}: {output:?}", path.display());
-            // There are no sessions to count.
+            // Here are no sessions to count.
             let may_speak =
                 may_say_no || command.contains("--verbose") || command.ends_with(" activity");
             let is_quiet = may_speak || output.stderr.is_empty();
@@ -284,11 +283,14 @@ fn the_table_of_json_has_every_key_and_no_other() {
         "limit": "40", "used": "1", "remaining": "39",
         "used_percent": 2.5, "reset_at": 2_000_000_000,
     } });
+    full["model_usage"] = json!({ "gpt": { "available": false } });
+    full["rate_limit_reached_type"] = "x".into();
+    full["rate_limit"]["allowed"] = false.into();
     server.script(move |_| Answer::json(200, &full));
     home.run(&["fetch"]);
     let with_all = home.run(&["json", "--max-age", "1h"]).stdout;
     let one = format!("one={}", home.codex_home().display());
-    // Nobody is signed in at the other.
+    // Nobody is signed in to the other one.
     let other = Home::signed_out();
     let two = format!("two={}", other.codex_home().display());
     let with_two = home.run(&["json", "--wait", "9s", "--account", &one, "--account", &two]).stdout;
@@ -307,7 +309,7 @@ fn the_table_of_json_has_every_key_and_no_other() {
     assert_eq!(found, described);
 }
 
-/// The program's sources, whole.
+/// All sources of the program.
 fn sources(directory: &Path) -> String {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries
@@ -356,7 +358,7 @@ fn every_variable_that_is_shown_is_read() {
             && text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
             && text.contains('_')
     };
-    // Those are the business of the library that connects.
+    // Those belong to the library that connects.
     let proxies = ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
     let mut count = 0;
     let (_, outside) = fences(README);
@@ -384,7 +386,7 @@ fn the_table_of_on_change_has_every_variable_and_no_other() {
     crate::support::eventually("the command to be run", || told.exists());
     let environment = std::fs::read_to_string(told).unwrap();
     let names = environment.lines().filter_map(|line| line.split_once('=').map(|(name, _)| name));
-    // What keeps a codexline in the command from fetching is its own business.
+    // This variable keeps a codexline in the command from fetching; it is not for users.
     let told: BTreeSet<&str> = names
         .filter(|name| name.starts_with("CODEXLINE_") && *name != "CODEXLINE_PUSHED_AT")
         .collect();
@@ -395,7 +397,7 @@ fn the_table_of_on_change_has_every_variable_and_no_other() {
 
 #[test]
 fn every_readme_of_a_host_says_what_one_must_know() {
-    // Those could not be run, so there is nothing to show.
+    // Those hosts cannot run here, so there is no picture.
     let without_picture = ["powerlevel10k", "swiftbar", "zjstatus"];
     for (path, text) in readmes().into_iter().skip(1) {
         let host = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
@@ -403,7 +405,7 @@ fn every_readme_of_a_host_says_what_one_must_know() {
             assert!(text.contains(part), "{host}: no {part}");
         }
         assert_eq!(text.contains("](picture.png)"), !without_picture.contains(&host), "{host}");
-        // In the README's table of what to paste, and in its gallery if there is something to see.
+        // It is in the README's table of what to paste, and in its gallery if there is a picture.
         let links = README.matches(&format!("](integrations/{host}/README.md)")).count();
         assert_eq!(links, if without_picture.contains(&host) { 1 } else { 2 }, "{host}");
     }

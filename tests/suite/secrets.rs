@@ -1,6 +1,6 @@
-//! Made-up tokens that can be recognised, and every place where one could slip out: stdout, stderr,
-//! the cache directory, the command line of the worker; in every way of failing, with `--verbose`,
-//! and with a server that says everything back.
+//! Made-up tokens that can be recognised, and every place where one could leak: stdout, stderr, the
+//! cache directory, the command line of the worker. It is tried in every way of failing, with
+//! `--verbose`, and with a server that sends back all that it gets.
 
 use std::path::Path;
 
@@ -28,16 +28,17 @@ fn login() -> Login {
     }
 }
 
-/// What must not be found anywhere: the mark, and the parts of the tokens that hold it encoded.
+/// What must not be found anywhere: the mark itself, and the parts of the tokens that hold it
+/// encoded.
 fn needles() -> Vec<String> {
     let login = login();
     let mut needles = vec![MARK.to_owned()];
     for token in [&login.access_token, &login.id_token] {
         needles.extend(token.split('.').map(str::to_owned));
-        // A decoder's message may quote a part only.
+        // The message of a decoder may quote only a part.
         needles.push(token.split('.').nth(1).unwrap()[10..40].to_owned());
     }
-    // The header of a token is the same in all the world.
+    // The header of a token is the same everywhere, so it is no secret.
     needles.retain(|needle| *needle != login.access_token.split('.').next().unwrap());
     needles.push(base64::engine::general_purpose::STANDARD.encode(format!("rt_{MARK}")));
     needles
@@ -58,7 +59,7 @@ fn check_output(place: &str, output: &Output) {
     assert!(!output.stderr.contains("panicked"), "{place}: {output:?}");
 }
 
-/// Every file below `directory`, its name too.
+/// Every file below `directory`, and its name.
 #[track_caller]
 fn check_directory(place: &str, directory: &Path) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
@@ -73,9 +74,9 @@ fn check_directory(place: &str, directory: &Path) {
     }
 }
 
-/// Fetches and prints in every form, told to say everything, and looks at all that came of it. What
-/// it takes to get there (an outage, say) is the caller's. With the fetch's output, for the caller
-/// to see that it went as meant.
+/// Fetches and prints in every form and with `--verbose`, and looks for secrets in all that comes
+/// of it. The caller arranges the situation (an outage, say), and gets the output of the fetch to
+/// see that it went as meant.
 #[track_caller]
 fn check(place: &str, home: &Home) -> Output {
     let fetch = home.run(&["fetch", "--verbose"]);
@@ -102,7 +103,7 @@ fn check(place: &str, home: &Home) -> Output {
     fetch
 }
 
-/// Everything that the client said, said back.
+/// A server that sends back everything that it gets.
 fn echo(request: &Request) -> String {
     format!("{request:?}")
 }
@@ -255,7 +256,7 @@ fn tokens_from_the_environment_are_not_shown_either() {
         check(variable, &home);
         assert_eq!(server.total() > 0, variable == "CODEX_ACCESS_TOKEN");
     }
-    // What no header can carry.
+    // A value that no header can carry.
     let server = Server::usage(usage());
     let mut home = Home::at(&server, &login());
     home.set("CODEX_ACCESS_TOKEN", format!("{MARK}\r\nX: {MARK}"));
@@ -292,7 +293,7 @@ fn a_misused_command_line_shows_no_more_than_was_typed() {
 
 #[test]
 fn a_fetch_writes_nowhere_but_into_the_cache() {
-    // Told by every file that a whole fetch opens for writing, and by all that it writes.
+    // The trace has every file that a whole fetch opens for writing, and everything that it writes.
     needs!("strace");
     let server = Server::usage(usage());
     let home = Home::at(&server, &login());
@@ -316,7 +317,7 @@ fn a_fetch_writes_nowhere_but_into_the_cache() {
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("codexline/"), "{log}");
     for line in log.lines().filter(|line| line.contains("write")) {
-        // The request itself, to the server's socket, is where the token belongs.
+        // The token belongs in the request to the server's socket.
         if !line.contains("socket:") && !line.contains("TCP:") {
             check_text("a write", line.as_bytes());
         }

@@ -1,5 +1,5 @@
 //! Where the numbers come from: who is asked in which situation and who is not, whose numbers are
-//! shown, how old they are.
+//! shown, and how old they are.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::{
 
 const MINUTE: i64 = 60;
 
-/// A session of `account` (nobody's, if that is empty) that began so many seconds ago, with one
+/// A session of `account` (of nobody, if that is empty) that began `begun` seconds ago. It has one
 /// line for each of `told`: seconds ago, and percent used of 5 hours, which reset an hour from now.
 fn session(home: &Home, name: &str, account: &str, begun: i64, told: &[(i64, i64)]) -> PathBuf {
     let window =
@@ -63,7 +63,7 @@ fn blocked() -> Answer {
     Answer::html(403, "<html>Just a moment</html>")
 }
 
-/// Where the login is, and what it is worth.
+/// Where the login is, and how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Signed {
     /// In auth.json, with days left.
@@ -105,12 +105,12 @@ const USUAL: Case = Case {
     session: Some(ACCOUNT),
 };
 
-/// What a line shows in a situation: the source (or nothing) and the error's code (or nothing); how
-/// often the endpoint was asked, and whether Codex was.
+/// What a line shows in a situation: the source or nothing, and the error's code or nothing. Then
+/// how often the endpoint was asked, and whether Codex was.
 #[track_caller]
 fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) {
     let answer = case.answer;
-    // Refused tokens are not renewed here: that is another story.
+    // Refused tokens are not refreshed here; that is tested elsewhere.
     let server = Server::start(move |request| {
         if request.line() == TOKEN {
             Answer::json(401, &json!({"error": "invalid_grant"}))
@@ -177,7 +177,7 @@ fn check(case: &Case, source: &str, error: &str, gets: usize, asks_codex: bool) 
     if !error.is_empty() {
         let hint = shown["error"]["hint"].as_str().unwrap();
         assert!(!hint.is_empty(), "{name}");
-        // By hand it is told, also where there are numbers beside it.
+        // A fetch by hand reports it, also where there are numbers.
         let output = home.run(&[&["fetch"], *options].concat());
         assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{name}: {output:?}");
         assert_eq!(output.stderr.lines().count(), 1, "{name}: {output:?}");
@@ -192,7 +192,7 @@ fn ending_in(seconds: i64) -> Login {
     Login { access_token: jwt(&claims), ..Login::of(ACCOUNT) }
 }
 
-/// An answer that is of no use, and the code that it is known by.
+/// An answer that is of no use, and the code of its error.
 type Refusal = (fn() -> Answer, &'static str);
 
 // --- who is asked --------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ fn where_only_we_are_refused_codex_is_asked() {
         1,
         false,
     );
-    // It would renew a token that is about to end, in a network in which that may go wrong.
+    // Codex would refresh a token that is about to end, in a network where that may fail.
     check(
         &Case { answer: blocked, signed: Signed::Ending, ..USUAL },
         "sessions",
@@ -274,7 +274,7 @@ fn a_refused_login_is_not_asked_with_again() {
 fn a_login_that_only_codex_sees_is_codex_s_to_ask() {
     let keyring = Case { signed: Signed::Elsewhere, ..USUAL };
     check(&keyring, "codex", "", 0, true);
-    // Nobody knows whose the session is.
+    // It is not known whose session it is.
     check(&Case { codex: Installed::Fails, ..keyring }, "", "codex_failed", 0, true);
     check(&Case { codex: Installed::No, ..keyring }, "", "login_elsewhere", 0, false);
 }
@@ -294,8 +294,8 @@ fn another_account_s_session_is_nobody_s() {
     let others = Case { session: Some("acc-2"), ..USUAL };
     check(&Case { answer: outage, ..others }, "", "server_error", 1, false);
     check(&Case { options: &["--source=sessions"], ..others }, "", "no_snapshot", 0, false);
-    // Where the API says that the login is another's than auth.json says, nobody knows whose
-    // sessions these are.
+    // If the API names another account than auth.json does, it is not known whose sessions these
+    // are.
     fn of_another() -> Answer {
         let mut usage = usage();
         usage["account_id"] = json!("acc-2");
@@ -347,13 +347,13 @@ fn codex_alone_is_not_asked_where_it_could_lose_the_login() {
         }
     };
     refused(&|home| set_mode(&home.auth_path(), 0o400), &[], "auth_read_only");
-    // New tokens wait beside the file: those in it are spent.
+    // New tokens wait beside the file, and those in it are spent.
     let waiting = |home: &Home| {
         std::fs::write(home.codex_home().join("auth.json.codexline.new"), "{}").unwrap();
     };
     refused(&waiting, &["--recover", "off"], "commit_pending");
     assert_eq!(server.total(), 0);
-    // A token that was sent and not answered is not Codex's to send again.
+    // Codex must not send a token again that was sent without an answer.
     let server = Server::start(|request| {
         if request.line() == TOKEN {
             Answer::hang_up()
@@ -422,7 +422,7 @@ fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
     home.set("CODEXLINE_SOURCE", "sessions");
     session(&home, "a", ACCOUNT, 7200, &[(20 * MINUTE, 44)]);
     let line = ["--wait", "20s"];
-    // The numbers' own age, also at the moment of reading.
+    // The line shows the age of the numbers, also at the moment of reading.
     assert_eq!(home.run(&line).stdout, "Codex 5h 56% left, resets in 1h00m (20m ago)\n");
     session(&home, "a", ACCOUNT, 7200, &[(20 * MINUTE, 44), (10, 45)]);
     for _ in 0..2 {
@@ -437,13 +437,13 @@ fn sessions_are_read_again_when_max_age_says_so_and_not_before() {
     assert!(soon.contains("fresh"), "{soon}");
     home.patch(|entry| entry["checked_at"] = json!(now() - 120));
     assert_eq!(home.run(&line).stdout, "Codex 5h 55% left, resets in 1h00m\n");
-    // Gone from the disk, it is the newest that is known all the same.
+    // Although the file is gone, its numbers are the newest that are known.
     std::fs::remove_dir_all(home.codex_home().join("sessions")).unwrap();
     session(&home, "b", ACCOUNT, 7200, &[(900, 43)]);
     home.age(Duration::from_secs(120));
     assert_eq!(home.run(&line).stdout, "Codex 5h 55% left, resets in 1h00m\n");
     home.settle();
-    // Nothing found is tried again at an even pace.
+    // When nothing is found, the next attempts come at an even pace.
     std::fs::remove_dir_all(home.codex_home().join("sessions")).unwrap();
     for _ in 0..3 {
         home.age(Duration::from_secs(120));
@@ -487,7 +487,7 @@ fn a_window_whose_time_has_passed_is_not_known_any_more() {
     let shown = home.run(&["json", "--offline"]).json();
     assert_eq!((&shown["source"], &shown["state"]), (&Value::Null, &json!("unknown")), "{shown}");
     assert_eq!(home.run(&["--offline"]).stdout, "Codex: loading\n");
-    // One that passed between two looks is a reason to look, once.
+    // A window that has passed since the last look is a reason to look once.
     home.patch(|entry| entry["checked_at"] = json!(now() - 110));
     let told = home.run(&["--verbose", "--wait", "20s"]);
     assert!(told.stderr.contains("a window has been reset"), "{told:?}");
@@ -508,7 +508,7 @@ fn older_numbers_never_take_the_place_of_newer_ones() {
         (&json!("api"), &json!("server_error"))
     );
     home.settle();
-    // A turn since then knows better.
+    // A turn since then has newer numbers.
     session(&home, "a", ACCOUNT, 7200, &[(900, 44), (240, 46)]);
     home.age(Duration::from_secs(60));
     assert_eq!(
@@ -518,7 +518,7 @@ fn older_numbers_never_take_the_place_of_newer_ones() {
     let shown = home.run(&["json"]).json();
     assert_eq!((&shown["source"], &shown["stale"]), (&json!("sessions"), &json!(true)));
     home.settle();
-    // And the API again better than all.
+    // And the API has better ones still.
     server.always(Answer::json(200, &usage_of(50, 20)));
     home.age(Duration::from_secs(600));
     assert_eq!(
@@ -556,7 +556,7 @@ fn a_back_off_holds_while_the_sessions_go_on_being_read() {
     assert_eq!(server.total(), 1);
     let json = home.run(&["json"]).json();
     assert_eq!(json["error"]["code"], "rate_limited");
-    // Looked for in vain, it is not looked for at once again.
+    // After a search in vain there is no new one at once.
     std::fs::remove_dir_all(home.codex_home().join("sessions")).unwrap();
     home.patch(|entry| entry["checked_at"] = json!(now() - 130));
     assert_eq!(
@@ -671,7 +671,7 @@ fn a_session_that_went_on_under_another_account_is_that_one_s() {
     );
     assert_eq!(shown(&[(70 * MINUTE, 44), (5 * MINUTE, 99)]), Value::Null, "nobody knows");
     assert_eq!(shown(&[(70 * MINUTE, 44)]), 44);
-    // What is written after auth.json was is by who is in it.
+    // A session that was written after auth.json belongs to the login in it.
     assert_eq!(shown(&[(70 * MINUTE, 44), (-5, 45)]), 45);
 }
 
@@ -708,17 +708,17 @@ fn a_session_that_does_not_say_whose_it_is() {
         assert_eq!(shown, expected, "{account} {begun}");
         std::fs::remove_dir_all(home.cache_directory()).unwrap();
     };
-    // Begun before auth.json was written, by whoever was signed in then; begun since, by who is
-    // signed in now.
+    // A session that began before auth.json was written belongs to the login of that time. One that
+    // began since belongs to the present login.
     check("", 600, "Codex: no sessions yet\n");
     check("", -3, "44%\n");
-    // Where auth.json does not say who that is, the same holds for every session.
+    // Where auth.json does not say whose login it is, the same holds for every session.
     let nobody =
         Login { account: None, access_token: "opaque-made-up".into(), ..Login::of(ACCOUNT) };
     home.sign_in(&nobody);
     check(ACCOUNT, 600, "Codex: no sessions yet\n");
     check(ACCOUNT, -3, "44%\n");
-    // The token names it as well.
+    // The token names the account as well.
     home.sign_in(&Login { account: None, ..Login::of(ACCOUNT) });
     check(ACCOUNT, 600, "44%\n");
     check("acc-2", -3, "Codex: no sessions yet\n");
@@ -743,10 +743,10 @@ fn a_keyring_s_sessions_are_those_of_codex_s_last_answer() {
     );
     assert_eq!(shown["windows"][0]["used_percent"], 44);
     home.settle();
-    // Also for a line that never asks Codex.
+    // The same for a line that never asks Codex.
     assert_eq!(home.run(&["--source", "sessions", "--format", "{5h.used}"]).stdout, "44%\n");
-    // A later session of another account means that the login has changed, without a trace in a
-    // file.
+    // A later session of another account means that the login has changed, although no file shows
+    // it.
     session(&home, "b", "acc-2", 200, &[(120, 99)]);
     std::fs::remove_dir_all(home.cache_directory()).unwrap();
     std::fs::remove_file(codex.directory.join("error")).unwrap();
@@ -801,7 +801,7 @@ fn a_clock_that_jumps_does_not_make_every_prompt_read_again() {
     home.settle();
     let told = home.run(&["--verbose"]).stderr;
     assert!(told.contains("fresh"), "{told}");
-    // Written a moment ahead: no older than now, and no reason to read it again.
+    // Written a moment in the future: it counts as now, and is no reason to read again.
     session(&home, "b", ACCOUNT, 600, &[(-30, 45)]);
     home.age(Duration::from_secs(130));
     let shown = home.run(&["json", "--wait", "20s"]).json();
@@ -811,7 +811,7 @@ fn a_clock_that_jumps_does_not_make_every_prompt_read_again() {
     );
     home.settle();
     assert!(home.run(&["--verbose"]).stderr.contains("fresh"));
-    // An entry from the future is none: read anew, once.
+    // An entry from the future does not count: the files are read again, once.
     home.patch(|entry| entry["checked_at"] = json!(now() + 86_400));
     assert_eq!(home.run(&["--wait", "20s", "--format", "{5h.used}"]).stdout, "45%\n");
     home.settle();
@@ -828,7 +828,7 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
     let check = |before: &str, hole: u64, after: &str, expected: &str| {
         let mut file = std::fs::File::create(&path).unwrap();
         file.write_all(format!("{meta}\n{before}").as_bytes()).unwrap();
-        // A hole takes no room and reads as zeros.
+        // A sparse file takes no room and reads as zeros.
         file.seek(SeekFrom::Current(hole as i64)).unwrap();
         file.write_all(format!("\n{after}").as_bytes()).unwrap();
         let output = home.run(&["fetch", "--source", "sessions"]);
@@ -839,7 +839,7 @@ fn a_file_of_gigabytes_is_read_from_its_end() {
     };
     check("", 20 << 30, told, "44%\n");
     check(told, 1 << 20, "", "44%\n");
-    // So far back nobody looks.
+    // No search goes back so far.
     check(told, 20 << 30, "", "Codex: no sessions yet\n");
 }
 

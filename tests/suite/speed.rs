@@ -1,5 +1,6 @@
-//! What makes the line fast and can be told without a clock: what it does not ask the system for,
-//! how much it reads, and how little a herd does. The clock's part is the benchmark, tests/bench.
+//! What makes the line fast and can be tested without a clock: which system calls it does not make,
+//! how much it reads, and how little many runs at once do. Times are measured by the benchmark,
+//! tests/bench.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,8 +12,8 @@ use crate::support::home::{Home, collect, finish};
 use crate::support::server::{Answer, Authority, Server};
 use crate::support::{USAGE, USUAL_LINE, signed_in, usage, usage_of};
 
-/// What the dynamic loader, the C library and Rust's runtime ask for before the program's own code
-/// runs, and at its end.
+/// The system calls that the dynamic loader, the C library and Rust's runtime make before the
+/// program's own code runs, and at its end.
 const LOADER: [&str; 25] = [
     "execve",
     "brk",
@@ -41,11 +42,11 @@ const LOADER: [&str; 25] = [
     "gettid",
 ];
 
-/// What the line itself needs: whether stdout is a terminal, what auth.json looks like, the entry,
-/// the line.
+/// The system calls of the line itself: whether stdout is a terminal, what auth.json looks like,
+/// reading the entry, writing the line.
 const LINE: [&str; 7] = ["ioctl", "statx", "stat", "openat", "read", "close", "write"];
 
-/// Every system call of a run: its name, the rest of its line.
+/// Every system call of a run: its name and the rest of its line.
 fn calls(home: &Home, program: &str, arguments: &[&str]) -> Vec<(String, String)> {
     let log = home.path().join("trace");
     let tracer = ["strace", "-f", "-s", "400", "-o", log.to_str().unwrap(), program];
@@ -62,7 +63,8 @@ fn calls(home: &Home, program: &str, arguments: &[&str]) -> Vec<(String, String)
     log.lines().filter_map(call).collect()
 }
 
-/// Whether the dynamic loader looks for a library there, or Rust's runtime for the stack's end.
+/// Whether the dynamic loader looks for a library at this path, or Rust's runtime for the end of
+/// the stack.
 fn is_library(call: &str) -> bool {
     ["ld.so.cache", "libc.so", "libgcc_s.so", "libm.so", "/proc/self/maps"]
         .iter()
@@ -105,7 +107,7 @@ fn check_warm(home: &Home, program: &str, arguments: &[&str]) {
         .take_while(|(name, rest)| name != "close" || !rest.starts_with(&descriptor));
     let reads = until_closed.filter(|(name, _)| name.contains("read")).count();
     assert_eq!(reads, 1, "{arguments:?}: the entry is read in one call");
-    // Memory: what a run maps beside its libraries is a handful of pages, not an allocation storm.
+    // Beside its libraries a run maps a handful of pages.
     let private =
         of(&["mmap", "brk"]).filter(|rest| !rest.contains("MAP_PRIVATE|MAP_FIXED")).count();
     assert!(private < 40, "{arguments:?}: {private} times asked for memory");
@@ -124,7 +126,7 @@ fn a_warm_line_asks_the_system_for_a_short_list_of_things() {
         &["--format", "{5h.left}", "--warn=50"],
         &["--format", "{5h.left} {tokens_today}"],
     ] {
-        // The first that tells what was done today has it counted.
+        // The first run that shows the counts of today has them counted.
         home.run(arguments);
         home.settle();
         check_warm(&home, env!("CARGO_BIN_EXE_codexline"), arguments);
@@ -151,8 +153,8 @@ fn the_time_zone_is_read_only_for_a_template_that_asks() {
     };
     assert_eq!(zone(&["--window", "{label} {reset}"]), 0);
     assert_eq!(zone(&["tmux"]), 0);
-    // One file, and no more: for a template that says local times, and for waybar's tooltip, which
-    // does.
+    // One file and no more, for a template with local times and for waybar's tooltip, which has
+    // some.
     for arguments in [&["--window", "{label} {reset_at}"][..], &["waybar"]] {
         assert!(zone(arguments) <= 2, "{arguments:?}");
     }
@@ -236,7 +238,7 @@ fn two_hundred_stale_prompts_start_hardly_more_than_one_worker() {
 #[test]
 fn the_entry_is_under_8_kib_for_the_largest_answer() {
     // Everything that is kept, as large as it can be: the longest names in the widest characters,
-    // numbers with all their digits, a home and messages of the same kind.
+    // numbers with all their digits, and a home and messages of the same kind.
     let wide = "\u{1f680}".repeat(60);
     let number = 33.333_333_333_333_336;
     let window = |seconds: i64, after: i64| {
@@ -276,7 +278,7 @@ fn the_entry_is_under_8_kib_for_the_largest_answer() {
     };
     home.fill();
     check("after an answer");
-    // And a failure beside it, whose message names a file of the home's.
+    // And a failure beside it. Its message names a file in the home.
     std::fs::write(moved.join("config.toml"), "chatgpt_base_url = 5 5\n").unwrap();
     assert_eq!(home.run(&["fetch"]).code, Some(1));
     check("after a failure");
@@ -302,7 +304,7 @@ fn the_static_build_resolves_names_speaks_tls_and_finds_the_certificates() {
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (USUAL_LINE, ""));
     assert_eq!(server.total(), 1);
 
-    // TLS: not with an unknown authority, then with a company's file beside the system's
+    // TLS: refused with an unknown authority, accepted with a company's file beside the system's
     // certificates.
     let authority = Authority::new();
     let server = Server::tls(&authority, |_| Answer::json(200, &usage()));

@@ -1,4 +1,4 @@
-//! Pace, the page, the guard, the command on a change, the doctor: what is more than a line.
+//! Pace, `status`, `check`, `--on-change` and `doctor`: what is more than a line.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::support::home::{ACCOUNT, Home, Login, Output, set_mode};
 use crate::support::server::{Answer, Gate, Server, dead_port};
 use crate::support::{USAGE, eventually, fresh_fixture, now, signed_in, usage, usage_of};
 
-/// 5 hours of which `resets_in` seconds are left, and a week at its beginning.
+/// A window of 5 hours that resets in `resets_in` seconds, and a week at its beginning.
 fn five_hours(used: f64, resets_in: i64) -> Value {
     let mut value = usage();
     let window = &mut value["rate_limit"]["primary_window"];
@@ -18,7 +18,7 @@ fn five_hours(used: f64, resets_in: i64) -> Value {
     value
 }
 
-/// Gives the entry these samples of the window of 5 hours: seconds ago and percent.
+/// Gives the entry these samples of the 5-hour window: seconds ago and percent.
 fn remember(home: &Home, samples: &[(i64, i64)]) {
     home.patch(|entry| {
         let track: Vec<Value> =
@@ -148,7 +148,7 @@ fn severity_may_follow_the_pace() {
         let output = home.run(&["json", "--severity", severity]);
         output.json()["state"].as_str().unwrap().to_string()
     };
-    // Nearly full, but its reset is near; nearly empty, but too fast.
+    // One is nearly full, but its reset is near. The other is nearly empty, but used too fast.
     assert_eq!(
         (state(92.0, 600, "used"), state(92.0, 600, "pace")),
         ("critical".into(), "ok".into())
@@ -327,7 +327,7 @@ fn check_guards_scripts() {
     judges(&home.run(&["check", "--left", "10%"]), 1, lacks);
     judges(&home.run(&["check", "--left", "10", "--window", "5h"]), 1, lacks);
     judges(&home.run(&["check", "--left", "10%", "--window", "7d"]), 0, "");
-    // The variable of another option's name means that option.
+    // The variable for a name that another option has belongs to that option.
     judges(
         &home.run_with(&["check", "--left", "10%"], &[("CODEXLINE_WINDOW", "{used}")]),
         1,
@@ -350,7 +350,7 @@ fn check_says_so_when_nobody_knows() {
         "{unknown:?}"
     );
     assert_eq!(unknown.stderr.lines().count(), 1);
-    // Old numbers are not known ones; what has just failed to be refreshed still is.
+    // Old numbers do not count. Those whose refresh has just failed still do.
     let (server, home) = signed_in();
     home.fill();
     server.always(Answer::status(500));
@@ -383,7 +383,7 @@ fn check_is_strict_about_what_is_asked() {
 
 // --- on a change ---------------------------------------------------------------------------------
 
-/// A command that writes down what it was told.
+/// A command that writes down its variables.
 fn recorder(home: &Home) -> (std::path::PathBuf, String) {
     let log = home.path().join("changes");
     let facts = "$CODEXLINE_EVENT $CODEXLINE_WINDOW $CODEXLINE_USED $CODEXLINE_LEFT \
@@ -406,7 +406,7 @@ fn a_change_is_told_once_by_the_worker() {
         assert_eq!(home.run(&["tmux", "--wait", "20s"]).code, Some(0));
         home.settle();
     };
-    // The first answer is compared with nothing.
+    // There is nothing to compare the first answer with.
     home.run(&[]);
     home.settle();
     turn(69, 17);
@@ -419,7 +419,7 @@ fn a_change_is_told_once_by_the_worker() {
     turn(100, 91);
     expected += "exhausted 5h 100 0 exhausted warning known\ncritical 7d 91 9 critical ok known\n";
     assert_eq!(told(), expected);
-    // A failure changes nothing, and what comes after it is compared with what was before.
+    // A failure changes nothing. The next answer is compared with the one before it.
     server.always(Answer::status(500));
     home.age(Duration::from_secs(300));
     home.run(&["tmux", "--wait", "20s"]);
@@ -434,7 +434,7 @@ fn a_change_is_told_once_by_the_worker() {
     home.settle();
     expected += "reset 5h 3 97 ok exhausted known\n";
     assert_eq!(told(), expected);
-    // Another account is no change.
+    // Numbers of another account are no change.
     server.always(Answer::json(200, &{
         let mut other = usage_of(95, 95);
         other["account_id"] = json!("acc-2");
@@ -493,7 +493,7 @@ fn examine(home: &Home, arguments: &[&str]) -> (Option<i32>, Value) {
     )
 }
 
-/// Answers the doctor, who brings no token, as the service does, and a fetch with numbers.
+/// Answers `doctor`, which sends no token, as the service does, and a fetch with numbers.
 fn service() -> Server {
     Server::start(|request| match request.bearer() {
         Some(_) => Answer::json(200, &usage()),

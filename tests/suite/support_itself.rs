@@ -1,4 +1,4 @@
-//! The server and the home do what the scenarios rely on.
+//! The server, the home and `needs!` do what the scenarios rely on.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use crate::support::home::{Login, TempDir, jwt};
 use crate::support::server::{Answer, Authority, Gate, Server};
 use crate::support::{TOKEN, USAGE, eventually, signed_in, usage};
 
-/// What comes back for these bytes.
+/// The answer to these bytes.
 fn ask(server: &Server, request: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let _ = stream.write_all(request.as_bytes());
@@ -129,7 +129,7 @@ fn what_a_test_starts_has_the_default_signals_also_in_the_background() {
     assert!(output.contains("2 passed"), "{output}");
 }
 
-/// One test of this very binary, run by itself.
+/// Runs one test of this very binary by itself.
 fn alone(test: &str, environment: &[(&str, &str)]) -> (bool, String) {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test])

@@ -1,5 +1,5 @@
-//! Claude Code's status line, in a home of its own with a made-up key: it is only started, and asks
-//! nobody anything.
+//! Claude Code's status line, in a home of its own with a made-up key. It is only started, and
+//! sends no request.
 
 use super::{HOSTILE, LINE, Scene, WINDOWS, plan};
 use crate::support::hosts::Stage;

@@ -1,5 +1,5 @@
-//! The bars that show what i3blocks says: i3bar under X, swaybar under Wayland. A second bar shows
-//! what must be there, from text that the test made by itself: the two must be alike to the pixel.
+//! The bars that show i3blocks: i3bar under X, swaybar under Wayland. A second bar shows the
+//! expected text. Both must be equal to the pixel.
 
 use super::{HOSTILE, Scene, WINDOWS, plan, second_home};
 use crate::support::home::Home;
@@ -43,8 +43,8 @@ fn bars(stage: &Stage, exhausted: &Home) -> String {
     bar("top", &ours) + &bar("bottom", &expected)
 }
 
-/// Whether both bars are there, are alike and have the exhausted block's colour. How high they are
-/// and where they begin is the bar's business: compared are the rows that have text.
+/// Whether both bars are there, are equal, and have the exhausted block's colour. Only the rows
+/// with text are compared, because the height and place of a bar is its own choice.
 fn alike(picture: &Picture) -> bool {
     let half = picture.height / 2;
     let text = |half: Picture| {

@@ -1,5 +1,4 @@
-//! i3blocks' own protocol, without a bar: 1.4 as Debian has it, and 1.5 where `.ci/hosts` could get
-//! it.
+//! i3blocks' own protocol, without a bar: version 1.4 as Debian has it, and 1.5 from `.ci/hosts`.
 
 use super::{HOSTILE, LINE, Scene, WINDOWS, plan, second_home};
 use crate::support::hosts::status_command::StatusCommand;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const SNIPPET: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
 
-/// The versions that are there. A test that wants the newer one says so itself.
+/// The installed versions. A test that needs 1.5 says so itself.
 fn versions() -> Vec<&'static str> {
     ["i3blocks", "i3blocks-1.5"].into_iter().filter(|name| program(name).is_some()).collect()
 }
@@ -113,7 +112,7 @@ fn a_signal_repaints_and_a_click_leaves_the_block_whole() {
     assert!(i3blocks.alive());
 }
 
-/// Only a signal can repaint this block within the time of a test.
+/// During the test only a signal can repaint this block.
 #[test]
 fn a_fetch_pushes_the_number_into_the_block() {
     needs!("i3blocks", "pkill");
@@ -132,14 +131,14 @@ fn a_fetch_pushes_the_number_into_the_block() {
     }
 }
 
-/// What the process is called: of 1.5, the loader that runs it.
+/// The name of the process. That of 1.5 is the loader that runs it.
 fn name_of(id: u32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{id}/comm")).expect("it runs");
     name.trim().to_owned()
 }
 
-/// Clicks until the block shows `wanted`. Once is enough, but i3blocks drops a click that comes
-/// while it thinks that the block's last command still runs; what is dropped changes nothing, so
+/// Clicks until the block shows `wanted`. One click should be enough, but i3blocks drops a click
+/// while it thinks that the block's last command still runs. A dropped click changes nothing, so
 /// another one does no harm.
 fn click(i3blocks: &mut StatusCommand, button: u8, wanted: &str) {
     let text = |i3blocks: &StatusCommand| {
@@ -169,7 +168,7 @@ fn a_right_click_shows_the_next_window_and_a_left_click_fetches() {
         }
         let answer = usage_of(100, 17);
         scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
-        // What came this very second is not fetched again.
+        // Numbers from this very second are not fetched again.
         std::thread::sleep(Duration::from_millis(1100));
         click(&mut i3blocks, 1, "Codex 5h 0% left, back in 1h03m");
         assert!(scene.requests() >= 2);

@@ -18,7 +18,7 @@ const FIRST: &str = "0:";
 const SECOND: &str = "1:";
 const THIRD: &str = "2:";
 
-/// The snippet with other words in it.
+/// The snippet with some words replaced.
 fn changed(changes: &[(&str, &str)]) -> String {
     changes.iter().fold(SNIPPET.to_owned(), |text, (old, new)| {
         assert!(text.contains(old), "the snippet has another form: {text}");
@@ -73,7 +73,7 @@ fn hostile_names_are_text() {
         &changed(&[("i3status-rust\"\n", &format!("{arguments}\"\n"))]),
     );
     let block = bar.wait_for_text(FIRST, WINDOWS);
-    // It parses the markup and writes it anew, quotes escaped too.
+    // It parses the markup and writes it again, with quotes escaped too.
     let escaped = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ("\"", "&quot;")]
         .iter()
         .fold(HOSTILE.to_owned(), |text, (plain, escaped)| text.replace(plain, escaped));
@@ -114,7 +114,7 @@ fn a_hanging_network_does_not_hold_the_other_blocks() {
 fn a_click_fetches_and_a_signal_repaints() {
     needs!("i3status-rs");
     let mut scene = Scene::warm(Stage::new(), usage());
-    // The real one would also repaint the bars of tests that run beside this one.
+    // The README's line would also repaint the bars of other tests.
     scene.stage.set("PKILLED", scene.stage.path("pkilled"));
     scene.stage.install("pkill", &scene.stage.script("pkill", "echo \"$@\" >> \"$PKILLED\""));
     let mut bar = StatusCommand::i3status_rust(
@@ -126,7 +126,7 @@ fn a_click_fetches_and_a_signal_repaints() {
     scene.server.script(move |_| Answer::json(200, &answer));
     let mut clicked = None::<Instant>;
     until("the click to fetch", || {
-        // What came this very second is not fetched again.
+        // Numbers from this very second are not fetched again.
         if clicked.is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
             bar.click(FIRST, 1);
             clicked = Some(Instant::now());
@@ -142,7 +142,7 @@ fn a_click_fetches_and_a_signal_repaints() {
     assert!(bar.alive());
 }
 
-/// Only a signal can repaint this block within the time of a test.
+/// During the test only a signal can repaint this block.
 #[test]
 fn a_fetch_pushes_the_number_into_the_block() {
     needs!("i3status-rs", "pkill");

@@ -1,9 +1,8 @@
-//! codexline in the real hosts, with the snippets of `integrations/` as they stand: the number is
-//! there, whatever the server calls its plans is shown as text, and neither a signed-out account
-//! nor a network that hangs does a host any harm.
+//! codexline in the real hosts, with the snippets of `integrations/` as they are. Each host shows
+//! the number, treats the names that the server sends as text, and suffers neither from a missing
+//! login nor from a network that hangs.
 //!
-//! Each test skips by name where its host is not installed; with `CODEXLINE_REQUIRE=hosts` it fails
-//! there instead. `.ci/hosts` installs them all.
+//! `.ci/hosts` installs the hosts. A test ends early where its host is missing (see `needs!`).
 
 mod claude_code;
 mod gallery;
@@ -31,12 +30,12 @@ const LINE: &str = "Codex 5h 58% left · 7d 83% left";
 const WINDOWS: &str = "5h 42% 1h03m · 7d 17% 5d8h";
 
 /// A name from the server that means something to every host: tmux's formats and jobs, Pango's
-/// markup, polybar's tags, prompts of zsh and bash. Not longer than codexline lets a name be.
-/// Whatever it names as a file must not come to be.
+/// markup, polybar's tags, prompts of zsh and bash. It is not longer than codexline lets a name be.
+/// The files that it names must not appear.
 const HOSTILE: &str = "#(touch x)#[fg=red #S <b>&amp;'\"%{F#f} $(id>x)";
 
-/// A stage with codexline on its `PATH` and a Codex home for it. The fields drop in this order:
-/// first what runs.
+/// A stage with codexline on its `PATH` and a Codex home for it. The fields are dropped in this
+/// order, so what runs comes first.
 struct Scene {
     stage: Stage,
     home: Home,
@@ -75,17 +74,16 @@ impl Scene {
         Self { stage, home, server }
     }
 
-    /// `codexline fetch`, as the user that the host runs as: the login must not change hands after
-    /// it.
+    /// `codexline fetch` as the user of the host, so that the login keeps its owner.
     fn fetch(&self, home: &Home) {
         let mut command = self.stage.command("codexline");
         let ran = self.stage.run(command.arg("fetch").env("CODEX_HOME", home.codex_home()));
         assert!(ran.success, "{ran:?}");
     }
 
-    /// A prompt somewhere else finds its numbers old, and its worker fetches new ones; `on-fetch`
-    /// in the config file is the README's line for that bar, but for the one process that it is to
-    /// reach: others of the name may run.
+    /// A prompt somewhere else finds stale numbers, and its worker fetches new ones. `on-fetch` in
+    /// the config file is the README's line for that bar, limited to this one process, because
+    /// others of the name may run.
     fn prompt_that_pushes(&self, bar: &str, signal: u32, id: u32) {
         let pid_file = quoted(self.stage.write("bar.pid", &format!("{id}\n")));
         std::fs::create_dir_all(self.stage.path("config/codexline"))
@@ -97,7 +95,7 @@ impl Scene {
             let mut prompt = self.stage.command("codexline");
             let ran = self.stage.run(prompt.args(["starship", "--max-age", "0s"]));
             assert!(ran.success && ran.stdout.contains("5h"), "{ran:?}");
-            // What came this very second is not asked for again.
+            // Numbers from this very second are not fetched again.
             (self.requests() > before).then_some(())
         });
     }
@@ -107,8 +105,8 @@ impl Scene {
         self.server.count(USAGE)
     }
 
-    /// Whether text was run as a command: it would have made a file called `x` where the host runs
-    /// its commands.
+    /// Whether text was run as a command: that would have made a file called `x` where the host
+    /// runs its commands.
     fn was_tricked(&self) -> bool {
         let directories =
             [self.stage.path("x"), self.home.path().join("x"), Path::new("/x").into(), "x".into()];
@@ -123,8 +121,8 @@ fn plan(name: &str) -> Value {
     answer
 }
 
-/// A second home with other numbers, for pictures of several severities: `CODEX_HOME` tells which
-/// is meant, the cache is the same.
+/// A second home with other numbers, for pictures of several severities. `CODEX_HOME` selects it;
+/// the cache is the same.
 fn second_home(scene: &Scene, answer: Value) -> (Home, Server) {
     let server = Server::usage(answer);
     let home = Home::new(&server);

@@ -1,5 +1,4 @@
-//! polybar, looked at as a picture; a second bar shows what must be there, from text that the test
-//! made by itself.
+//! polybar, compared as a picture. A second bar shows the expected text.
 
 use super::{HOSTILE, Scene, WINDOWS, plan, second_home};
 use crate::support::hosts::picture::Picture;
@@ -21,7 +20,7 @@ fn bar(name: &str, bottom: bool, modules: &str) -> String {
     )
 }
 
-/// Waits until the bars `top` and `bottom` show the same, and as much as `is_enough` asks for.
+/// Waits until the bars `top` and `bottom` are equal and show as much as `is_enough` asks for.
 fn become_alike(scene: &Scene, config: &str, is_enough: impl Fn(&Picture) -> bool) {
     let config = scene.stage.write("polybar.ini", config);
     let screen = Xvfb::start(&scene.stage, WIDTH, 2 * BAR);
@@ -45,8 +44,7 @@ fn the_number_is_in_the_bar_and_names_are_text() {
         "codexline polybar --color never --format \"{plan} {windows}\"",
     );
     assert_ne!(snippet, SNIPPET, "the snippet has another form");
-    // Braces that polybar would take for a tag come from a file as they are: `%{` broken up in the
-    // way of its manual.
+    // The expected text comes from a file, with each `%{` broken up as polybar's manual says.
     let expected = format!("{HOSTILE} {WINDOWS}").replace("%{", "%%{F-}{");
     let expected = quoted(scene.stage.write("expected", &format!("{expected}\n")));
     let config = format!(

@@ -30,7 +30,7 @@ fn the_number_is_in_the_prompt_and_names_are_text() {
         let terminal =
             Terminal::open(&scene.stage, name, 120, 8, &shell(&scene.stage, name, &setup));
         terminal.wait_for(&format!("{HOSTILE} {WINDOWS}"));
-        // The shell must know how wide the line is: what is typed stands behind the prompt.
+        // The shell must know the width of the line: what is typed comes right behind the prompt.
         terminal.enter("echo a''b");
         let shown = terminal.wait_for("\nab");
         assert!(shown.contains("ready> echo a''b"), "{name}:\n{shown}");
@@ -60,7 +60,7 @@ fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
                 terminal.enter(&format!("echo {count}''0"));
                 terminal.wait_for(&format!("\n{count}0"));
             }
-            // Four prompts, each with two calls of tmux to type and to look.
+            // Four prompts, with two calls of tmux each: one types and one looks.
             assert!(start.elapsed() < Duration::from_secs(5), "{name}: {:?}", start.elapsed());
             terminal.wait_for(word);
         }

@@ -1,10 +1,10 @@
-//! The snippets for hosts that cannot be run here: they have the form that the host reads, and
-//! start codexline as it is.
+//! The snippets for hosts that cannot run here have the form that the host reads, and start
+//! codexline as it is.
 
 use super::{HOSTILE, LINE, Scene, WINDOWS, plan};
 use crate::support::hosts::{Stage, quoted, until};
 
-/// Where a file of `integrations/` lies.
+/// The path of a file of `integrations/`.
 fn path(name: &str) -> String {
     format!("{}/integrations/{name}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -36,7 +36,7 @@ fn every_folder_has_a_readme_and_a_snippet_and_every_picture_is_small() {
         assert_eq!(readme.contains("](picture.png)"), has("picture.png"), "{}", folder.display());
         for file in &files {
             assert!(file.metadata().unwrap().len() < 60_000, "{}", file.path().display());
-            // What a README links to is there.
+            // The files that a README links to exist.
             let name = file.file_name().into_string().unwrap();
             assert!(
                 name == "README.md" || readme.contains(&format!("({name})")),
@@ -57,9 +57,9 @@ fn the_swiftbar_plugin_runs() {
     assert!(ran.stdout.lines().any(|line| line == "---"), "{ran:?}");
 }
 
-/// What powerlevel10k does with a segment, in as far as it concerns us, by its `p10k help segment`:
-/// the text "will undergo prompt expansion", but parameters and commands in it only with `-e`; the
-/// colour is looked up by the state.
+/// What powerlevel10k does with a segment, as far as it matters here, according to `p10k help
+/// segment`: the text "will undergo prompt expansion", but parameters and commands in it only with
+/// `-e`. The colour is looked up by the state.
 const POWERLEVEL10K: &str = r#"
 function p10k() {
   [[ $# == 5 && $1 == segment && $2 == -s && $4 == -t ]] || return

@@ -12,8 +12,8 @@ const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// A prompt of the module alone, with marks around it.
 fn config(snippet: &str) -> String {
-    // On a busy machine starship can take longer than its 30 ms for looking around, and then says
-    // so.
+    // On a busy machine starship can need more than its 30 ms for scanning the directory, and warns
+    // then.
     format!(
         "scan_timeout = 2000\nadd_newline = false\nformat = '<${{custom.codexline}}>'\n{snippet}"
     )
@@ -28,7 +28,7 @@ fn with_arguments(arguments: &[&str]) -> String {
     changed
 }
 
-/// What each shell needs to be drawn for, in its own language.
+/// What each shell runs to have its prompt drawn, in its own language.
 fn start(shell: &str) -> String {
     match shell {
         "fish" => "starship init fish | source".into(),
@@ -69,7 +69,7 @@ fn every_shell_draws_it() {
     for name in SHELLS {
         let terminal = Terminal::open(&stage, name, 120, 8, &shell(&stage, name, &start(name)));
         let shown = terminal.wait_for(WINDOWS);
-        // starship writes `\$` for bash, which shows that as root's `#` to root.
+        // starship writes `\$` for bash, which shows that as `#` to root.
         let as_root = name == "bash" && is_root();
         let plan = if as_root { HOSTILE.replace('$', "#") } else { HOSTILE.into() };
         assert!(shown.contains(&format!("<{plan} {WINDOWS} >")), "{name}:\n{shown}");
@@ -101,8 +101,8 @@ fn a_hanging_network_does_not_hold_the_prompt() {
     let (scene, gate) = Scene::hanging(Stage::new());
     for _ in 0..3 {
         let ran = starship::prompt(&scene.stage, "fish", &config(SNIPPET));
-        // After 500 ms starship would have killed it and warned here; then it would have waited for
-        // all that holds its pipe.
+        // After 500 ms starship would kill it and warn here. Then it would wait for everything that
+        // holds its pipe.
         assert_eq!(ran.stderr, "");
         assert!(ran.stdout.contains("Codex: loading"), "{ran:?}");
         assert!(ran.elapsed < Duration::from_secs(2), "{ran:?}");

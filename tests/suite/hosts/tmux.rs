@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const SNIPPET: &str = include_str!("../../../integrations/tmux/tmux.conf");
 
-/// The snippet, with a bar that is drawn each second.
+/// The snippet, with a bar that is redrawn each second.
 fn config(snippet: &str) -> String {
     format!("set -g status-interval 1\nset -g status-left 'LEFT '\n{snippet}")
 }
@@ -125,7 +125,7 @@ fn the_plugin_replaces_its_word_and_takes_options() {
 fn a_fetch_pushes_the_line_into_the_bar() {
     needs!("tmux");
     let scene = Scene::warm(Stage::new(), plan("100% #S"));
-    // Never drawn anew by itself, and no command in it.
+    // The bar is never redrawn by itself, and runs no command.
     let tmux = Tmux::start(
         &scene.stage,
         "set -g status-interval 0\nset -g status-right-length 80\n\

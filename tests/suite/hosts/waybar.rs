@@ -1,5 +1,5 @@
-//! waybar in sway, looked at as pictures. What must be shown is drawn by a second bar, from text
-//! that the test made by itself: the two must be alike to the pixel.
+//! waybar in sway, compared as pictures. A second bar shows the expected text. Both must be equal
+//! to the pixel.
 
 use super::{HOSTILE, LINE, Scene, WINDOWS, plan, second_home};
 use crate::support::hosts::picture::Colour;
@@ -49,7 +49,7 @@ fn bar(position: &str, module: Value) -> Value {
     })
 }
 
-/// Runs two bars, one with the module and one that is told what to show, until they are alike and
+/// Runs two bars, one with the module and one that is told what to show, until they are equal and
 /// drawn.
 fn shown_like(scene: &Scene, arguments: &str, text: &str, class: &str) {
     let sway = Sway::start(&scene.stage, WIDTH, 2 * BAR, "");
@@ -132,8 +132,8 @@ fn the_tooltip_opens_whatever_the_server_sends() {
     sway.wait_for("the line", |picture| !picture.part(0, 0, WIDTH, BAR).is_blank());
     let pointed = std::cell::Cell::new(None::<Instant>);
     sway.wait_for("the tooltip with its text", |picture| {
-        // It opens half a second after the pointer came to rest; a pointer that came too early is
-        // not noticed.
+        // The tooltip opens half a second after the pointer came to rest. A pointer that came too
+        // early is not noticed.
         if pointed.get().is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
             screen.point_at(20, 15);
             pointed.set(Some(Instant::now()));
@@ -180,7 +180,7 @@ fn a_hanging_network_does_not_hold_the_other_modules() {
 fn a_click_fetches_and_a_signal_repaints() {
     needs!("waybar", "sway", "grim", "Xvfb", "xdotool", "import");
     let mut scene = Scene::warm(Stage::unprivileged(), usage());
-    // The real one would also repaint the bars of tests that run beside this one.
+    // The README's line would also repaint the bars of other tests.
     scene.stage.set("PKILLED", scene.stage.path("pkilled"));
     scene.stage.install("pkill", &scene.stage.script("pkill", "echo \"$@\" >> \"$PKILLED\""));
     let screen = Xvfb::start(&scene.stage, WIDTH, 60);
@@ -206,7 +206,7 @@ fn a_click_fetches_and_a_signal_repaints() {
     throughout(Duration::from_millis(200), "it stays", || sway.picture().count([0, 0, 255]) > 500);
 }
 
-/// Only a signal can repaint this module within the time of a test.
+/// During the test only a signal can repaint this module.
 #[test]
 fn a_fetch_pushes_the_number_into_the_bar() {
     needs!("waybar", "sway", "grim", "pkill");
@@ -222,7 +222,7 @@ fn a_fetch_pushes_the_number_into_the_bar() {
     sway.wait_for("the old number", |picture| picture.count([0, 0x60, 0]) > 500);
     let answer = usage_of(100, 17);
     scene.server.script(move |_| crate::support::server::Answer::json(200, &answer));
-    // Without the push the bar would show the old one until tomorrow.
+    // Without the signal the bar would show the old number until tomorrow.
     scene.fetch(&scene.home);
     throughout(Duration::from_millis(1500), "nobody told it", || {
         sway.picture().count([0, 0x60, 0]) > 500

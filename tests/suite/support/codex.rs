@@ -9,10 +9,10 @@
 //! codex.close();                             // end of file on its stdin, then exit 0
 //! assert_eq!(login.spends_of(Who::Codex).len(), 1);
 //! ```
-//! What is relied on here was observed with Codex 0.169.0: it refreshes by itself at its start and
-//! before each `account/rateLimits/read` when its access token expires within five minutes, and it
-//! sends its exchange as JSON with a `refresh_reason`. Nothing of it can reach a real network:
-//! every proxy variable names a port where nothing listens.
+//! Observed with Codex 0.169.0, and relied on here: when its access token expires within five
+//! minutes, Codex refreshes at its start and before each `account/rateLimits/read`. It sends the
+//! refresh as JSON with a `refresh_reason`. Nothing of it reaches a real network, because every
+//! proxy variable names a port where nothing listens.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -41,8 +41,8 @@ pub fn real() -> Option<PathBuf> {
     Some(native(&path).unwrap_or(path))
 }
 
-/// npm's `codex` is a script that starts the native binary of a neighbouring package; started
-/// directly it saves a node process, and a signal or an end of file reaches Codex itself.
+/// npm's `codex` is a script that starts the native binary of a neighbouring package. Starting that
+/// binary directly saves a node process, and signals and the end of input reach Codex itself.
 fn native(script: &Path) -> Option<PathBuf> {
     let script = script.canonicalize().ok()?;
     let packages = script.parent()?.parent()?.parent()?;
@@ -123,8 +123,8 @@ impl AppServer {
         }
     }
 
-    /// Asks until the limits come, at most [`super::SOON`]: a Codex that lost a race for a token
-    /// says so once or twice before it takes the winner's.
+    /// Asks until the limits come, for at most [`super::SOON`]. A Codex that lost a race for a
+    /// token fails once or twice before it takes the winner's.
     pub fn rate_limits_soon(&mut self) -> Value {
         let mut last = Value::Null;
         eventually("limits from Codex", || match self.rate_limits() {
@@ -154,7 +154,7 @@ impl AppServer {
         self.id
     }
 
-    /// The answer to request `id`; notifications before it are passed over.
+    /// The answer to request `id`. Notifications before it are skipped.
     pub fn answer(&mut self, id: u64) -> Result<Value, String> {
         let start = Instant::now();
         loop {
@@ -192,8 +192,7 @@ impl AppServer {
         writeln!(stdin, "{message}").and_then(|()| stdin.flush()).expect("Codex reads its stdin");
     }
 
-    /// Closes its stdin and waits for it to end by itself, as everyone should who does not want it
-    /// to lose a token.
+    /// Closes its stdin and waits until it ends by itself. A Codex that is killed can lose a token.
     pub fn close(mut self) {
         self.stdin = None;
         eventually("the end of Codex after the end of its stdin", || {
@@ -205,7 +204,7 @@ impl AppServer {
 }
 
 impl Drop for AppServer {
-    /// Only for a test that failed: [`AppServer::close`] has left nothing to end.
+    /// For a test that failed: after [`AppServer::close`] there is nothing left to kill.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -261,7 +260,7 @@ impl Lifetime {
     }
 }
 
-/// Which of the two requests of a duel is answered first, and how much later the other one.
+/// Which of the two requests of a duel is answered first, and how much later the other one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     Together,
@@ -269,7 +268,7 @@ pub enum Order {
     LoserFirst(Duration),
 }
 
-/// A refresh token that is sent by both at the same moment: who gets it.
+/// Both send the same refresh token at the same moment. This says who gets the new one.
 #[derive(Clone, Copy, Debug)]
 struct Duel {
     winner: Who,
@@ -279,8 +278,8 @@ struct Duel {
 struct State {
     /// Refresh tokens that may be exchanged, once.
     live: BTreeSet<String>,
-    /// The access tokens that the usage endpoint accepts, the newest last: an exchange does not end
-    /// an older one.
+    /// The access tokens that the usage endpoint accepts, the newest last. A refresh does not end
+    /// the older ones.
     accepted: Vec<String>,
     lifetime: Lifetime,
     spends: Vec<Spend>,
@@ -292,15 +291,15 @@ struct State {
     met: usize,
     /// Every token is exchanged as often as it is sent, as some servers do within a few seconds.
     lenient: bool,
-    /// The answers to this party wait here.
+    /// The answers to this party wait at this gate.
     held: Option<(Who, Gate)>,
     /// Replaces keys of the next answers; null removes one.
     changes: Value,
 }
 
-/// The login server: `POST /oauth/token` exchanges each refresh token exactly once and refuses it
-/// from then on with 401 `refresh_token_reused`; the usage endpoint accepts the access tokens that
-/// were handed out and not revoked, and answers 401 `token_expired` else.
+/// The login server. `POST /oauth/token` exchanges each refresh token exactly once; from then on it
+/// refuses that token with 401 `refresh_token_reused`. The usage endpoint accepts the access tokens
+/// that were handed out and not revoked, and answers 401 `token_expired` to others.
 pub struct LoginServer {
     pub server: Server,
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -339,13 +338,13 @@ impl LoginServer {
         self.shared.0.lock().unwrap()
     }
 
-    /// A home signed in with tokens that this server knows; its access tokens live that long from
-    /// here on.
+    /// A home signed in with tokens that this server knows. Access tokens that it hands out from
+    /// now on live for `lifetime`.
     pub fn home(&self, lifetime: Lifetime) -> Home {
         let login = self.login(lifetime);
         let mut home = Home::at(&self.server, &login);
-        // Codex also asks for things that no setting turns off or points elsewhere; none of it may
-        // reach a real server.
+        // Codex also asks for things that no setting turns off or points elsewhere. None of that
+        // may reach a real server.
         let nowhere = format!("http://127.0.0.1:{}", dead_port());
         for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"] {
             home.set(name, &nowhere);
@@ -361,7 +360,7 @@ impl LoginServer {
         home
     }
 
-    /// New tokens, as if the person had signed in: the old ones are worth nothing any more.
+    /// New tokens, as if the person had signed in again: the old ones are no longer accepted.
     pub fn login(&self, lifetime: Lifetime) -> Login {
         let mut state = self.state();
         state.lifetime = lifetime;
@@ -388,7 +387,7 @@ impl LoginServer {
         self.state().duel = Some(Duel { winner, order });
     }
 
-    /// In how many duels both came.
+    /// In how many duels both parties took part.
     pub fn met(&self) -> usize {
         self.state().met
     }
@@ -399,8 +398,8 @@ impl LoginServer {
         self.state().lenient = true;
     }
 
-    /// Answers to this party's exchanges wait for the gate from here on; the exchange itself is
-    /// done.
+    /// From here on the answers to this party wait for the gate. The exchange itself is done at
+    /// once.
     pub fn hold(&self, who: Who, gate: &Gate) {
         self.state().held = Some((who, gate.clone()));
     }
@@ -410,8 +409,7 @@ impl LoginServer {
         self.state().changes = changes;
     }
 
-    /// Waits until nobody has asked for anything for a moment: Codex goes on for a while after an
-    /// answer.
+    /// Waits until no request has come for a moment: Codex goes on for a while after an answer.
     pub fn settle(&self) {
         const MOMENT: Duration = Duration::from_millis(80);
         eventually("a moment without requests", || {
@@ -419,7 +417,7 @@ impl LoginServer {
         });
     }
 
-    /// All exchanges that were asked for, in the order of their decision.
+    /// All exchanges that were asked for, in the order in which they were decided.
     pub fn spends(&self) -> Vec<Spend> {
         self.state().spends.clone()
     }
@@ -448,8 +446,8 @@ impl LoginServer {
         assert_eq!(tokens.len(), spends.len(), "{spends:#?}");
     }
 
-    /// Nobody is logged out: the refresh token in auth.json is one that can still be exchanged, and
-    /// the access token beside it is one that is accepted.
+    /// Nobody is logged out: the refresh token in auth.json can still be exchanged, and the access
+    /// token beside it is accepted.
     pub fn assert_signed_in(&self, home: &Home) {
         let tokens = &home.read_auth()["tokens"];
         let refresh_token = tokens["refresh_token"].as_str().unwrap_or_default();
@@ -550,8 +548,8 @@ fn answer_token(shared: &(Mutex<State>, Condvar), request: &Request) -> Answer {
     fight(state, changed, duel, who, &refresh_token)
 }
 
-/// Waits for the other party to send the same token; if it does, the winner is served first whoever
-/// came first.
+/// Waits for the other party to send the same token. If it does, the winner is served first,
+/// whichever request came first.
 fn fight(
     mut state: MutexGuard<'_, State>,
     changed: &Condvar,
@@ -559,8 +557,8 @@ fn fight(
     who: Who,
     refresh_token: &str,
 ) -> Answer {
-    /// Long enough for a Codex that was just started on a busy machine; a duel that is not met
-    /// costs this once.
+    /// Long enough for a Codex that has just been started on a busy machine. A duel with one party
+    /// alone costs this time once.
     const PATIENCE: Duration = Duration::from_secs(3);
     state.waiting.push((who, refresh_token.into()));
     changed.notify_all();
@@ -592,7 +590,7 @@ fn fight(
     }
 }
 
-/// Reads auth.json again and again in a thread: whoever reads it at any moment must find all of it.
+/// Reads auth.json again and again in a thread, and checks that it is whole each time.
 pub struct Watch {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<usize, String>>,
@@ -624,7 +622,7 @@ impl Watch {
         Self { stop, thread }
     }
 
-    /// How often it was read; a panic when it was ever broken.
+    /// How often it was read. Panics if it was ever broken.
     pub fn end(self) -> usize {
         self.stop.store(true, Ordering::SeqCst);
         match self.thread.join().expect("the watch does not panic") {

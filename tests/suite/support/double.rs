@@ -1,5 +1,5 @@
-//! A made-up `codex` that talks as the real one does, and writes down what it was told and how it
-//! ended.
+//! A made-up `codex` that speaks the protocol of the real one. It writes down what it was asked and
+//! how it ended.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::home::{ACCOUNT, Home, set_mode};
 use super::now;
 
-/// The script; `$1` is `app-server`, the directory of notes is its own.
+/// The script. `$1` is `app-server`; it keeps its notes in a directory of its own. These files
+/// there change what it does:
 ///
-/// * `refuses`, if there: `account/rateLimits/read` fails with a 401 until it is told to renew.
-/// * `error`, if there: the message of the error with which it always fails.
-/// * `slow`, if there: it takes its time after its input has ended, as one does that is renewing.
+/// * `refuses`: `account/rateLimits/read` fails with a 401 until it is told to refresh.
+/// * `error`: it always fails, with this message.
+/// * `slow`: it takes its time after the end of its input, as Codex does while it refreshes.
 const SCRIPT: &str = r#"#!/bin/sh
 notes=$(dirname "$0")
 trap 'echo killed >> "$notes/log"' HUP INT TERM
@@ -48,7 +49,7 @@ echo "ended" >> "$notes/log"
 "#;
 
 pub struct Codex {
-    /// Where it lies, with its notes.
+    /// Its directory, with its notes.
     pub directory: PathBuf,
 }
 
@@ -90,7 +91,7 @@ impl Codex {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    /// The methods that it was asked, in order.
+    /// The methods of the requests that it got, in order.
     pub fn asked(&self) -> Vec<String> {
         let log = self.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

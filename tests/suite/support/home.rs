@@ -1,4 +1,4 @@
-//! A made-up home: `CODEX_HOME` with auth.json and config.toml, the cache, and the program run in
+//! A made-up home: `CODEX_HOME` with auth.json and config.toml, and the cache. The program runs in
 //! it with an environment that holds nothing of the person who runs the tests.
 //!
 //! ```ignore
@@ -9,8 +9,8 @@
 //! home.age(Duration::from_secs(300));                // the cache entry is 5 min older now
 //! home.sign_in(&Login::of("acc-2"));                 // another account
 //! ```
-//! Dropping a home ends whatever it started (found by its `CODEX_HOME`, which no other process has)
-//! and removes it.
+//! Dropping a home kills whatever it started and removes it. Its processes are found by their
+//! `CODEX_HOME`, which no other process has.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ use super::{eventually, now};
 /// The account of [`Login::of`]'s tokens and of [`super::usage`] unless said otherwise.
 pub const ACCOUNT: &str = "acc-1";
 
-/// No run takes longer: it is killed then, and the test fails.
+/// A run that takes longer is killed, and the test fails.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A directory of its own under the system's temporary one; removed when dropped.
@@ -45,8 +45,7 @@ impl TempDir {
             COUNT.fetch_add(1, Ordering::SeqCst)
         );
         let path = std::env::temp_dir().join(name);
-        // A process id comes round again; what an aborted run left behind does not concern this
-        // one.
+        // Process ids are used again: an aborted run may have left a directory of this name.
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("a temporary directory");
         Self(path.canonicalize().expect("it was just made"))
@@ -69,7 +68,7 @@ impl Drop for TempDir {
     }
 }
 
-/// A token in the form of a JWT: header and claims are readable, the signature is the words
+/// A token in the form of a JWT. Header and claims are readable; the signature is the words
 /// `made-up`.
 pub fn jwt(claims: &Value) -> String {
     jwt_signed(claims, "made-up")
@@ -192,8 +191,8 @@ impl Home {
         home
     }
 
-    /// An empty `CODEX_HOME`: no auth.json, no config.toml. (A base URL that leads nowhere is not
-    /// set: there is no token to send.)
+    /// An empty `CODEX_HOME`: no auth.json and no config.toml. No base URL is set either, because
+    /// there is no token to send.
     pub fn signed_out() -> Self {
         super::reset_signals();
         let directory = TempDir::new();
@@ -201,7 +200,7 @@ impl Home {
         for name in ["home", "codex", "cache", "config", "runtime"] {
             std::fs::create_dir(home.path().join(name)).expect("an empty directory to fill");
         }
-        // Without a real codex, which the program would ask where it finds one.
+        // Without the directories that hold a real codex: the program would ask it.
         let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
         let directories =
             std::env::split_paths(&path).filter(|directory| !directory.join("codex").exists());
@@ -215,9 +214,9 @@ impl Home {
         ] {
             home.set(name, home.path().join(directory));
         }
-        // Should a test ever send something elsewhere than to loopback (the default endpoint, say),
-        // it gets no further than this. Plain http to loopback never goes through a proxy; tests of
-        // TLS use `direct`.
+        // If a test should ever send something elsewhere than to loopback (to the default endpoint,
+        // say), it gets no further than this proxy. Plain http to loopback never goes through a
+        // proxy, and tests of TLS use `direct`.
         home.set("HTTPS_PROXY", "http://127.0.0.1:1");
         // A process that may not be dumped shows its environment to root only, by which the
         // processes of a home are found.
@@ -226,7 +225,7 @@ impl Home {
         if unsafe { libc::geteuid() } != 0 {
             home.set("CODEXLINE_DUMPABLE", "1");
         }
-        // Coverage and the like: only where the person who runs the tests asks for it.
+        // For coverage, where the person who runs the tests asks for it.
         if let Some(file) = std::env::var_os("LLVM_PROFILE_FILE") {
             home.set("LLVM_PROFILE_FILE", file);
         }
@@ -246,18 +245,17 @@ impl Home {
         self.codex_home().join("auth.json")
     }
 
-    /// Where the entries lie unless `XDG_CACHE_HOME` was changed.
+    /// Where the cache entries are, unless `XDG_CACHE_HOME` was changed.
     pub fn cache_directory(&self) -> PathBuf {
         self.path().join("cache/codexline")
     }
 
-    /// A variable for every further run.
+    /// Sets a variable for every further run.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.environment.insert(name.into(), value.into());
     }
 
-    /// Without the proxy that keeps everything from leaving the machine: for TLS to a server of the
-    /// test's own.
+    /// Without the proxy of [`Home::signed_out`]: for TLS to a server of the test's own.
     pub fn direct(mut self) -> Self {
         self.unset("HTTPS_PROXY");
         self
@@ -308,9 +306,9 @@ impl Home {
         command
     }
 
-    /// A copy of the program that other users may run; its path. Copied by `cp`: were it written by
-    /// this process, a child that another test starts at that moment would inherit the open file,
-    /// and the system would not run it ("text file busy").
+    /// The path of a copy of the program that other users may run. `cp` makes it: if this process
+    /// wrote it, a child that another test starts at that moment would inherit the open file, and
+    /// the system would refuse to run the copy ("text file busy").
     pub fn copy_of_program(&self) -> String {
         let copy = self.path().join("codexline");
         let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_codexline")).arg(&copy).status();
@@ -328,8 +326,7 @@ impl Home {
         finish(self.command(arguments).envs(environment.iter().copied()))
     }
 
-    /// A cache entry as the program writes it, made by a successful `fetch`; the requests this
-    /// takes are the server's to count.
+    /// Makes a cache entry by a successful `fetch`. The server counts its requests.
     pub fn fill(&self) {
         let output = self.run(&["fetch"]);
         assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""), "{output:?}");
@@ -348,23 +345,23 @@ impl Home {
         paths
     }
 
-    /// The path of the only entry; a panic when there is not exactly one.
+    /// The path of the only entry. Panics when there is not exactly one.
     pub fn entry_path(&self) -> PathBuf {
         let mut entries = self.entries();
         assert_eq!(entries.len(), 1, "{entries:?}");
         entries.remove(0)
     }
 
-    /// The only entry, or `None` when there is none yet. (Entries are replaced by rename, so this
-    /// never meets half a file.)
+    /// The only entry, or `None` when there is none yet. Entries are replaced by a rename, so this
+    /// never reads half a file.
     pub fn entry(&self) -> Option<Value> {
         let path = self.entries().into_iter().next()?;
         let bytes = std::fs::read(&path).ok()?;
         Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{path:?}: {error}")))
     }
 
-    /// Changes the entry in place, once the worker that may just have written it has ended and let
-    /// go of the lock: the next run would otherwise take it for one that is at it.
+    /// Changes the entry, once no worker of this home is left. A worker that has just written it
+    /// may still hold the lock, and the next run would think that it is still at work.
     pub fn patch(&self, change: impl FnOnce(&mut Value)) {
         self.settle();
         let mut entry = self.entry().expect("an entry to change");
@@ -372,8 +369,8 @@ impl Home {
         std::fs::write(self.entry_path(), entry.to_string()).unwrap();
     }
 
-    /// [`Home::patch`] while a process of this home goes on; the entry is replaced in one step, as
-    /// the program does.
+    /// As [`Home::patch`] while a process of this home goes on. The entry is replaced in one step,
+    /// as the program does it.
     pub fn patch_while_running(&self, change: impl FnOnce(&mut Value)) {
         let mut entry = self.entry().expect("an entry to change");
         change(&mut entry);
@@ -382,8 +379,8 @@ impl Home {
         std::fs::rename(staged, self.entry_path()).unwrap();
     }
 
-    /// Makes the entry older: every time of an attempt in it moves into the past, so that a
-    /// back-off ends earlier too. The windows' reset times stay.
+    /// Makes the entry older: every time in it moves into the past, so a back-off ends earlier too.
+    /// Only the windows' reset times stay.
     pub fn age(&self, by: Duration) {
         self.patch(|entry| {
             for (part, field) in
@@ -399,7 +396,7 @@ impl Home {
         });
     }
 
-    /// The running processes of this home (workers above all), by their environment.
+    /// The running processes of this home, above all workers, found by their environment.
     pub fn processes(&self) -> Vec<u32> {
         let mut marker = b"CODEX_HOME=".to_vec();
         marker.extend_from_slice(self.codex_home().as_os_str().as_encoded_bytes());
@@ -416,7 +413,7 @@ impl Home {
             .collect()
     }
 
-    /// Waits until no process of this home is left: the worker has stored what it learned.
+    /// Waits until no process of this home is left, so the worker has stored what it learned.
     pub fn settle(&self) {
         eventually("the worker's end", || self.processes().is_empty());
     }
@@ -441,7 +438,8 @@ impl Drop for Home {
 /// SIGKILL to one process that a test started.
 pub fn kill(process: u32) {
     #[cfg(unix)]
-    // SAFETY: no memory is involved. That it has ended meanwhile is no error.
+    // SAFETY: no memory is involved. If the process has ended meanwhile, the call fails without
+    // harm.
     unsafe {
         libc::kill(process as i32, libc::SIGKILL);
     }
@@ -459,8 +457,8 @@ pub fn set_mode(path: &Path, mode: u32) {
     let _ = (path, mode);
 }
 
-/// Starts `command` with its output on pipes and waits for its end *and* for the end of file on
-/// both: what a host does.
+/// Starts `command` with its output on pipes. Waits for its end and for the end of file on both
+/// pipes, as a host does.
 pub fn finish(command: &mut Command) -> Output {
     let start = Instant::now();
     let child = command

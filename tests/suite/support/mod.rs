@@ -1,12 +1,11 @@
 //! What the scenarios share: a scripted server in place of OpenAI's, a made-up home in place of a
 //! person's, and waiting for something to become true instead of sleeping.
 //!
-//! Everything stays on loopback and in a temporary directory of its own, so the scenarios run side
-//! by side; every token is made up. Not every test binary or module uses every helper, hence the
-//! `allow`.
+//! Everything stays on loopback and in temporary directories, so the scenarios can run side by
+//! side. Every token is made up. Not every binary or module uses every helper, hence the `allow`.
 #![allow(dead_code, unused_macros)]
 
-// First: its macros are known from here on.
+// Comes first, because its macros are known only to what follows.
 #[macro_use]
 pub mod needs;
 
@@ -21,17 +20,17 @@ pub mod sessions;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The path that Codex asks for usage under a base URL that contains `/backend-api`.
+/// The request for usage, under a base URL that contains `/backend-api`.
 pub const USAGE: &str = "GET /backend-api/wham/usage";
 
-/// The path of the refresh exchange; `Home::new` points `CODEX_REFRESH_TOKEN_URL_OVERRIDE` at it.
+/// The request that refreshes a login. `Home::new` points `CODEX_REFRESH_TOKEN_URL_OVERRIDE` at it.
 pub const TOKEN: &str = "POST /oauth/token";
 
-/// How long anything that must happen "soon" may take on a machine that is busy with the rest of
-/// the suite.
+/// How long anything that must happen soon may take, on a machine that is busy with the rest of the
+/// suite.
 pub const SOON: Duration = Duration::from_secs(15);
 
-/// Waits until `condition` holds; a panic naming `what` when it does not within [`SOON`].
+/// Waits until `condition` holds. Panics with `what` when it does not within [`SOON`].
 pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
     eventually_within(SOON, what, condition);
 }
@@ -48,14 +47,14 @@ pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut(
 /// Gives what is started from now on the default dispositions of all signals.
 ///
 /// A shell lets a job in the background ignore SIGINT, `nohup` lets one ignore SIGHUP, and a child
-/// inherits that. A handler that does nothing keeps the tests themselves as deaf as they were, and
-/// is gone in a child.
+/// inherits that. So the tests get a handler that does nothing: for them the signal is ignored as
+/// before, and a child starts with the default.
 pub fn reset_signals() {
     extern "C" fn nothing(_: libc::c_int) {}
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         for signal in 1..32 {
-            // Rust's own doing, and Rust takes it back in children.
+            // Rust itself ignores this one, and resets it in children.
             if signal == libc::SIGPIPE {
                 continue;
             }
@@ -79,8 +78,8 @@ pub fn now() -> i64 {
         as i64
 }
 
-/// The text of `tests/fixtures/usage/<name>.json`, as the server once sent it: its reset times are
-/// long past.
+/// The text of `tests/fixtures/usage/<name>.json`, as the server once sent it. Its reset times have
+/// long passed.
 pub fn fixture(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/usage")
@@ -88,10 +87,10 @@ pub fn fixture(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A fixture as if the server had sent it now: every `reset_at` is moved so that it agrees with its
-/// `reset_after_seconds`; where there is none, it lies an hour before the end of its window. Three
-/// quarters of a minute are added to both, so that a countdown reads the same however long the test
-/// takes; not to a window that has not started, whose mark is that both are equal.
+/// A fixture as if the server had sent it now. Every `reset_at` is moved so that it agrees with its
+/// `reset_after_seconds`; where there is none, it is an hour before the end of its window. Both get
+/// 45 seconds more, so that a countdown reads the same however long the test takes. A window that
+/// has not started is the exception: its mark is that both are equal.
 pub fn fresh_fixture(name: &str) -> serde_json::Value {
     use serde_json::Value;
     fn walk(value: &mut Value, now: i64) {
@@ -128,9 +127,9 @@ pub fn signed_in() -> (server::Server, home::Home) {
     (server, home)
 }
 
-/// The usual answer: 42 % of 5 hours, resetting in 1 h 3 min, and 17 % of 7 days, in 5 d 8 h (each
-/// with half a minute to spare, so that the text does not depend on how long the test takes). Its
-/// `account_id` is [`home::ACCOUNT`].
+/// The usual answer: 42 % of 5 hours, which reset in 1 h 3 min, and 17 % of 7 days, which reset in
+/// 5 d 8 h. Both have half a minute to spare, so that the text does not depend on how long the test
+/// takes. Its `account_id` is [`home::ACCOUNT`].
 pub fn usage() -> serde_json::Value {
     usage_of(42, 17)
 }

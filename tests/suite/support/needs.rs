@@ -7,8 +7,8 @@
 //! let codex = needs!("codex");            // the path of the last one
 //! if has!("fish") { … }                   // a part of the test only
 //! ```
-//! A test that does not run still counts as passed, for libtest knows nothing else. So each need
-//! that is not met is written down, and the last line of the whole run names them all:
+//! libtest counts a test that returns early as passed. So each need that is not met is written
+//! down, and the last line of the whole run names them all:
 //!
 //! ```text
 //! 14 tests did not run in full: strace (12), codex (2)

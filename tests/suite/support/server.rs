@@ -1,5 +1,6 @@
-//! A scripted HTTP/1.1 server on loopback: threads of the standard library, no framework, so that
-//! it can also do what no well-behaved server does (stop in the middle, drip, never end).
+//! A scripted HTTP/1.1 server on loopback. It uses threads of the standard library and no
+//! framework, so that it can also do what no well-behaved server does: stop in the middle, drip,
+//! never end.
 //!
 //! ```ignore
 //! let server = Server::start(|_| Answer::json(200, &usage())); // the same for everything
@@ -85,7 +86,7 @@ fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Something that answers wait at until the test opens it. Clones are the same gate.
+/// A gate at which answers wait until the test opens it. Clones are the same gate.
 #[derive(Clone)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -114,7 +115,7 @@ enum Body {
     Endless(Vec<u8>),
 }
 
-/// What is sent back, and how badly.
+/// An answer, and what is wrong with the way in which it is sent.
 #[derive(Clone)]
 pub struct Answer {
     status: u16,
@@ -177,7 +178,7 @@ impl Answer {
         answer
     }
 
-    /// Bytes that are no HTTP at all, or HTTP by hand.
+    /// These bytes instead of status line, headers and body: no HTTP at all, or HTTP by hand.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         let mut answer = Self::status(200);
         answer.raw_head = Some(bytes.into());
@@ -214,7 +215,8 @@ impl Answer {
         self
     }
 
-    /// The connection is closed after that many bytes of the body, which the head announced whole.
+    /// The connection is closed after that many bytes of the body, although the head announced all
+    /// of it.
     pub fn cut_after(mut self, body_bytes: usize) -> Self {
         self.cut = Some(body_bytes.max(1));
         self
@@ -320,8 +322,7 @@ impl Server {
         self.script(move |_| answer.clone());
     }
 
-    /// Queues an answer to the next `METHOD /path`; queued ones are used up before the script is
-    /// asked.
+    /// Queues an answer to the next `METHOD /path`. Queued answers come before the script's.
     pub fn push(&self, line: &str, answer: Answer) {
         let mut queues = self.shared.queues.lock().unwrap();
         queues.entry(line.into()).or_default().push_back(answer);
@@ -353,7 +354,7 @@ impl Server {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// The latest `METHOD /path`; a panic when there is none.
+    /// The latest `METHOD /path`. Panics when there is none.
     pub fn last(&self, line: &str) -> Request {
         let requests = self.requests();
         let found = requests.into_iter().rev().find(|request| request.line() == line);
@@ -403,12 +404,13 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, tls: Option<&Arc<rustls:
         }
         let shared = Arc::clone(shared);
         let tls = tls.cloned();
-        // A client that goes away in the middle is a scenario, not an error: results are dropped.
+        // A client that goes away in the middle is part of a scenario. So errors are ignored.
         std::thread::spawn(move || {
             let _ = match tls {
                 None => stream.try_clone().and_then(|plain| {
                     let result = converse(&stream, Some(plain), &shared);
-                    // Dropping alone does not close: the server keeps a clone for its own end.
+                    // Dropping it does not close the connection: the server keeps a clone for its
+                    // own end.
                     let _ = stream.shutdown(Shutdown::Both);
                     result
                 }),

@@ -1,10 +1,9 @@
-//! Session files as Codex writes them, with totals that are known: for tests, and for the
-//! benchmark.
+//! Session files as Codex writes them, with known totals: for the tests and the benchmark.
 //!
-//! A [`Writer`] plays several versions of Codex side by side. It appends lines in the order in
-//! which Codex would, to whatever [`Sink`] it was given, and keeps account of the work that it
-//! makes up: what is copied into a fork is no work. The formats are those that Codex 0.64, 0.120
-//! and 0.169 wrote when they were run for it.
+//! A [`Writer`] plays several versions of Codex side by side. It appends lines to a [`Sink`] in the
+//! order in which Codex would, and counts the work that it makes up. What is copied into a fork is
+//! no work. The formats are those that Codex 0.64, 0.120 and 0.169 wrote when they were run for
+//! this.
 #![allow(dead_code)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,17 +14,18 @@ use std::path::{Path, PathBuf};
 /// Who wrote a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// 0.64: no turn events; a resumed session's running total begins anew; a fork's copies keep
-    /// their times.
+    /// 0.64: there are no turn events. The running total of a resumed session starts again at zero.
+    /// Lines copied into a fork keep their times.
     Old,
-    /// 0.120: turns have events and UUIDs; a fork's copies carry the time of the fork.
+    /// 0.120: turns have events and UUIDs. Lines copied into a fork carry the time of the fork.
     Middle,
-    /// 0.169 on a session that an older one began: `token_usage_record`s, forks by copy.
+    /// 0.169 in a session that an older version began: `token_usage_record`s, and forks by copy.
     Legacy,
-    /// 0.169: numbered lines, forks by reference, subagents with a part of their parent's history.
+    /// 0.169: numbered lines, forks by reference, and subagents with a part of their parent's
+    /// history.
     Paginated,
-    /// No Codex: other key order and spacing, names instead of UUIDs, no threads in records, copies
-    /// restamped. Whoever reads it must look copies up in the parent's file.
+    /// Not Codex: another order of keys and other spacing, names instead of UUIDs, no threads in
+    /// records, and copies with new times. A reader must look copies up in the parent's file.
     Plain,
 }
 
@@ -34,7 +34,7 @@ pub const VERSIONS: [Version; 5] =
 
 /// Where lines go.
 pub trait Sink {
-    /// Adds to the end of a file, named below the Codex home.
+    /// Appends to a file, whose name is relative to the Codex home.
     fn append(&mut self, file: &str, text: &str);
 }
 
@@ -82,7 +82,7 @@ fn open(path: &Path) -> File {
 /// Input, cached input, output, reasoning output, total.
 pub type Tokens = [u64; 5];
 
-/// What was done at a time.
+/// Work, and when it was done.
 #[derive(Clone, Debug)]
 pub struct Work {
     pub file: String,
@@ -96,7 +96,7 @@ pub struct Work {
 /// Sessions, turns, tokens.
 pub type Counts = (u64, u64, Tokens);
 
-/// The work by day and together, for comparison with what was read.
+/// The work by day and in total, to compare with what was read.
 pub fn by_day(work: &[Work], zone: &jiff::tz::TimeZone) -> (BTreeMap<String, Counts>, Counts) {
     let mut days: BTreeMap<String, (BTreeSet<&str>, Counts)> = BTreeMap::new();
     let mut total = (BTreeSet::new(), Counts::default());
@@ -145,7 +145,7 @@ struct Line {
     /// `"type":…,"payload":…`
     body: String,
     time: i64,
-    /// Whether it is copied into a subagent's file: those get no token counts.
+    /// Whether it is copied into a subagent's file. Token counts are not.
     counts: bool,
 }
 
@@ -172,15 +172,15 @@ pub struct Writer<S> {
     pub work: Vec<Work>,
     /// Unix milliseconds.
     pub clock: i64,
-    /// Up to so many milliseconds pass between two steps, and a dozen times as many before a
-    /// session is resumed.
+    /// The longest time between two steps, in milliseconds. Before a session is resumed it is
+    /// twelve times as long.
     pub pace: u64,
     /// Bytes of text in lines that are not counted.
     pub talk: std::ops::Range<u64>,
     /// Such lines in each turn.
     pub chatter: u64,
-    /// Whether there are responses that no running total has: compactions, of Codex from 0.169 on.
-    /// What counts by the total alone misses them (ccusage 20.0 does).
+    /// Whether there are responses that no running total includes: compactions, from Codex 0.169
+    /// on. A reader that goes by the total alone misses them (ccusage 20.0 does).
     pub compactions: bool,
     /// Length of the first line's instructions.
     pub instructions: usize,
@@ -208,7 +208,7 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Something that happens: a new session, or something in one that is there.
+    /// One random step: a new session, or something in one that is there.
     pub fn step(&mut self) {
         self.clock += self.random.below(self.pace) as i64;
         let thread = match self.threads.len() as u64 {
@@ -270,7 +270,7 @@ impl<S: Sink> Writer<S> {
         self.end_turn(thread, &turn);
     }
 
-    /// A turn that is refused: it repeats the running total and has no limits to tell.
+    /// A turn that is refused. It repeats the running total and has no limits.
     pub fn failed_turn(&mut self, thread: usize) {
         let turn = self.begin_turn(thread);
         if self.threads[thread].total != Tokens::default() {
@@ -290,7 +290,8 @@ impl<S: Sink> Writer<S> {
         self.turn(thread);
     }
 
-    /// A session that begins with the history of another; `None` where this version cannot.
+    /// A fork: a session that begins with the history of another. `None` where this version has
+    /// none.
     pub fn fork(&mut self, parent: usize) -> Option<usize> {
         if self.threads[parent].subagent {
             return None;
@@ -313,7 +314,7 @@ impl<S: Sink> Writer<S> {
         let meta = self.meta(thread, &more);
         self.write(thread, meta, false);
         if parents.version != Version::Paginated {
-            // As much as there was a turn ago, or all.
+            // All of it, or all but the last turn.
             for line in &parents.lines {
                 let time = if parents.version == Version::Old { line.time } else { self.clock };
                 self.threads[thread].lines.push(line.clone());
@@ -321,8 +322,8 @@ impl<S: Sink> Writer<S> {
                 self.clock += i64::from(self.random.one_in(4));
             }
         }
-        // A person or a program thinks before it writes; where identifiers tell nothing, that pause
-        // is all there is.
+        // Somebody thinks before writing. Where identifiers tell nothing, this pause is the only
+        // hint.
         self.clock +=
             if matches!(parents.version, Version::Old | Version::Plain) { 5000 } else { 14 };
         Some(thread)
@@ -453,7 +454,7 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Lines that nobody counts, some with words in them that look like those that are.
+    /// Lines that do not count. Some contain words of lines that do.
     fn talk(&mut self, thread: usize) {
         for _ in 0..self.random.below(2 * self.chatter + 1) {
             let length = self.talk.start + self.random.below(self.talk.end - self.talk.start);
@@ -480,7 +481,8 @@ impl<S: Sink> Writer<S> {
         let tokens = [input, cached, output, self.random.below(output), input + output];
         let Thread { version, id, session, .. } = self.threads[thread].clone();
         if self.threads[thread].total != Tokens::default() && version != Version::Paginated {
-            // The limits come with the response's head, before its tokens: a repetition.
+            // The limits come with the head of the response, before its tokens: this line repeats
+            // the total.
             let line = token_count(&self.threads[thread].total, &tokens, LIMITS);
             self.write(thread, line, true);
         }

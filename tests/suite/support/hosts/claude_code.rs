@@ -1,15 +1,15 @@
-//! Claude Code in a terminal. Its home is the stage; its key is made up, and every address that it
+//! Claude Code in a terminal. Its home is the stage, its key is made up, and every address that it
 //! could ask is closed.
 
 use super::Stage;
 use super::terminal::Terminal;
 use serde_json::json;
 
-/// As long as a real one: the end of it is what Claude Code keeps of a key that was approved.
+/// As long as a real key: Claude Code remembers an approved key by its end.
 const KEY: &str = "sk-ant-made-up-abcdefghij0123456789";
 
-/// Opens it with these settings, past its first questions. `name` tells the terminals of a stage
-/// apart.
+/// Opens it with these settings and answers its first questions. `name` tells the terminals of a
+/// stage apart.
 pub fn open<'stage>(stage: &'stage Stage, name: &str, settings: &str) -> Terminal<'stage> {
     Terminal::open(stage, name, 120, 30, &command(stage, settings))
 }

@@ -1,9 +1,9 @@
 //! The real hosts, driven without a screen. Text or configuration goes in, text or a [`Picture`]
-//! comes out, and every wait has a deadline.
+//! comes out. Every wait has a deadline.
 //!
-//! Each scenario sets up a [`Stage`]: a temporary directory and a mark in the environment of all
-//! that is started for it. Dropping the stage kills everything that bears the mark, also
-//! grandchildren that made a session of their own (bars do that), and removes the directory.
+//! Each scenario sets up a [`Stage`]: a temporary directory, and a mark in the environment of
+//! everything that is started for it. Dropping the stage kills everything with the mark and removes
+//! the directory. That includes grandchildren in sessions of their own, which bars make.
 
 pub mod claude_code;
 pub mod picture;
@@ -28,17 +28,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a host may take for anything: some of them start slowly on a busy machine, and a test
-/// that passes never waits this long.
+/// How long a host may take for anything. Some start slowly on a busy machine; a test that passes
+/// never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The variable that marks what belongs to a stage.
 const MARK: &str = "CODEXLINE_TEST_STAGE";
 
-/// The user that programs run as which refuse to be root (sway): nobody.
+/// The user `nobody`, for programs that refuse to run as root (sway).
 const NOBODY: u32 = 65_534;
 
-/// Asks `probe` until it has a value; a panic naming `what` when it has none within [`PATIENCE`].
+/// Asks `probe` until it has a value. Panics with `what` when it has none within [`PATIENCE`].
 pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -50,8 +50,8 @@ pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Shows `condition` to hold over `span`: for what must *not* happen, where there is no event to
-/// wait for.
+/// Checks that `condition` holds during `span`: for what must not happen, where there is no event
+/// to wait for.
 pub fn throughout(span: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while start.elapsed() < span {
@@ -89,8 +89,7 @@ impl Stage {
         Self::open(false)
     }
 
-    /// A stage whose programs run as nobody where the tests run as root: for sway, which refuses
-    /// root.
+    /// A stage whose programs run as nobody if the tests run as root: sway refuses root.
     pub fn unprivileged() -> Self {
         Self::open(is_root())
     }
@@ -104,7 +103,7 @@ impl Stage {
         std::fs::create_dir_all(directory.join("run")).expect("temporary directory");
         let stage = Self { directory, mark, environment: Vec::new(), as_nobody };
         stage.permit(&stage.directory, 0o755);
-        // Wayland and D-Bus demand that nobody else may look into it.
+        // Wayland and D-Bus want a directory that only its owner can read.
         stage.permit(&stage.path("run"), 0o700);
         stage
     }
@@ -129,14 +128,14 @@ impl Stage {
         path
     }
 
-    /// Writes a program for `/bin/sh` and answers its path.
+    /// Writes a program for `/bin/sh`; returns its path.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let draft = self.write(&format!("{name}.draft"), &format!("#!/bin/sh\n{text}\n"));
         self.place(&draft, &self.path(name))
     }
 
-    /// Puts a program on the stage's `PATH` under that name: a copy, since the target directory may
-    /// lie where nobody cannot read.
+    /// Puts a program on the stage's `PATH` under that name. It is copied where nobody might not be
+    /// able to read the target directory.
     pub fn install(&self, name: &str, program: &Path) -> PathBuf {
         let directory = self.path("bin");
         std::fs::create_dir_all(&directory).expect("directory on the stage");
@@ -149,8 +148,8 @@ impl Stage {
         path
     }
 
-    /// Copies a program, by another process: one that this process has open for writing, or a child
-    /// that another thread is just starting, cannot be run ("text file busy").
+    /// Copies a program with another process. If this process had it open for writing, or a child
+    /// that another thread is just starting, it could not be run ("text file busy").
     fn place(&self, from: &Path, to: &Path) -> PathBuf {
         let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
         assert!(
@@ -183,8 +182,8 @@ impl Stage {
         }
     }
 
-    /// A command with the stage's environment and nothing of the caller's but `PATH`; no input, no
-    /// output.
+    /// A command with the stage's environment and nothing of the caller's but `PATH`. It has no
+    /// input and no output.
     pub fn command(&self, name: &str) -> Command {
         let own = Some(self.path("bin").join(name)).filter(|path| path.exists());
         let found =
@@ -211,7 +210,7 @@ impl Stage {
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("LANG", "C.UTF-8")
-            // tmux runs commands with it; the account's own may be nologin.
+            // tmux runs commands with this shell; that of the account may be nologin.
             .env("SHELL", "/bin/sh")
             .env("TZ", "UTC")
             .env(MARK, &self.mark)
@@ -220,7 +219,7 @@ impl Stage {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Signals that are meant for the tests (Ctrl-C) must not reach half of the hosts.
+            // A signal to the tests (Ctrl-C) must not reach the hosts.
             .process_group(0);
         command
     }
@@ -251,7 +250,7 @@ impl Stage {
         }
     }
 
-    /// Starts a command in the background; what it says on stderr goes to `NAME.log` on the stage.
+    /// Starts a command in the background. Its stderr goes to `NAME.log` on the stage.
     pub fn start(&self, name: &str, command: &mut Command) -> Running {
         let log = std::fs::File::create(self.path(&format!("{name}.log"))).expect("log file");
         let child =
@@ -283,7 +282,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Again and again, since what is being killed may just be starting something.
+        // More than once, because a process may start another one while it is being killed.
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             let left = self.processes();
@@ -316,7 +315,7 @@ impl Running {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends `SIGRTMIN+number`, with which bars are told to run a module again.
+    /// Sends `SIGRTMIN+number`, which makes a bar run a module again.
     pub fn realtime_signal(&self, number: u32) {
         let status = Command::new("kill")
             .arg(format!("-RTMIN+{number}"))

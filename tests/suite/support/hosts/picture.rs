@@ -17,8 +17,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Decodes binary PPM with 8 bits a channel, as `grim -t ppm` and `import ppm:-` write it. None
-    /// when it is not that.
+    /// Decodes binary PPM with 8 bits a channel, as `grim -t ppm` and `import ppm:-` write it.
+    /// `None` when it is something else.
     pub fn from_ppm(bytes: &[u8]) -> Option<Self> {
         let mut words = Vec::new();
         let mut at = 0;
@@ -47,14 +47,14 @@ impl Picture {
         }
     }
 
-    /// How many pixels have this colour, give or take 8 in each channel (half-transparent edges are
-    /// not counted).
+    /// How many pixels have this colour, with a tolerance of 8 in each channel. Half-transparent
+    /// edges do not count.
     pub fn count(&self, colour: Colour) -> usize {
         let near = |pixel: &&Colour| pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 8);
         self.pixels.iter().filter(near).count()
     }
 
-    /// Whether anything is drawn at all: two colours that are not alike.
+    /// Whether anything is drawn at all: there are two different colours.
     pub fn is_blank(&self) -> bool {
         self.pixels.iter().all(|pixel| *pixel == self.pixels[0])
     }
@@ -80,7 +80,7 @@ impl Picture {
 }
 
 impl std::fmt::Debug for Picture {
-    /// The colours by how often they occur: what a failed comparison can tell.
+    /// The colours and how often each occurs, for the message of a failed comparison.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut colours = std::collections::BTreeMap::<Colour, usize>::new();
         for pixel in &self.pixels {

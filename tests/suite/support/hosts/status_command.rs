@@ -1,5 +1,5 @@
-//! A bar's `status_command` (i3blocks, i3status-rust) without the bar: its JSON is read from
-//! stdout, clicks are written to its stdin.
+//! A bar's `status_command` (i3blocks, i3status-rust) without the bar. Its JSON is read from
+//! stdout, and clicks are written to its stdin.
 
 use super::{Running, Stage, until};
 use serde_json::{Value, json};
@@ -57,8 +57,8 @@ impl StatusCommand {
         shown.last().cloned().unwrap_or_default()
     }
 
-    /// What the block called `name` last showed. i3status-rust calls its blocks by their place
-    /// among those that show something; what stays is their `instance`, which is as good here.
+    /// What the block called `name` last showed. i3status-rust names its blocks by their place
+    /// among those that show something; their `instance` stays, and serves as a name here.
     pub fn block(&self, name: &str) -> Option<Value> {
         self.blocks().into_iter().find(|block| block["instance"] == name || block["name"] == name)
     }
@@ -81,7 +81,7 @@ impl StatusCommand {
         if let Some(instance) = self.block(name).and_then(|block| block.get("instance").cloned()) {
             click["instance"] = instance;
         }
-        // As i3bar does: an array without end, one element a line.
+        // As i3bar does it: an array without end, one element a line.
         writeln!(self.input, ",{click}").expect("it reads");
     }
 

@@ -1,5 +1,5 @@
-//! A terminal without a screen: a tmux server of its own that runs one program, of which it shows
-//! what a person would see.
+//! A terminal without a screen: a tmux server of its own that runs one program and shows what a
+//! person would see.
 
 use super::{Stage, quoted, until};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ impl<'stage> Terminal<'stage> {
         rows: usize,
         command: &str,
     ) -> Self {
-        // Clients with a status line of their own would hide the last row of what they show.
+        // A status line would hide the last row of what a client shows.
         let config = stage.write(
             "terminal.conf",
             "set -g status off\nset -g default-terminal tmux-256color\n\
@@ -40,7 +40,7 @@ impl<'stage> Terminal<'stage> {
                 .arg(columns.to_string())
                 .arg("-y")
                 .arg(rows.to_string())
-                // Programs in here must not believe that they run inside of a person's tmux.
+                // Programs in here must not think that they run inside a person's tmux.
                 .arg(format!("unset TMUX TMUX_PANE; {command}")),
         );
         assert!(ran.success, "{ran:?}");
@@ -91,7 +91,7 @@ impl<'stage> Terminal<'stage> {
             });
         });
         if let Err(panic) = std::panic::catch_unwind(wait) {
-            // The screen is what one wants to see here.
+            // A failure is explained best by the screen.
             eprintln!("the terminal shows:\n{}", self.text());
             std::panic::resume_unwind(panic);
         }
@@ -111,7 +111,7 @@ impl Drop for Terminal<'_> {
 pub fn shell(stage: &Stage, shell: &str, setup: &str) -> String {
     let file = quoted(stage.write(&format!("setup.{shell}"), setup));
     match shell {
-        // zsh and bash read a start file of our own; nothing of the system's or of a home's.
+        // zsh and bash read our start file and none of the system's or the home's.
         "zsh" => {
             let _ = std::fs::create_dir_all(stage.path("zdotdir"));
             stage.write("zdotdir/.zshrc", setup);

@@ -44,7 +44,7 @@ impl<'stage> Sway<'stage> {
     ) -> Self {
         let config = stage.write(
             "sway.conf",
-            // Waiting for Xwayland, which is not there, would only cost time.
+            // Xwayland is not there, and waiting for it would cost time.
             &format!("xwayland disable\noutput * resolution {width}x{height}\n{config}\n"),
         );
         command.env("WLR_RENDERER", "pixman").arg("-c").arg(config);
@@ -63,7 +63,7 @@ impl<'stage> Sway<'stage> {
             .env("WAYLAND_DISPLAY", SOCKET)
             .env("GDK_BACKEND", "wayland")
             .env("GSETTINGS_BACKEND", "memory")
-            // Accessibility would ask for a session bus.
+            // Accessibility would look for a session bus.
             .env("NO_AT_BRIDGE", "1");
         command
     }

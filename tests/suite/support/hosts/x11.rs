@@ -13,7 +13,7 @@ pub struct Xvfb<'stage> {
 }
 
 impl<'stage> Xvfb<'stage> {
-    /// Starts a server of that size; it chooses its number itself, so that many can run.
+    /// Starts a server of that size. It chooses its number itself, so that many can run.
     pub fn start(stage: &'stage Stage, width: usize, height: usize) -> Self {
         let mut command = stage.command("Xvfb");
         command
@@ -97,8 +97,8 @@ impl<'stage> Xvfb<'stage> {
     }
 }
 
-/// Takes pictures until one is as `condition` wants it. Without luck the last one is written to
-/// cargo's directory for what tests leave behind.
+/// Takes pictures until `condition` holds for one. If none does, the last one is written to cargo's
+/// directory for what tests leave behind.
 pub fn wait_for(
     what: &str,
     take: impl Fn() -> Picture,

@@ -1,0 +1,271 @@
+//! What is made of an answer: the numbers that Codex itself would show, and never a fine state where
+//! work is refused or the numbers are not known.
+
+use serde_json::{Value, json};
+
+use crate::support::home::{Home, Output};
+use crate::support::now;
+use crate::support::server::{Answer, Server};
+use crate::support::{fixture, fresh_fixture, usage_of};
+
+/// Every host but `json`.
+const HOSTS: [&str; 14] = [
+    "plain",
+    "starship",
+    "tmux",
+    "waybar",
+    "i3blocks",
+    "swaybar",
+    "i3status-rust",
+    "polybar",
+    "zsh",
+    "powerlevel10k",
+    "fish",
+    "claude-code",
+    "swiftbar",
+    "zjstatus",
+];
+
+/// A home whose cache holds what the server says.
+fn home_with(answer: &Value) -> (Home, Server) {
+    let server = Server::usage(answer.clone());
+    let home = Home::new(&server);
+    home.fill();
+    (home, server)
+}
+
+fn json_of(home: &Home) -> Value {
+    home.run(&["json", "--offline"]).json()
+}
+
+fn check_fails(home: &Home, named: &str) {
+    let output = home.run(&["check", "--left", "10%", "--offline"]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains(named), "{named} is not said: {output:?}");
+}
+
+/// What marks an output as fine: the class, the state, the colour of `ok`.
+fn is_marked_as_fine(host: &str, output: &Output) -> bool {
+    let text = &output.stdout;
+    let classes = ["\"ok\"", "\"Good\"", "\"Idle\"", "CODEXLINE_OK"];
+    let colours = ["\u{1b}[32m", "colour=green", "fg=green", "{F#50", "%F{2}"];
+    let is_powerlevel = host == "powerlevel10k" && text.starts_with("OK");
+    classes.iter().chain(&colours).any(|mark| text.contains(mark)) || is_powerlevel
+}
+
+/// That no host says that all is well.
+fn no_host_is_fine(home: &Home, what: &str) {
+    for host in HOSTS {
+        let output = home.run(&[host, "--offline", "--color", "always"]);
+        assert!(!is_marked_as_fine(host, &output), "{what} in {host}: {output:?}");
+    }
+}
+
+// --- blocked, whatever the windows say -----------------------------------------------------------
+
+#[test]
+fn blocked_is_said_first_in_every_host_however_much_is_left() {
+    let with = |key: &str, value: Value| {
+        let mut answer = usage_of(5, 5);
+        answer[key] = value;
+        answer
+    };
+    let rate_limit = |key: &str, value: bool| {
+        let mut answer = usage_of(5, 5);
+        answer["rate_limit"][key] = value.into();
+        answer
+    };
+    let mut typed = with("rate_limit_reached_type", json!({"type": "credits_depleted"}));
+    typed["rate_limit"].as_object_mut().unwrap().remove("allowed");
+    let answers = [
+        rate_limit("allowed", false),
+        rate_limit("limit_reached", true),
+        with("spend_control", json!({"reached": true, "individual_limit": null})),
+        typed,
+    ];
+    for (index, answer) in answers.iter().enumerate() {
+        let (home, _server) = home_with(answer);
+        let json = json_of(&home);
+        assert_eq!(json["state"], "exhausted", "{answer}");
+        assert!(json["blocked"].is_object(), "{answer}");
+        let plain = home.run(&["--offline", "--color", "never"]).stdout;
+        let line = plain.trim_start_matches("Codex").trim_start();
+        assert!(line.starts_with("blocked"), "{answer}: {plain}");
+        check_fails(&home, "work is refused");
+        // One of them in every host is enough; the others differ in json alone.
+        if index == 0 {
+            for host in HOSTS {
+                let output = home.run(&[host, "--offline", "--color", "always"]);
+                assert!(output.stdout.contains("blocked"), "{host}: {output:?}");
+            }
+            no_host_is_fine(&home, "blocked");
+        }
+    }
+}
+
+#[test]
+fn a_reached_type_beside_allowed_is_no_block() {
+    let mut answer = usage_of(5, 5);
+    answer["rate_limit"]["allowed"] = true.into();
+    answer["rate_limit_reached_type"] = json!({"type": "rate_limit_reached"});
+    let (home, _server) = home_with(&answer);
+    assert_eq!(
+        (json_of(&home)["state"].clone(), json_of(&home)["blocked"].clone()),
+        ("ok".into(), Value::Null)
+    );
+}
+
+#[test]
+fn a_block_says_why_and_until_when_if_the_answer_does() {
+    let ends = now() + 7200 + 45;
+    let mut answer = usage_of(5, 5);
+    answer["spend_control"] = json!({
+        "reached": true,
+        "individual_limit": {"limit": "100", "used": "60", "reset_at": ends},
+    });
+    let (home, _server) = home_with(&answer);
+    let json = json_of(&home);
+    assert_eq!(json["blocked"], json!({"reason": "spend control reached", "until": ends}));
+    check_fails(&home, "spend control reached");
+}
+
+// --- numbers that cannot be read -----------------------------------------------------------------
+
+/// An answer whose two windows have these values for what is used.
+fn used(first: &Value, second: &Value) -> Value {
+    let mut answer = usage_of(5, 5);
+    for (slot, value) in [("primary_window", first), ("secondary_window", second)] {
+        match value {
+            Value::String(text) if text == "missing" => {
+                answer["rate_limit"][slot].as_object_mut().unwrap().remove("used_percent");
+            }
+            value => answer["rate_limit"][slot]["used_percent"] = value.clone(),
+        }
+    }
+    answer
+}
+
+#[test]
+fn limits_of_which_none_can_be_read_are_a_bad_answer() {
+    for value in [json!("missing"), json!("n/a"), json!(null), json!({"percent": 5})] {
+        let server = Server::usage(used(&value, &value));
+        let home = Home::new(&server);
+        assert_eq!(home.run(&["fetch"]).code, Some(1), "{value}");
+        let json = json_of(&home);
+        assert_eq!(
+            (&json["state"], &json["error"]["code"]),
+            (&json!("unknown"), &json!("bad_answer"))
+        );
+        no_host_is_fine(&home, "unreadable");
+        check_fails(&home, "cannot be read");
+    }
+}
+
+#[test]
+fn the_last_numbers_stay_and_are_marked_when_the_next_cannot_be_read() {
+    let (home, server) = home_with(&usage_of(42, 17));
+    assert_eq!(json_of(&home)["state"], "ok");
+    server.always(Answer::json(200, &used(&json!("n/a"), &json!("n/a"))));
+    assert_eq!(home.run(&["fetch"]).code, Some(1));
+    let json = json_of(&home);
+    assert_eq!(json["windows"][0]["used_percent"], 42);
+    assert_eq!((&json["state"], &json["stale"]), (&json!("unknown"), &json!(true)));
+    let plain = home.run(&["--offline"]).stdout;
+    assert!(plain.contains("5h") && plain.contains('('), "{plain}");
+    check_fails(&home, "cannot be read");
+}
+
+#[test]
+fn one_window_that_cannot_be_read_is_missed_beside_a_good_one() {
+    let (home, _server) = home_with(&used(&json!("n/a"), &json!(17)));
+    let json = json_of(&home);
+    assert_eq!(json["windows"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&json["lost_windows"], &json["error"]["code"]),
+        (&json!(1), &json!("partial_answer"))
+    );
+    let said = "one limit in the answer cannot be read";
+    check_fails(&home, said);
+    let as_one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let status = as_one_line(home.run(&["status", "--offline"]).stdout);
+    assert!(status.contains(said), "{status}");
+    let waybar: Value = home.run(&["waybar", "--offline"]).json();
+    let tooltip = as_one_line(waybar["tooltip"].as_str().unwrap().to_string());
+    assert!(tooltip.contains(said), "{tooltip}");
+    let verbose = home.run(&["fetch", "--verbose"]).stderr;
+    assert!(verbose.contains(said), "{verbose}");
+}
+
+#[test]
+fn no_limits_is_said_only_when_the_answer_says_so() {
+    let (home, _server) = home_with(&json!({"plan_type": "x", "rate_limit": null}));
+    assert_eq!(json_of(&home)["error"], Value::Null);
+    for silent in [json!({"plan_type": "x"}), json!({"rate_limit": {"allowed": true}})] {
+        let server = Server::usage(silent);
+        let home = Home::new(&server);
+        assert_eq!(home.run(&["fetch"]).code, Some(1));
+        assert_eq!(json_of(&home)["state"], "unknown");
+    }
+}
+
+#[test]
+fn two_windows_never_bear_the_same_label() {
+    let labels = |first: Value, second: Value| -> Vec<String> {
+        let mut answer = usage_of(5, 5);
+        answer["rate_limit"]["primary_window"]["limit_window_seconds"] = first;
+        answer["rate_limit"]["secondary_window"]["limit_window_seconds"] = second;
+        let (home, _server) = home_with(&answer);
+        let windows = json_of(&home)["windows"].as_array().unwrap().clone();
+        windows.iter().map(|window| window["label"].as_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(labels(Value::Null, Value::Null), ["primary", "secondary"]);
+    assert_eq!(labels(json!(18_000), json!(18_000)), ["5h", "5h-secondary"]);
+    assert_eq!(labels(json!(299 * 60), json!(10_079 * 60)), ["5h", "7d"]);
+    assert_eq!(labels(json!(1e300), json!(604_800)), ["7d", "primary"]);
+}
+
+#[test]
+fn a_balance_is_read_as_people_write_it() {
+    for (text, balance) in [("$2.50", 2.5), ("1,234.5", 1234.5)] {
+        let mut answer = usage_of(5, 5);
+        answer["credits"] = json!({"has_credits": true, "unlimited": false, "balance": text});
+        let (home, _server) = home_with(&answer);
+        assert_eq!(json_of(&home)["credits"]["balance"], balance);
+    }
+}
+
+#[test]
+fn no_fixture_is_fine_in_any_host_unless_its_state_is_ok() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/usage");
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .unwrap()
+        .filter_map(|entry| {
+            entry.unwrap().file_name().to_str()?.strip_suffix(".json").map(Into::into)
+        })
+        .collect();
+    names.sort();
+    assert!(names.len() >= 16, "{names:?}");
+    let mut states = std::collections::BTreeMap::new();
+    for name in names {
+        // Two are bodies of errors, two are of other endpoints: whoever takes them for a usage answer
+        // must not call that fine either.
+        serde_json::from_str::<Value>(&fixture(&name)).unwrap();
+        let server = Server::usage(fresh_fixture(&name));
+        let home = Home::new(&server);
+        home.run(&["fetch"]);
+        let json = json_of(&home);
+        let state = json["state"].as_str().unwrap().to_string();
+        if state != "ok" {
+            no_host_is_fine(&home, &name);
+            let others = ["warning", "critical", "exhausted", "unknown"];
+            assert!(others.contains(&state.as_str()), "{name}: {json}");
+        }
+        states.insert(name, state);
+    }
+    let state = |name: &str| states[name].as_str();
+    assert_eq!(state("plus-5h-exhausted-reached-type-object-2026-05"), "exhausted");
+    assert_eq!(state("business-usage-based-depleted"), "exhausted");
+    assert_eq!(state("pro-weekly-only-2026-09"), "critical");
+    assert_eq!(state("error-401-token_expired"), "unknown");
+    assert_eq!(state("plus-5h-and-weekly-2026-05"), "ok");
+}
