@@ -10,6 +10,7 @@ use super::reader::{Buffer, read_lines};
 use super::record::{self, Record};
 use crate::model::time::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fs::File;
@@ -41,9 +42,12 @@ pub struct Snapshot {
     /// When the line was written.
     pub time: Timestamp,
     pub plan: Option<String>,
-    /// Those whose reset has not passed; at least one.
+    /// Those whose reset has not passed.
     pub windows: Vec<SnapshotWindow>,
-    pub credits: Option<SnapshotCredits>,
+    /// How many windows stand there and cannot be read.
+    pub lost: u32,
+    /// All of it, as it stands there.
+    pub limits: Value,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -53,13 +57,6 @@ pub struct SnapshotWindow {
     /// Its length in minutes.
     pub minutes: Option<u32>,
     pub resets_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct SnapshotCredits {
-    pub available: Option<bool>,
-    pub unlimited: Option<bool>,
-    pub balance: Option<f64>,
 }
 
 /// What is known of whose a snapshot is.
@@ -94,7 +91,9 @@ pub fn newest(
             best = Some(snapshot);
         }
     }
-    best.filter(|snapshot| !snapshot.windows.is_empty())
+    best.filter(|snapshot| {
+        !snapshot.windows.is_empty() || snapshot.lost > 0 || tells_beside(&snapshot.limits)
+    })
 }
 
 fn last_in(
@@ -179,18 +178,19 @@ struct RawRateLimits {
     ordinal: Option<u64>,
     plan: Option<String>,
     windows: Vec<SnapshotWindow>,
-    credits: Option<SnapshotCredits>,
+    lost: u32,
+    limits: Value,
 }
 
 impl RawRateLimits {
     fn at(self, time: Timestamp, now: Timestamp) -> Snapshot {
-        let RawRateLimits { plan, mut windows, credits, .. } = self;
+        let RawRateLimits { plan, mut windows, lost, limits, .. } = self;
         // At the latest, a window ends its length after it was told of.
         let end = |window: &SnapshotWindow| {
             window.resets_at.or(window.minutes.map(|minutes| time.plus(60 * i64::from(minutes))))
         };
         windows.retain(|window| end(window).is_none_or(|end| end > now));
-        Snapshot { time, plan, windows, credits }
+        Snapshot { time, plan, windows, lost, limits }
     }
 }
 
@@ -207,7 +207,7 @@ struct RawSnapshotLine<'a> {
 #[derive(Deserialize)]
 struct RawSnapshotPayload<'a> {
     #[serde(borrow)]
-    rate_limits: RawLimits<'a>,
+    rate_limits: &'a RawValue,
 }
 
 #[derive(Default, Deserialize)]
@@ -219,8 +219,6 @@ struct RawLimits<'a> {
     primary: Option<&'a RawValue>,
     #[serde(borrow)]
     secondary: Option<&'a RawValue>,
-    #[serde(borrow)]
-    credits: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "text")]
     plan_type: Option<Cow<'a, str>>,
 }
@@ -239,39 +237,35 @@ struct RawWindow {
     resets_in_seconds: Option<u64>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RawCredits<'a> {
-    #[serde(borrow)]
-    has_credits: Option<&'a RawValue>,
-    #[serde(borrow)]
-    unlimited: Option<&'a RawValue>,
-    #[serde(deserialize_with = "number")]
-    balance: Option<f64>,
+/// Whether limits say something of the plan beside its windows: a budget, or that work is refused.
+fn tells_beside(limits: &Value) -> bool {
+    !limits["individual_limit"].is_null()
+        || !limits["rate_limit_reached_type"].is_null()
+        || limits["spend_control_reached"] == true
 }
 
-/// The limits in a `token_count`; `None` if it has none of the plan's: a failed turn has neither window.
+/// The limits in a `token_count`; `None` if it says nothing of the plan's, as after most turns that
+/// failed.
 fn told(line: &[u8]) -> Option<RawRateLimits> {
     let raw: RawSnapshotLine = serde_json::from_slice(line).ok()?;
     let time = milliseconds(raw.timestamp.as_deref())?;
-    let limits = raw.payload.rate_limits;
+    let limits: RawLimits = serde_json::from_str(raw.payload.rate_limits.get()).ok()?;
     if limits.limit_id.is_some_and(|id| id != PLANS_POOL) {
         return None;
     }
-    let windows: Vec<SnapshotWindow> = [limits.primary, limits.secondary]
-        .into_iter()
-        .filter_map(|raw| window(&read(raw)?, time.div_euclid(1000)))
-        .collect();
-    (!windows.is_empty()).then(|| RawRateLimits {
+    let slots = [limits.primary, limits.secondary];
+    let there = slots.iter().flatten().count();
+    let windows: Vec<SnapshotWindow> =
+        slots.into_iter().filter_map(|raw| window(&read(raw)?, time.div_euclid(1000))).collect();
+    let lost = there.saturating_sub(windows.len()) as u32;
+    let whole: Value = serde_json::from_str(raw.payload.rate_limits.get()).ok()?;
+    (there > 0 || tells_beside(&whole)).then(|| RawRateLimits {
         time,
         ordinal: raw.ordinal,
         plan: limits.plan_type.map(Cow::into_owned),
         windows,
-        credits: read(limits.credits).map(|credits: RawCredits| SnapshotCredits {
-            available: read(credits.has_credits),
-            unlimited: read(credits.unlimited),
-            balance: credits.balance,
-        }),
+        lost,
+        limits: whole,
     })
 }
 

@@ -16,6 +16,9 @@ use serde_json::Value;
 const MAX_POOLS: usize = 12;
 /// If the server's clock and ours are further apart than this, countdowns run on ours.
 const TOLERATED_SKEW: i64 = 5 * MINUTE;
+/// How long an answer may be on its way, in seconds: a window of which nothing is used and whose
+/// reset is this near to its whole length from now has not started.
+const SLIDE: f64 = 10.0;
 /// The longest window that is believed, in seconds. A longer one counts as one without a length.
 const LONGEST_WINDOW: f64 = (400 * DAY) as f64;
 /// The keys of a rate limit that hold its windows.
@@ -154,8 +157,11 @@ fn window(value: &Value, now: Timestamp) -> Option<Window> {
     let used = number(&value["used_percent"])?.clamp(0.0, 100.0);
     let length = number(&value["limit_window_seconds"]);
     let after = number(&value["reset_after_seconds"]);
-    // Both at once: the window has not started, and its reset slides along with every read.
-    let started = !(used == 0.0 && length.is_some() && after == length);
+    // A window that has not started would end its whole length from now: its reset slides along
+    // with every read.
+    let until_reset = after.or_else(|| Some(time(&value["reset_at"])?.seconds_since(now) as f64));
+    let is_whole = |length: f64| until_reset.is_some_and(|left| (left - length).abs() <= SLIDE);
+    let started = !(used == 0.0 && length.is_some_and(is_whole));
     let length = length.filter(|seconds| (1.0..=LONGEST_WINDOW).contains(seconds));
     Some(Window {
         seconds: length.map(|seconds| seconds as u32),

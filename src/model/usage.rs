@@ -319,15 +319,19 @@ impl Usage {
         self
     }
 
-    /// Whether a window goes on that was measured then.
+    /// Whether anything goes on that was measured then: a window, the budget, or a block.
     pub fn goes_on(&self, measured_at: Timestamp, now: Timestamp) -> bool {
-        self.windows.iter().any(|window| !window.has_reset(measured_at, now))
+        let goes_on = |end: Option<Timestamp>| !passed(end, measured_at, now);
+        self.windows.iter().any(|window| goes_on(window.resets_at))
+            || self.budget.as_ref().is_some_and(|budget| goes_on(budget.resets_at))
+            || self.blocked.as_ref().is_some_and(|blocked| goes_on(blocked.until))
     }
 
-    /// The same without the windows that have started anew since it was measured.
+    /// The same without the limits that have started anew since it was measured.
     pub fn without_passed(mut self, measured_at: Timestamp, now: Timestamp) -> Usage {
         self.unblock(measured_at, now);
         self.windows.retain(|window| !window.has_reset(measured_at, now));
+        self.budget = self.budget.filter(|budget| !passed(budget.resets_at, measured_at, now));
         self
     }
 

@@ -32,6 +32,8 @@ pub const PROVIDER: Provider = Provider { source: Source::Codex, about: "codex a
 /// An access token that ends sooner is renewed by Codex at its start (5 minutes before the end, checked by running it);
 /// the rest is for a slow network. In seconds.
 const CODEX_NEEDS: i64 = 15 * MINUTE;
+/// How the ids of users begin, by which they can be told from those of accounts.
+const USER_ID: &str = "user-";
 
 fn ask(context: &FetchContext, earlier: Option<SourceError>) -> Result<Fetched, SourceError> {
     match earlier {
@@ -156,13 +158,18 @@ fn carefully(context: &FetchContext, refusal: Error, login: Login) -> Result<Fet
     }
 }
 
+/// Codex's numbers, if they are of this login's account: it names the account's id, none, or, on
+/// personal plans, the user's.
 fn of_same_account(
     context: &FetchContext,
     found: Fetched,
     login: &Login,
 ) -> Result<Fetched, Error> {
-    let is_same = login.account_id.is_none() || found.account == login.account_id;
-    if is_same { Ok(found) } else { Err(Error::LoginChanged { path: context.home.auth_json() }) }
+    let named = found.account.as_deref();
+    if !login.owns_answer(named, named.filter(|id| id.starts_with(USER_ID))) {
+        return Err(Error::LoginChanged { path: context.home.auth_json() });
+    }
+    Ok(Fetched { account: login.account_id.clone().or(found.account), ..found })
 }
 
 /// `may_refresh`: whether Codex may be told to renew the login if it is refused.

@@ -15,22 +15,18 @@ use super::{FetchContext, Fetched, Provider, SourceError};
 use crate::activity::discover::Tree;
 use crate::activity::rate_limits::{Snapshot, SnapshotOrigin, SnapshotWindow, newest};
 use crate::cache::Cache;
+use crate::codex::answer;
 use crate::codex::config::Config;
 use crate::codex::login::Login;
 use crate::codex::stamp::stamp;
 use crate::model::entry::{Answer, Entry, Source};
 use crate::model::error::Error;
-use crate::model::text::plain;
 use crate::model::time::Timestamp;
-use crate::model::usage::{Credits, Usage, Window};
+use serde_json::{Value, json};
 use std::cell::Cell;
 
 pub const PROVIDER: Provider =
     Provider { source: Source::Sessions, about: "the local session files", ask };
-
-/// As `codex::answer` bounds what the server says.
-const LONGEST_NAME: usize = 48;
-const LARGEST_BALANCE: f64 = 1e15;
 
 fn ask(context: &FetchContext, earlier: Option<SourceError>) -> Result<Fetched, SourceError> {
     let Some(failed) = earlier else { return look(context) };
@@ -68,7 +64,14 @@ pub fn look(context: &FetchContext) -> Result<Fetched, SourceError> {
     let now = env.now();
     let snapshot = newest(&Tree::list(home.path()), &is_ours, now);
     match snapshot.filter(|snapshot| !whose.has_changed_since(snapshot.time)) {
-        Some(snapshot) => Ok(Fetched::of(answer(snapshot, now), whose.account)),
+        Some(snapshot) => match answer(snapshot, now) {
+            Ok(answer) => Ok(Fetched::of(answer, whose.account)),
+            Err(reason) => {
+                let url = home.path().join("sessions").display().to_string();
+                let error = Error::BadAnswer { url, reason };
+                Err(SourceError { account: whose.account, ..SourceError::from(error) })
+            }
+        },
         None => {
             let error = Error::NoSnapshot { path: home.path().to_path_buf() };
             Err(SourceError { account: whose.account, ..SourceError::from(error) })
@@ -137,28 +140,38 @@ fn told_by_codex(context: &FetchContext) -> Option<String> {
     previous.and_then(of).or_else(|| others.filter_map(|entry| of(&entry)).next())
 }
 
-fn answer(snapshot: Snapshot, now: Timestamp) -> Answer {
-    let Snapshot { time, plan, mut windows, credits } = snapshot;
-    windows.sort_by_key(|window| window.minutes.unwrap_or(u32::MAX));
-    let window = |window: &SnapshotWindow| Window {
-        slot: None,
-        seconds: window.minutes.map(|minutes| minutes.saturating_mul(60)),
-        used: window.used_percent.clamp(0.0, 100.0),
-        resets_at: window.resets_at,
-        started: true,
-    };
-    let usage = Usage {
-        plan: plan.map(|plan| plain(&plan, LONGEST_NAME)).filter(|plan| !plan.is_empty()),
-        windows: windows.iter().map(window).collect(),
-        credits: credits.map(|credits| Credits {
-            available: credits.available == Some(true),
-            unlimited: credits.unlimited == Some(true),
-            balance: credits
-                .balance
-                .map(|balance| balance.clamp(-LARGEST_BALANCE, LARGEST_BALANCE)),
-        }),
-        ..Usage::default()
-    };
+fn answer(snapshot: Snapshot, now: Timestamp) -> Result<Answer, &'static str> {
     // Clocks step back a little.
-    Answer { fetched_at: time.min(now), source: Source::Sessions, usage }
+    let fetched_at = snapshot.time.min(now);
+    let usage = answer::parse(as_usage(&snapshot).to_string().as_bytes(), fetched_at)?.usage;
+    Ok(Answer { fetched_at, source: Source::Sessions, usage })
+}
+
+/// The limits in the words of the usage endpoint.
+fn as_usage(snapshot: &Snapshot) -> Value {
+    let limits = &snapshot.limits;
+    let window = |window: &SnapshotWindow| {
+        json!({
+            "used_percent": window.used_percent,
+            "limit_window_seconds": window.minutes.map(|minutes| i64::from(minutes) * 60),
+            "reset_at": window.resets_at,
+        })
+    };
+    let lost = (0..snapshot.lost).map(|_| json!({}));
+    let mut windows = snapshot.windows.iter().map(window).chain(lost);
+    json!({
+        "plan_type": snapshot.plan,
+        "rate_limit": {
+            "allowed": limits["ordinary_usage_allowed"],
+            "primary_window": windows.next(),
+            "secondary_window": windows.next(),
+        },
+        "credits": limits["credits"],
+        "spend_control": {
+            "reached": limits["spend_control_reached"],
+            "individual_limit": limits["individual_limit"],
+        },
+        "rate_limit_reached_type": limits["rate_limit_reached_type"],
+        "rate_limit_reset_credits": limits["rate_limit_reset_credits"],
+    })
 }

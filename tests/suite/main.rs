@@ -28,6 +28,7 @@ mod properties;
 mod readme;
 mod recovery;
 mod rooms;
+mod same_numbers;
 mod secrets;
 mod sources;
 mod speed;

@@ -13,11 +13,13 @@ use super::now;
 ///
 /// * `refuses`: `account/rateLimits/read` fails with a 401 until it is told to refresh.
 /// * `error`: it always fails, with this message.
+/// * `old`: it knows neither options nor parameters.
 /// * `slow`: it takes its time after the end of its input, as Codex does while it refreshes.
 const SCRIPT: &str = r#"#!/bin/sh
 notes=$(dirname "$0")
 trap 'echo killed >> "$notes/log"' HUP INT TERM
 echo "started $*" >> "$notes/log"
+if [ -e "$notes/old" ] && [ $# -gt 1 ]; then exit 2; fi
 echo "session $(ps -o sid= -p $$ 2>/dev/null | tr -d ' ') $$" >> "$notes/log"
 echo '{"method":"configWarning","params":{"summary":"made up"}}'
 renewed=
@@ -28,7 +30,9 @@ while read -r line; do
     *'"initialize"'*) echo "{\"id\":$id,\"result\":{\"userAgent\":\"made-up\"}}" ;;
     *account/rateLimits/read*)
         echo '{"method":"remoteControl/status/changed","params":{"id":2}}'
-        if [ -e "$notes/error" ]; then
+        if [ -e "$notes/old" ] && [ "${line#*params}" != "$line" ]; then
+            echo "{\"error\":{\"code\":-32600,\"message\":\"Invalid params\"},\"id\":$id}"
+        elif [ -e "$notes/error" ]; then
             echo "{\"error\":{\"code\":-32603,\"message\":\"$(cat "$notes/error")\"},\"id\":$id}"
         elif [ -e "$notes/refuses" ] && [ -z "$renewed" ]; then
             message="failed: GET u failed: 401 Unauthorized; body=rt_made-up"
