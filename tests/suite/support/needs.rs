@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, Once, OnceLock};
+use std::time::SystemTime;
 
 /// The test that does not run in full, by each need that was not met.
 static MISSED: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
@@ -98,12 +99,13 @@ fn find(need: &str) -> Option<PathBuf> {
     }
 }
 
-/// The static build, if there is one. It is built first where it is required.
+/// The static build, if it is of the present sources. Where it is required it is built first.
 fn static_build() -> Option<PathBuf> {
     static BUILT: OnceLock<()> = OnceLock::new();
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     // target/debug/codexline
     let directory = Path::new(env!("CARGO_BIN_EXE_codexline")).ancestors().nth(2)?;
+    let program = directory.join(&target).join("release/codexline");
     if is_required("static-build") {
         BUILT.get_or_init(|| {
             let built = Command::new(env!("CARGO"))
@@ -114,8 +116,19 @@ fn static_build() -> Option<PathBuf> {
                 .status();
             assert!(built.is_ok_and(|status| status.success()), "the static build failed");
         });
+        return Some(program);
     }
-    Some(directory.join(&target).join("release/codexline")).filter(|program| program.is_file())
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    (newest(&program)? >= newest(&root.join("src"))?).then_some(program)
+}
+
+/// When a file, or the latest one in a directory, was written.
+fn newest(path: &Path) -> Option<SystemTime> {
+    if !path.is_dir() {
+        return std::fs::metadata(path).ok()?.modified().ok();
+    }
+    let entries = std::fs::read_dir(path).ok()?;
+    entries.filter_map(|entry| newest(&entry.ok()?.path())).max()
 }
 
 /// The directories in which programs are looked for: where `.ci/hosts` puts them, then `PATH`.
