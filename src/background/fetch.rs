@@ -1,8 +1,9 @@
-//! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → ask the sources, one after
-//! the other, until one has numbers → store the answer or the failure → release → tell the bar (`--on-fetch`), and
-//! whoever wants to know of a change (`--on-change`).
+//! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → ask
+//! the sources, one after the other, until one has numbers → store the answer or the failure →
+//! release → tell the bar (`--on-fetch`), and whoever wants to know of a change (`--on-change`).
 //!
-//! How a source is asked is its own affair: for the API, read auth.json → ask → recover if refused ([`sources::api`]).
+//! How a source is asked is its own affair: for the API, read auth.json → ask → recover if refused
+//! ([`sources::api`]).
 
 use crate::background::count;
 use crate::background::hooks;
@@ -129,6 +130,7 @@ impl Fetch<'_> {
             env: self.env,
             home: self.home,
             previous: previous.as_ref(),
+            is_by_hand: self.trigger != Trigger::Stale,
             log: self.log,
         };
         if let Some(previous) =
@@ -173,8 +175,8 @@ impl Fetch<'_> {
         Ok(self.outcome(previous.as_ref(), &entry, result))
     }
 
-    /// Asks one source after the other until one has numbers. Each knows what failed before it, and gives that back if it
-    /// cannot help.
+    /// Asks one source after the other until one has numbers. Each knows what failed before it, and
+    /// gives that back if it cannot help.
     fn ask(&self, context: &FetchContext) -> Result<Fetched, SourceError> {
         let mut failed: Option<SourceError> = None;
         for provider in sources::wanted(self.settings.source) {

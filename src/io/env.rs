@@ -129,6 +129,12 @@ impl Env {
         }
     }
 
+    /// A number that nobody can foresee, another one at each call.
+    pub fn random(&self) -> u64 {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one(self.now().unix_seconds())
+    }
+
     /// Keeps the memory of this process from core files and other processes: it is about to read a
     /// token. Not if `CODEXLINE_DUMPABLE` is set, for whoever looks into codexline itself.
     pub fn protect_memory(&self) {

@@ -2,8 +2,8 @@
 //!
 //! * The n-th failure in a row waits 1, 2, 4, 8, 16, then 30 minutes: an outage of hours costs the
 //!   service two requests an hour from each user, and a blip costs the user a minute.
-//! * `Retry-After` is obeyed between 1 minute (below, a bar would hammer) and 6 hours (above, it is a
-//!   mistake, and the user would see old numbers for days).
+//! * `Retry-After` is obeyed between 1 minute (below, a bar would hammer) and 6 hours (above, it is
+//!   a mistake, and the user would see old numbers for days).
 //! * A 403 or a web page waits 15 minutes: it goes away when the network changes, not by asking.
 //! * What fails before the network waits 1 minute: it costs nobody anything.
 
@@ -24,6 +24,7 @@ pub fn seconds(error: &Error, failures: u32) -> i64 {
         | Error::Server { retry_after: Some(wanted), .. } => {
             (*wanted).clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end())
         }
+        Error::RefreshDue { wait, .. } => *wait,
         // The service must not be pressed: a token that is sent too often may be revoked.
         Error::RefreshPostponed { retry_after, .. } => {
             let doublings = failures.saturating_sub(1).min(4);

@@ -102,6 +102,9 @@ pub enum Error {
     /// The login in the file is of a kind that only Codex can refresh.
     #[error("only codex can refresh the login in {path}")]
     NotRenewable { path: PathBuf },
+    /// The access token is refused, and Codex goes first in refreshing it. `wait`: in seconds.
+    #[error("{url} does not accept the access token, which codex may refresh first")]
+    RefreshDue { url: String, wait: i64 },
     /// The server has refused the refresh token for good.
     #[error("the login in {path} has ended ({code})")]
     RefreshRefused { path: PathBuf, code: String },
@@ -194,6 +197,9 @@ const LATER: &str = "nothing to do: codexline tries again later";
 const NEWER: &str = "look for a newer codexline";
 
 impl Error {
+    /// The code of [`Error::RefreshDue`], which the next fetch looks for.
+    pub const REFRESH_DUE: &str = "refresh_due";
+
     /// A stable name for programs: `error.code` in the JSON output.
     pub fn code(&self) -> &'static str {
         self.kind().code
@@ -265,6 +271,8 @@ impl Error {
             Busy { .. } => local("busy", LOADING, "try again: another codexline is fetching"),
             CheckFailed { check, .. } => check.kind(),
             NotRenewable { .. } => asked("not_renewable", SIGN_IN, START_CODEX),
+            RefreshDue { .. } => asked(Error::REFRESH_DUE, LOADING,
+                "nothing to do: if codex does not refresh it, codexline does within a minute"),
             RefreshRefused { .. } => asked("refresh_refused", SIGN_IN, "run codex login"),
             RefreshUnknown { .. } => asked("refresh_unknown", SIGN_IN, START_CODEX),
             RefreshUsed { .. } => asked("refresh_used", SIGN_IN, "run codex login"),

@@ -22,6 +22,7 @@ pub mod merge;
 pub mod oauth;
 mod resume;
 mod staged;
+pub mod turn;
 mod user_ledger;
 
 use self::auth_file::AuthFile;

@@ -1,5 +1,5 @@
-//! The usage endpoint, asked with the login's own token: as it is; if that is refused, as it has become meanwhile; if it has
-//! not, or is refused as well, renewed.
+//! The usage endpoint, asked with the login's own token: as it is; if that is refused, as it has
+//! become meanwhile; if it has not, or is refused as well, renewed.
 
 use super::{FetchContext, Fetched, Provider, SourceError};
 use crate::codex::answer;
@@ -13,6 +13,7 @@ use crate::model::error::Error;
 use crate::model::time::{Timestamp, retry_after};
 use crate::model::usage::Usage;
 use crate::refresh::TokenRefresh;
+use crate::refresh::turn::{self, Turn};
 
 pub const PROVIDER: Provider = Provider { source: Source::Api, about: "the usage endpoint", ask };
 
@@ -72,6 +73,18 @@ impl Attempt<'_> {
             log.debug("the login may be stored elsewhere too: codex renews it, not we");
             return Err(SourceError::with(refusal, login));
         }
+        let FetchContext { previous, is_by_hand, env, .. } = *self.context;
+        let stamp = stamp(home, env);
+        match turn::decide(is_by_hand, previous, &stamp, env.now(), env.random()) {
+            Turn::Ours(reason) => {
+                log.debug(format_args!("codexline refreshes the login: {reason}"))
+            }
+            Turn::Codex { wait, reason } => {
+                log.debug(format_args!("codex goes first for {wait} s: {reason}"));
+                let url = self.endpoint.shown();
+                return Err(SourceError::with(Error::RefreshDue { url, wait }, login));
+            }
+        }
         match self.token_refresh.refresh(Some(&login)) {
             Ok(renewed) => match self.request(&renewed) {
                 Ok(found) => Ok(self.stamped(found)),
@@ -128,8 +141,8 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Unauthorized { .. } | Error::Forbidden { .. })
 }
 
-/// Whether a refusal is one after which the login may be renewed: one of the API itself, for a login that holds a
-/// refresh token. If not, why.
+/// Whether a refusal is one after which the login may be renewed: one of the API itself, for a
+/// login that holds a refresh token. If not, why.
 pub(super) fn may_refresh(
     refusal: &Error,
     login: &Login,

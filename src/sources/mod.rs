@@ -1,8 +1,9 @@
 //! Where numbers come from: one file each, one row each in [`SOURCES`].
 //!
-//! `--source auto` asks them in their order until one has numbers. Each is told what went wrong before it, and gives that
-//! back where it would meet the same, could do harm, or knows nothing either: each file says for which reasons it is
-//! worth asking. A source that is named is the only one asked, without anything before it.
+//! `--source auto` asks them in their order until one has numbers. Each is told what went wrong
+//! before it, and gives that back where it would meet the same, could do harm, or knows nothing
+//! either: each file says for which reasons it is worth asking. A source that is named is the only
+//! one asked, without anything before it.
 
 pub mod api;
 pub mod codex;
@@ -40,10 +41,13 @@ pub struct FetchContext<'a> {
     pub home: &'a Home,
     /// What is in the cache, of whichever login.
     pub previous: Option<&'a Entry>,
+    /// Whether somebody waits for the numbers; else they are fetched behind a prompt.
+    pub is_by_hand: bool,
     pub log: &'a Log,
 }
 
-/// Numbers, whose they are, and the state of the login that they were asked with, if that has changed on the way.
+/// Numbers, whose they are, and the state of the login that they were asked with, if that has
+/// changed on the way.
 #[derive(Debug)]
 pub struct Fetched {
     pub answer: Answer,

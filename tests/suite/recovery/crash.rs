@@ -524,6 +524,9 @@ fn the_death_of_its_parent_does_not_end_an_exchange() {
         let issuer = Issuer::new();
         let home = issuer.home();
         let gate = issuer.hold();
+        // A worker lets Codex go first; this is its second fetch.
+        home.run(&["plain", "--wait", "20s"]);
+        home.age(std::time::Duration::from_secs(90));
         let began = Instant::now();
         let child = start(home.wrapped(line).process_group(0));
         eventually("the POST", || issuer.posts() == 1);

@@ -15,6 +15,7 @@ mod crash;
 mod herd;
 mod merge;
 mod sidecars;
+mod turns;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
