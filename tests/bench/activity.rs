@@ -1,5 +1,6 @@
-//! The scanner of session files: a first scan of a large tree, from the page cache; a scan with nothing new of many files;
-//! the same trees by ccusage's Codex report (npm), where it is installed. Equal totals are checked, times are told.
+//! Scans of session files: a first scan of a large tree from the page cache, and a scan of many
+//! files with nothing new; the same by ccusage's Codex report (npm) where that is installed. The
+//! totals must be equal; the times are printed.
 
 use crate::process::{Ended, Program, find, median, milliseconds, wait};
 use crate::support::home::{Home, finish};
@@ -10,10 +11,11 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Instant;
 
-/// Bytes of the tree of the first scan, and files of that of the second.
+/// The bytes of the first tree.
 const SIZE: u64 = 1_000_000_000;
+/// The number of files in the second tree.
 const FILES: usize = 10_000;
-/// The first is not the one that fills the page cache: the tree has just been written.
+/// All of them read from the page cache, because the tree has just been written.
 const FIRST_SCANS: usize = 5;
 const RESCANS: usize = 30;
 
@@ -31,17 +33,64 @@ pub fn run(program: &Path) {
     println!("nothing new in {FILES} files: {rescan:.1} ms (goal: under 50)\n");
 }
 
-/// Writes until `is_enough`, ending about now.
+/// How the time and the memory of a first scan grow with the bytes. Real session files as far as
+/// the disk has room for them twice; beyond that, files whose longest line is a hole.
+pub fn growth(program: &Path) {
+    println!("{HEAD}");
+    for size in [1_000_000_000, 10_000_000_000] {
+        let home = home();
+        if free(home.path()) < 2 * size {
+            println!("{} GB of sessions: not enough disk space", size / 1_000_000_000);
+            continue;
+        }
+        let codex = written(&home, |codex| codex.sink.bytes >= size, as_in_the_wild);
+        let command = activity(&home, program, &codex.work);
+        let runs: Vec<Run> = (0..3).map(|_| Run::of(&command, || forget(&home))).collect();
+        forget(&home);
+        tell(&format!("first scan, {} GB", size / 1_000_000_000), &runs, Some(&command));
+    }
+    let home = home();
+    let codex = written(&home, |codex| codex.files().len() >= 100, as_in_the_wild);
+    for (number, file) in codex.files().iter().enumerate() {
+        // A line that nothing can be read from, of 1 GB.
+        let path = home.codex_home().join(file);
+        let hole = std::fs::File::options().append(true).open(path).expect("a session file");
+        let length = hole.metadata().expect("a session file").len();
+        hole.set_len(length + 1_000_000_000).expect("a file can have a hole");
+        if number == 99 {
+            break;
+        }
+    }
+    let mut command = home.wrapped(&[program.to_str().expect("a path in text")]);
+    command.args(["activity", "--json", "--days", DAYS]);
+    let command = Program::new("codexline activity", &command);
+    let runs = [Run::of(&command, || ())];
+    forget(&home);
+    tell("first scan, 100 GB, mostly holes", &runs, Some(&command));
+}
+
+/// The free bytes of the file system with this path.
+fn free(path: &Path) -> u64 {
+    let status = rustix::fs::statvfs(path).expect("a file system");
+    status.f_bavail * status.f_frsize
+}
+
+/// Most bytes are tool output in lines of kilobytes.
+fn as_in_the_wild(codex: &mut Writer<Disk>) {
+    (codex.talk, codex.chatter, codex.instructions) = (200..8000, 6, 20_000);
+}
+
+/// Writes sessions until `is_enough`. The last one ends before now.
 fn written(
     home: &Home,
     is_enough: impl Fn(&Writer<Disk>) -> bool,
     shape: impl Fn(&mut Writer<Disk>),
 ) -> Writer<Disk> {
     let mut codex = Writer::new(1, Disk::new(&home.codex_home()));
-    // No running total has them, and ccusage counts by that.
+    // ccusage counts by running totals, which do not include compactions.
     codex.compactions = false;
     codex.clock = (now() - 300 * 86_400) * 1000;
-    // Some 30 files a day.
+    // About 30 files a day.
     codex.pace = 20 * 60 * 1000;
     shape(&mut codex);
     while !is_enough(&codex) {
@@ -51,17 +100,10 @@ fn written(
     codex
 }
 
-/// GB/s a core, and of the whole program.
+/// Returns GB per second of one core, and of the whole program.
 fn first_scan(program: &Path) -> (f64, f64) {
     let home = home();
-    // As they are in the wild: most of the bytes are tool output, in lines of kilobytes.
-    let codex = written(
-        &home,
-        |codex| codex.sink.bytes >= SIZE,
-        |codex| {
-            (codex.talk, codex.chatter, codex.instructions) = (200..8000, 6, 20_000);
-        },
-    );
+    let codex = written(&home, |codex| codex.sink.bytes >= SIZE, as_in_the_wild);
     let (files, bytes) = (codex.files(), codex.sink.bytes);
     let command = activity(&home, program, &codex.work);
     let runs: Vec<Run> = (0..FIRST_SCANS).map(|_| Run::of(&command, || forget(&home))).collect();
@@ -82,7 +124,7 @@ fn first_scan(program: &Path) -> (f64, f64) {
     (speeds[0], speeds[1])
 }
 
-/// Milliseconds.
+/// Returns the median in milliseconds.
 fn many(program: &Path) -> f64 {
     let home = home();
     let codex = written(
@@ -105,12 +147,12 @@ fn home() -> Home {
     home
 }
 
-/// The next scan is a first one.
+/// Makes the next scan a first one.
 fn forget(home: &Home) {
     std::fs::remove_dir_all(home.cache_directory()).expect("the store was made");
 }
 
-/// The command, after a look at its totals.
+/// The command, whose totals must be those of `work`.
 fn activity(home: &Home, program: &Path, work: &[Work]) -> Program {
     let mut command = home.wrapped(&[
         program.to_str().expect("a path in text"),
@@ -133,7 +175,7 @@ fn counted(total: &Value, reasoning: &str, cached: &str) -> Tokens {
         .map(|key| total[key].as_u64().unwrap_or_else(|| panic!("no {key} in {total}")))
 }
 
-/// The same by ccusage, whose keys are its own.
+/// The same by ccusage, which has other keys.
 fn ccusage(home: &Home, work: &[Work], runs: usize) {
     let Some(path) = find("ccusage") else {
         return println!("no row of ccusage: npm install -g ccusage");
@@ -145,14 +187,14 @@ fn ccusage(home: &Home, work: &[Work], runs: usize) {
     let cached = number("cacheReadTokens");
     let output = [number("outputTokens"), number("reasoningOutputTokens"), number("totalTokens")];
     let (_, (_, _, tokens)) = by_day(work, &TimeZone::UTC);
-    // Its input is without what was cached.
+    // Its input tokens do not include the cached ones.
     assert_eq!([number("inputTokens") + cached, cached, output[0], output[1], output[2]], tokens);
     let command = Program::new("ccusage", &command);
     let runs: Vec<Run> = (0..runs).map(|_| Run::of(&command, || ())).collect();
     tell("the same by ccusage", &runs, None);
 }
 
-/// Milliseconds.
+/// The times of one run in milliseconds.
 struct Run {
     wall: f64,
     cpu: f64,
@@ -168,7 +210,7 @@ impl Run {
     }
 }
 
-/// A row; `resident`: of this command, which starts no other.
+/// Prints a row; `resident` is the command whose memory is measured.
 fn tell(what: &str, runs: &[Run], resident: Option<&Program>) {
     let column = |value: fn(&Run) -> f64| runs.iter().map(value).collect::<Vec<f64>>();
     let (walls, cpus) = (column(|run| run.wall), column(|run| run.cpu));

@@ -1,4 +1,5 @@
-//! The least that a line from a cache can cost: one file opened, read once and printed. Compiled by the benchmark itself.
+//! The least that a line from a cache can cost: opens one file, reads it once and prints it. The
+//! benchmark compiles it.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! One process at a time, from its start to its end: how long, how much CPU, how many instructions, how much memory.
+//! Measures a process: wall time, CPU time, instructions, memory.
 
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsRawFd as _, RawFd};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A command line that is ready to be started many times: everything that starting allocates is there already.
+/// A command line to be started many times. Everything that starting needs is allocated beforehand.
 pub struct Program {
     pub name: String,
     path: PathBuf,
@@ -16,16 +16,17 @@ pub struct Program {
     environment: Vec<CString>,
 }
 
-/// While it lives, this thread and what it starts run on one processor. Where that is not allowed, nothing changes.
+/// While it lives, this thread and its children run on one processor, because a move to another
+/// takes longer than what is measured. Where that is not allowed, nothing changes.
 pub struct Pinned {
     before: Option<libc::cpu_set_t>,
 }
 
 impl Pinned {
-    /// To the last of those that it may use: the first has the machine's interrupts.
+    /// Uses the last allowed processor, because the first one handles most interrupts.
     pub fn to_one() -> Pinned {
         let size = size_of::<libc::cpu_set_t>();
-        // SAFETY: the sets are plain data, as large as said; all processors asked for are below the set's size.
+        // SAFETY: the sets are plain data of the given size, and every number is below that size.
         unsafe {
             let mut before = std::mem::zeroed::<libc::cpu_set_t>();
             if libc::sched_getaffinity(0, size, &mut before) != 0 {
@@ -46,7 +47,7 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
-            // SAFETY: the set is one that the kernel gave.
+            // SAFETY: the kernel filled this set.
             unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), before) };
         }
     }
@@ -63,7 +64,8 @@ pub struct Ended {
 }
 
 impl Program {
-    /// The program, arguments and environment of `command`, whose environment is cleared but for what was set.
+    /// The program, arguments and environment of `command`, whose environment must have been
+    /// cleared before variables were set.
     pub fn new(name: &str, command: &Command) -> Program {
         let text = |text: &OsStr| CString::new(text.as_bytes()).expect("no NUL in a command line");
         let path = PathBuf::from(command.get_program());
@@ -79,14 +81,14 @@ impl Program {
         Program { name: name.into(), path, arguments, environment }
     }
 
-    /// Size of the executable in bytes.
+    /// The size of the executable in bytes.
     pub fn size(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
     }
 
-    /// Starts it with /dev/null on descriptors 0, 1 and 2, or with this one on 1.
+    /// Starts it with `/dev/null` on descriptors 0, 1 and 2, or with `stdout` on 1.
     ///
-    /// By `posix_spawn`, as shells and bars do: its cost does not depend on the size of the process that starts.
+    /// Uses `posix_spawn`, as shells and bars do: its cost does not depend on this process's size.
     pub fn start(&self, stdout: Option<RawFd>) -> libc::pid_t {
         let pointers = |texts: &[CString]| -> Vec<*mut libc::c_char> {
             texts
@@ -97,8 +99,8 @@ impl Program {
         };
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let mut process = 0;
-        // SAFETY: the actions are initialized before use and destroyed after; all strings outlive the call, and both
-        // arrays end with NULL.
+        // SAFETY: the actions are initialized before use and destroyed afterwards; all strings
+        // outlive the call, and both arrays end with NULL.
         let result = unsafe {
             let mut actions = std::mem::zeroed::<libc::posix_spawn_file_actions_t>();
             libc::posix_spawn_file_actions_init(&mut actions);
@@ -141,7 +143,7 @@ impl Program {
         process
     }
 
-    /// Wall time of a whole process: from before it is started until it has been waited for.
+    /// The wall time of a whole process, from before its start until it has been waited for.
     pub fn wall(&self) -> Duration {
         let begun = Instant::now();
         let ended = wait(self.start(None));
@@ -149,7 +151,8 @@ impl Program {
         ended.at - begun
     }
 
-    /// The same with its output on a pipe: when the first piece came, when the pipe ended, when the process was waited for.
+    /// The same with its output on a pipe: when the line came, when the pipe was closed, and when
+    /// the process had been waited for.
     pub fn told(&self) -> [Duration; 3] {
         use std::io::Read as _;
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
@@ -181,8 +184,8 @@ impl Program {
         command
     }
 
-    /// User instructions, counted by valgrind's callgrind; `None` where that is not installed. Not by the machine's
-    /// own counter, which virtual machines seldom have, and whose figures would not compare with the goals.
+    /// Instructions in user mode, counted by valgrind's callgrind; `None` if that is not installed.
+    /// Virtual machines seldom have the processor's own counter.
     pub fn instructions(&self) -> Option<u64> {
         let plain = self.command();
         let mut command = Command::new("valgrind");
@@ -199,10 +202,10 @@ impl Program {
         text.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok())
     }
 
-    /// The most memory that was resident, in bytes; `None` where tracing is forbidden.
+    /// The largest resident memory in bytes; `None` where tracing is forbidden.
     ///
-    /// Not from `wait4`: a process that was started by `vfork` or `posix_spawn` counts its parent's memory there. So it is
-    /// stopped at its exit, and the kernel asked.
+    /// `wait4` would count the parent's memory for a process that was started by `posix_spawn`. So
+    /// the process is stopped at its exit, and its status read.
     pub fn resident(&self) -> Option<u64> {
         let mut command = self.command();
         // SAFETY: between fork and exec only ptrace is called, which is async-signal-safe.
@@ -212,7 +215,7 @@ impl Program {
                 _ => Ok(()),
             })
         };
-        // Waited for below, by its number.
+        // It is waited for below, by its number.
         let process = command.spawn().ok()?.id() as libc::pid_t;
         let step = |request: libc::c_uint, data: libc::c_int| {
             // SAFETY: the tracee is stopped, and neither request takes memory.
@@ -249,7 +252,7 @@ pub fn wait_for_any() -> Option<Ended> {
     wait_for(-1, 0)
 }
 
-/// Waits for the children that are left; how many.
+/// Waits for all remaining children and returns their number.
 pub fn wait_for_all() -> usize {
     std::iter::from_fn(wait_for_any).count()
 }
@@ -273,7 +276,8 @@ fn wait_for(process: libc::pid_t, flags: i32) -> Option<Ended> {
     })
 }
 
-/// From now on a process whose parent has ended becomes a child of this one: so no worker can end without being seen.
+/// Makes this process the parent of each descendant whose own parent has ended, so that it sees
+/// every worker end.
 pub fn adopt_orphans() {
     // SAFETY: only a flag of this process changes.
     let result = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
@@ -293,6 +297,14 @@ pub fn median(values: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+}
+
+/// The first and third quartile, as text.
+pub fn spread(values: &[f64]) -> String {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let quarter = sorted.len() / 4;
+    format!("{:.3}-{:.3}", sorted[quarter], sorted[sorted.len() - 1 - quarter])
 }
 
 pub fn milliseconds(duration: Duration) -> f64 {

@@ -1,13 +1,68 @@
-//! What is measured beside codexline: the floor, built here and now, the static build, and other programs of this kind.
+//! The programs that are measured: codexline in both linkages, a floor for each, and other programs
+//! of this kind.
 
 use crate::process::{Program, find};
-use crate::support::home::{Home, finish};
+use crate::support::home::{Home, TempDir, finish};
 use crate::support::server::Server;
 use crate::support::usage;
 use codexline::io::env::system_clock;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The builds of codexline, and the floor program for each linkage.
+///
+/// All of them are copies, as an installation makes them: the pages that a linker has just written
+/// take longer to map.
+pub struct Builds {
+    pub program: PathBuf,
+    pub floor: PathBuf,
+    /// The static floor and the static codexline.
+    fixed: Option<(PathBuf, PathBuf)>,
+    pub further: Vec<PathBuf>,
+    _copies: TempDir,
+}
+
+impl Builds {
+    /// `programs`: the build to measure instead of this package's own, and further ones.
+    pub fn new(mut programs: Vec<PathBuf>) -> Builds {
+        let copies = TempDir::new();
+        let copy = |program: &Path, name: &str| {
+            let place = copies.path().join(name);
+            std::fs::copy(program, &place).expect("a program can be copied");
+            place
+        };
+        let further = programs.split_off(programs.len().min(1));
+        let program =
+            programs.pop().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_codexline")));
+        let fixed = match codexline_static() {
+            Ok((floor, program)) => {
+                Some((copy(&floor, "floor-static"), copy(&program, "codexline-static")))
+            }
+            Err(reason) => {
+                println!("no static rows: {reason}\n");
+                None
+            }
+        };
+        let floor = compile_floor("floor", &[]).expect("the floor can be compiled");
+        Builds {
+            program: copy(&program, "codexline"),
+            floor: copy(&floor, "floor"),
+            fixed,
+            further,
+            _copies: copies,
+        }
+    }
+
+    /// For each linkage: what is added to names, the floor and codexline.
+    pub fn linkages(&self) -> Vec<(&'static str, &Path, &Path)> {
+        let mut linkages = vec![("", self.floor.as_path(), self.program.as_path())];
+        if let Some((floor, program)) = &self.fixed {
+            linkages.push((" (static)", floor, program));
+        }
+        linkages
+    }
+}
 
 /// Where this package's build products lie.
 fn target() -> PathBuf {
@@ -16,88 +71,82 @@ fn target() -> PathBuf {
     program.ancestors().nth(2).expect("target/PROFILE/PROGRAM").to_path_buf()
 }
 
+/// Compiles the floor program; `changes` are options and variables for another target.
+fn compile_floor(name: &str, changes: &[(String, String)]) -> Result<PathBuf, String> {
+    let directory = target().join("bench");
+    std::fs::create_dir_all(&directory).expect("the target directory can be written");
+    let program = directory.join(name);
+    let rustc = changes.iter().find(|(name, _)| name == "RUSTC").map(|(_, path)| path.into());
+    let rustc = rustc.or_else(|| std::env::var_os("RUSTC")).unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    if name != "floor" {
+        command.args(["--target", &musl()]);
+    }
+    // As the release profile in Cargo.toml.
+    command
+        .args(["--edition", "2024", "-C", "opt-level=3", "-C", "lto=fat", "-C", "codegen-units=1"])
+        .args(["-C", "panic=abort", "-C", "strip=symbols", "-o"])
+        .arg(&program)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/floor.rs"));
+    succeed(&mut command)?;
+    Ok(program)
+}
+
 fn musl() -> String {
     format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }
 
-/// Whether the standard library for a target is installed.
-fn has_target(target: &str) -> bool {
-    let output =
-        Command::new(rustc()).args(["--print", "target-libdir", "--target", target]).output();
-    output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
-}
-
-fn rustc() -> std::ffi::OsString {
-    std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
-}
-
-/// The floor program, dynamically linked, or static for musl; `None` where that target is not installed.
-pub fn floor(is_static: bool) -> Option<PathBuf> {
-    let directory = target().join("bench");
-    std::fs::create_dir_all(&directory).expect("the target directory can be written");
-    let program = directory.join(if is_static { "floor-static" } else { "floor" });
-    let mut command = Command::new(rustc());
-    if is_static {
-        if !has_target(&musl()) {
-            return None;
-        }
-        command.args(["--target", &musl()]);
-    }
-    // As the release profile of Cargo.toml.
-    command
-        .args(["--edition", "2024", "-C", "opt-level=s", "-C", "lto=fat", "-C", "codegen-units=1"])
-        .args(["-C", "panic=abort", "-C", "strip=symbols", "-o"])
-        .arg(&program)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/floor.rs"));
-    assert!(
-        command.status().is_ok_and(|status| status.success()),
-        "the floor cannot be compiled: {command:?}"
-    );
-    Some(program)
-}
-
-/// codexline, static.
+/// The static floor and codexline, built with rustup's standard library for musl, or else with the
+/// one that `.ci/cross` has made.
 ///
 /// # Errors
 /// Why there is none.
-pub fn codexline_static() -> Result<PathBuf, String> {
-    if !has_target(&musl()) {
-        return Err(format!("no static rows: rustup target add {}", musl()));
-    }
+fn codexline_static() -> Result<(PathBuf, PathBuf), String> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let installed = succeed(Command::new("rustup").args(["target", "list", "--installed"]));
+    let changes: Vec<(String, String)> = if installed.is_ok_and(|list| list.contains(&musl())) {
+        Vec::new()
+    } else {
+        let script = Path::new(root).join(".ci/cross");
+        let variables = succeed(Command::new("bash").arg(script).args(["env", &musl()]))?;
+        let variables = variables.lines().filter_map(|line| line.split_once('='));
+        variables.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    };
+    let floor = compile_floor("floor-static", &changes)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args([
-            "build",
-            "--release",
-            "--offline",
-            "--bin",
-            "codexline",
-            "--target",
-            &musl(),
-            "--target-dir",
-        ])
-        .arg(target())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdin(Stdio::null());
-    let output = command.output().map_err(|error| format!("no static rows: {error}"))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let reason = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        return Err(format!(
-            "no static rows, {command:?} failed: {reason} (musl-tools installed?)"
-        ));
-    }
-    Ok(target().join(musl()).join("release/codexline"))
+        .args(["build", "--release", "--offline", "--bin", "codexline", "--target", &musl()])
+        .envs(changes)
+        .arg("--target-dir")
+        .arg(target().join("cross"))
+        .current_dir(root);
+    succeed(&mut command)?;
+    Ok((floor, target().join("cross").join(musl()).join("release/codexline")))
 }
 
-/// Another program that shows how much of a Codex plan is used.
+/// The standard output of a command that succeeds.
+///
+/// # Errors
+/// The command and the last line of its standard error.
+fn succeed(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let reason = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    Err(format!("{command:?}: {reason}"))
+}
+
+/// Another program that shows how much of a Codex plan is left.
 struct Peer {
     program: &'static str,
-    /// What fills its cache from the server.
+    /// The arguments that fill its cache from the server.
     fill: &'static [&'static str],
     line: &'static [&'static str],
-    /// What its line must contain.
+    /// The text that its line must contain.
     expected: &'static str,
 }
 
@@ -118,13 +167,14 @@ const PEERS: &[Peer] = &[
     },
 ];
 
-/// Other programs' warm lines, where they are installed and print the numbers from their cache, without a network.
+/// The warm lines of those other programs that are installed and print the numbers from their
+/// cache.
 pub fn peers(home: &mut Home, server: &Server) -> Vec<Program> {
     home.set("CODEX_AUTH_FILE", home.auth_path());
     home.set("CODEX_CHATGPT_BASE_URL", format!("{}/", server.base()));
     home.set("CODEX_PROMPT_SEGMENT_ENABLED", "true");
     home.set("ZSH_CACHE_DIR", home.path().join("cache/zsh"));
-    // ai-usagebar's login and cache: the raw answer, as young as its file.
+    // ai-usagebar's login and cache: the answer as it came; its file's time says how old it is.
     let codex = home.path().join("home/.codex");
     let cache = home.path().join("cache/ai-usagebar/openai");
     for directory in [&codex, &cache] {
@@ -132,10 +182,15 @@ pub fn peers(home: &mut Home, server: &Server) -> Vec<Program> {
     }
     std::fs::copy(home.auth_path(), codex.join("auth.json")).expect("a home can be filled");
     std::fs::write(cache.join("usage.json"), usage().to_string()).expect("a home can be filled");
-    // quotas' cache: the answer again, read anew from its raw form whatever the status says.
+    // quotas' cache: the answer as it came, which it reads again whatever the status says.
     let cache = home.path().join("cache/quotas");
     let now = system_clock().rfc3339();
-    let result = json!({"kind": "codex", "status": "authrequired", "fetched_at": now, "raw_response": usage()});
+    let result = json!({
+        "kind": "codex",
+        "status": "authrequired",
+        "fetched_at": now,
+        "raw_response": usage(),
+    });
     let entries = json!({"entries": {"codex": {"cached_at": now, "result": result}}});
     std::fs::create_dir_all(&cache).expect("a home can be filled");
     std::fs::write(cache.join("cache.json"), entries.to_string()).expect("a home can be filled");
