@@ -1,4 +1,4 @@
-//! The edge: arguments, environment and clock come in here, once, and an exit status goes out.
+//! The edge: arguments, environment and clock come in here, and an exit status goes out.
 
 use codexline::background::{count, fetch};
 use codexline::cli::{self, Invocation};
@@ -20,23 +20,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// What is to be done; its exit status.
+/// Does what was typed, and returns the exit status.
 fn run(env: &Env) -> Result<u8, Error> {
     match cli::parse(std::env::args_os().collect(), env)? {
         Invocation::Line(settings) => return Ok(line::run(&settings, env)),
-        Invocation::Fetch { settings, trigger } => fetch::run(&settings, env, trigger)?,
-        Invocation::Auth => auth::show(env)?,
-        Invocation::AuthRefresh(refresh) => auth::refresh(&refresh, env)?,
-        Invocation::Config { host, typed } => config::show(host, env, &typed)?,
-        Invocation::Status { settings, is_watched } => status::run(&settings, env, is_watched),
-        Invocation::Check { settings, wanted } => {
-            return Ok(u8::from(!check::run(&wanted, &settings, env)));
-        }
-        Invocation::Doctor { settings, wanted } => {
-            return Ok(u8::from(!doctor::run(wanted, &settings, env)));
-        }
-        Invocation::Activity(wanted) => return activity::run(&wanted, env),
+        Invocation::Fetch(args) => fetch::run(&args, env)?,
         Invocation::Count(settings) => count::run(&settings, env)?,
+        Invocation::Status(args) => status::run(&args, env),
+        Invocation::Check(args) => return Ok(u8::from(!check::run(&args, env))),
+        Invocation::Doctor(args) => return Ok(u8::from(!doctor::run(&args, env))),
+        Invocation::Activity(args) => return activity::run(&args, env),
+        Invocation::Auth => auth::show(env)?,
+        Invocation::AuthRefresh(args) => auth::refresh(&args, env)?,
+        Invocation::Config(args) => config::show(&args, env)?,
         Invocation::Demo(settings) => demo::run(&settings, env),
         Invocation::Print(text) => output::print(&text),
     }

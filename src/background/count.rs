@@ -1,16 +1,18 @@
-//! The count behind a prompt: take the lock of the store → read what is new in the session files → put today's counts into the
-//! cache entry → tell the bar (`--on-fetch`).
+//! The count behind a prompt: take the lock of the activity store → read what is new in the session
+//! files → put today's counts into the cache entry → run `--on-fetch`.
 //!
-//! A process and a lock of its own: the numbers of the plan never wait for files, however many, nor these for the network.
-//! The entry is locked only to change it. Of files that are not in the store only those are read that can hold something of
-//! today; `codexline activity` reads the others.
+//! It has a process and a lock of its own, so that neither the numbers of the plan wait for session
+//! files, nor the counts for the network. The entry is locked only while it is changed. Of the files
+//! that are not in the store, only those are read that can hold something of today. `codexline
+//! activity` reads the others.
 
+use crate::activity::refresh_since;
 use crate::activity::report::written_since;
-use crate::activity::{lock_path, refresh_since};
 use crate::background::hooks;
-use crate::background::spawn::{LONGEST_FETCH, under_lock};
+use crate::background::job::{Job, LONGEST_FETCH, under_lock};
 use crate::cache::Cache;
 use crate::codex::home::Home;
+use crate::config::options::Worker;
 use crate::config::settings::Settings;
 use crate::io::env::Env;
 use crate::io::output::Log;
@@ -18,19 +20,19 @@ use crate::model::error::Error;
 use crate::model::today::Today;
 use std::time::Duration;
 
-/// Counts if what is known is still old when its turn comes, and stores it.
+/// Counts, and stores the counts, if the known ones are still old once the lock is taken.
 ///
 /// # Errors
-/// [`Error::Busy`] if somebody else is at it; [`Error::CacheUnwritable`].
+/// [`Error::Busy`] if another count runs, [`Error::CacheUnwritable`].
 pub fn run(settings: &Settings, env: &Env) -> Result<(), Error> {
     let cache = Cache::locate(&Home::locate(env)?, settings.source, env)?;
-    let max_age = settings.max_age.as_secs() as i64;
+    let max_age = settings.max_age_seconds();
     count(settings, env, &cache, true, &|today| {
         today.is_none_or(|today| today.is_stale(max_age, env.now()))
     })
 }
 
-/// As part of a fetch by hand: counts now, if the counts are shown somewhere. What keeps it from that costs no numbers.
+/// The count of a fetch by hand: now, if the counts are shown anywhere. A failure is only logged.
 pub(crate) fn where_shown(settings: &Settings, env: &Env, log: &Log) {
     let cache = Home::locate(env).and_then(|home| Cache::locate(&home, settings.source, env));
     let result = cache.and_then(|cache| match cache.read(env.now()) {
@@ -51,25 +53,27 @@ fn count(
 ) -> Result<(), Error> {
     cache.ensure_writable()?;
     let known = || cache.read(env.now()).ok().and_then(|entry| entry.today);
-    let place = cache.activity_path();
     let work = || {
         if !is_due(known().as_ref()) {
             return Ok(false);
         }
         let zone = env.zone();
-        let store = refresh_since(cache.home().path(), &place, written_since(&zone, env.now()));
-        // After the scan, which can last beyond midnight.
+        let since = written_since(&zone, env.now());
+        let store = refresh_since(cache.home().path(), &cache.activity_path(), since);
+        // Asked after the scan, which can last beyond midnight.
         let today = store.today(&zone, env.now());
         keep(cache, today, env)
     };
-    let is_news = under_lock(&lock_path(&place), is_worker, Duration::ZERO, work)??;
+    let lock = Job { worker: Worker::Count, cache }.lock_path();
+    let is_news = under_lock(&lock, is_worker, Duration::ZERO, work)??;
     if let Some(command) = settings.on_fetch.as_ref().filter(|_| is_news && !hooks::in_hook(env)) {
         hooks::run("--on-fetch", command, &[], env, &Log::new(settings.verbose));
     }
     Ok(())
 }
 
-/// Puts the counts into the entry; whether they are others than before. Where there is no entry, a fetch makes one first.
+/// Puts the counts into the entry, and says whether they are others than before. Where there is no
+/// entry, a fetch has to make one first.
 fn keep(cache: &Cache, today: Today, env: &Env) -> Result<bool, Error> {
     let work = || {
         let Ok(mut entry) = cache.read(env.now()) else { return Ok(false) };

@@ -1,17 +1,14 @@
 //! The fetch, behind a prompt or as `codexline fetch`: take the lock → read the cache again → ask
-//! the sources, one after the other, until one has numbers → store the answer or the failure →
-//! release → tell the bar (`--on-fetch`), and whoever wants to know of a change (`--on-change`).
-//!
-//! How a source is asked is its own affair: for the API, read auth.json → ask → recover if refused
-//! ([`sources::api`]).
+//! one source after the other until one has numbers → store the answer or the failure → release the
+//! lock → run `--on-fetch` and `--on-change`.
 
 use crate::background::count;
 use crate::background::hooks;
-use crate::background::spawn::{LONGEST_FETCH, under_lock};
+use crate::background::job::{LONGEST_FETCH, under_lock};
 use crate::cache::Cache;
 use crate::codex::home::Home;
 use crate::codex::stamp::stamp;
-use crate::config::settings::Settings;
+use crate::config::settings::{LoginEnv, Settings};
 use crate::io::env::Env;
 use crate::io::output::{self, Log};
 use crate::model::change::{self, Change};
@@ -21,33 +18,39 @@ use crate::model::error::Error;
 use crate::sources::{self, FetchContext, Fetched, SourceError, sessions};
 use std::time::Duration;
 
-/// Fetches and stores.
+/// `codexline fetch`.
+pub struct FetchArgs {
+    pub(crate) settings: Settings,
+    pub(crate) trigger: Trigger,
+}
+
+/// Fetches, and stores what came of it.
 ///
 /// # Errors
-/// What went wrong; it is stored in the cache too, wherever that is possible.
-pub fn run(settings: &Settings, env: &Env, trigger: Trigger) -> Result<(), Error> {
+/// What went wrong. It is also in the cache, if that could be written.
+pub fn run(args: &FetchArgs, env: &Env) -> Result<(), Error> {
+    let FetchArgs { settings, trigger } = args;
+    let trigger = *trigger;
     let log = Log::new(settings.verbose);
     for mistake in &settings.mistakes {
         output::warn(mistake);
     }
-    // A worker is for one login, which is its CODEX_HOME; what is counted, another one counts.
+    // A worker is for the login in its CODEX_HOME. Another worker counts.
     if trigger != Trigger::Manual {
         return run_one(settings, env, trigger, &log);
     }
-    let by_hand = |env: &Env| {
-        let result = run_one(settings, env, trigger, &log);
-        count::where_shown(settings, env, &log);
-        result
-    };
-    if settings.accounts.is_empty() {
-        return by_hand(env);
-    }
     let mut result = Ok(());
-    for account in &settings.accounts {
-        // One account's failure is no reason not to ask for the next.
-        if let Err(error) = by_hand(&env.for_account(&account.home)) {
-            output::warn(format_args!("{}: {error}; {}", account.name, error.hint()));
-            result = Err(Error::AccountFailed { name: account.name.clone() });
+    // After a failure the other accounts are still asked.
+    for LoginEnv { account, env } in settings.logins(env) {
+        let fetched = run_one(settings, &env, trigger, &log);
+        count::where_shown(settings, &env, &log);
+        match (fetched, account) {
+            (Err(error), Some(name)) => {
+                output::warn(format_args!("{name}: {error}; {}", error.hint()));
+                result = Err(Error::AccountFailed { name });
+            }
+            (Err(error), None) => result = Err(error),
+            (Ok(()), _) => {}
         }
     }
     result
@@ -62,11 +65,10 @@ fn run_one(settings: &Settings, env: &Env, trigger: Trigger, log: &Log) -> Resul
     let is_done = || match (trigger, cache.read(env.now())) {
         (Trigger::Stale, entry) => {
             let login = stamp(&home, env);
-            let max_age = settings.max_age.as_secs() as i64;
-            let decision = decide(entry.as_ref(), &login, max_age, env.now());
+            let decision = decide(entry.as_ref(), &login, settings.max_age_seconds(), env.now());
             !matches!(decision, Decision::Stale(_))
         }
-        // Asked for: only an answer that came since counts.
+        // The user wants an answer that came after the request.
         (Trigger::Manual | Trigger::Click, Ok(entry)) => {
             entry.failure.is_none() && entry.is_from(begun.plus(1))
         }
@@ -99,7 +101,7 @@ fn run_one(settings: &Settings, env: &Env, trigger: Trigger, log: &Log) -> Resul
     result
 }
 
-/// One fetch: what it works with, beside the cache.
+/// One fetch, and what it works with besides the cache.
 struct Fetch<'a> {
     settings: &'a Settings,
     env: &'a Env,
@@ -108,22 +110,23 @@ struct Fetch<'a> {
     trigger: Trigger,
 }
 
-/// What a fetch has come to.
+/// What came of a fetch.
 struct FetchOutcome {
     /// There are new numbers in the cache.
     has_news: bool,
-    /// What they change, if anybody wants to know.
+    /// What they change. Empty without `--on-change`.
     changes: Vec<Change>,
     result: Result<(), Error>,
 }
 
 impl Fetch<'_> {
-    /// Asks, and stores what came of it: an answer, a failure, or the one beside the other.
+    /// Asks, and stores what came of it: an answer, a failure, or an answer beside a failure.
     fn store(&self, cache: &Cache) -> Result<FetchOutcome, Error> {
         let previous = cache.read(self.env.now()).ok();
-        // Before asking: an answer that cannot be stored would be asked for again at every prompt.
+        // An answer that cannot be stored would be asked for again at every prompt. So this comes
+        // before asking.
         let slot = cache.prepare()?;
-        // The login as it is before reading it. A change in between is seen at the next prompt.
+        // Taken before the login is read. If the login changes in between, the next prompt sees it.
         let stamp = stamp(self.home, self.env);
         let context = FetchContext {
             settings: self.settings,
@@ -163,7 +166,7 @@ impl Fetch<'_> {
                     Some(loss) => self.log.debug(format_args!("{}; {}", loss.message, loss.hint)),
                 }
                 let is_found = answer.source == Source::Sessions;
-                // Our own renewal changed the file: what was read last is what the numbers are of.
+                // A refresh changed the file. The numbers are of the login that was read last.
                 let stamp = renewed.unwrap_or(stamp.clone());
                 let entry = Entry::answered(self.home.path(), stamp, account, answer);
                 let entry = entry.following(previous.as_ref(), now);
@@ -175,8 +178,8 @@ impl Fetch<'_> {
         Ok(self.outcome(previous.as_ref(), &entry, result))
     }
 
-    /// Asks one source after the other until one has numbers. Each knows what failed before it, and
-    /// gives that back if it cannot help.
+    /// Asks one source after the other until one has numbers. A source is told what failed before
+    /// it, and gives that back if it has no numbers either.
     fn ask(&self, context: &FetchContext) -> Result<Fetched, SourceError> {
         let mut failed: Option<SourceError> = None;
         for provider in sources::wanted(self.settings.source) {
@@ -195,7 +198,7 @@ impl Fetch<'_> {
         Err(failed.unwrap_or_else(|| unreachable!("there is a source of every name")))
     }
 
-    /// Behind a prompt, while it is not time to ask again: only what can be found without asking.
+    /// Whether a back-off still lasts. Then a worker only looks for numbers in files.
     fn may_only_look(&self, previous: &Entry, stamp: &str) -> bool {
         let is_due = self.trigger == Trigger::Stale && self.settings.source.is_none();
         is_due && previous.login_stamp == stamp && previous.is_backing_off(self.env.now())

@@ -1,22 +1,24 @@
-//! `--on-fetch`: a command that is run once new numbers are stored, so that a bar can repaint at once instead of at its
-//! next turn. `--on-change`: one that is run if they say that a limit has changed its state. Only a fetch runs either, and
-//! only after it has let go of the lock: a command that hangs holds nobody up.
+//! The user's commands. `--on-fetch` runs once new numbers are stored, so that a bar can redraw at
+//! once. `--on-change` runs if the numbers say that a limit has changed its state. Only workers and
+//! `codexline fetch` run them, and only after the lock is released, so that a command that hangs
+//! blocks nobody.
 
 use crate::io::env::Env;
 use crate::io::output::Log;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A signal to a bar takes milliseconds; what still runs then has gone astray and is ended.
+/// A signal to a bar takes milliseconds. A command that still runs then hangs, and is killed.
 const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Tells a codexline in the command that it is in one, by the time (Unix seconds) at which that was started: a program that
-/// stays (a bar, a tmux server) hands the variable on for ever, and it must not count for ever.
+/// Tells a codexline that it was started by such a command. The value is the time at which the
+/// command was started, in Unix seconds: a bar or a tmux server that the command starts passes the
+/// variable on for ever, and it must not count for ever.
 const MARK: &str = "CODEXLINE_PUSHED_AT";
 
-/// Whether this process was started by such a command. It shows what was fetched and does not fetch: with a small
-/// `--max-age` that would run the command again, and so on.
+/// Whether this process was started by such a command. Then it starts no fetch: with a short
+/// `--max-age` that fetch would run the command again, and so on.
 pub fn in_hook(env: &Env) -> bool {
     let started = env.text(MARK).and_then(|text| text.parse::<i64>().ok());
     let now = env.now().unix_seconds();
@@ -24,9 +26,9 @@ pub fn in_hook(env: &Env) -> bool {
         .is_some_and(|started| (0..=LIMIT.as_secs() as i64).contains(&now.saturating_sub(started)))
 }
 
-/// Runs it to its end. How it went is nobody's business but `--verbose`'s.
+/// Runs a command and waits for its end. Failures are only logged.
 ///
-/// `option` says where the command comes from, `env_vars` are the variables that it finds beside its environment.
+/// `option`: where the command comes from. `env_vars`: variables that are added to its environment.
 pub fn run(option: &str, command_line: &str, env_vars: &[(&str, String)], env: &Env, log: &Log) {
     log.debug(format_args!("running {option}"));
     let mut command = crate::io::platform::shell(command_line);
@@ -83,7 +85,7 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("pid");
         let begun = Instant::now();
-        // The shell waits for a child: both must go.
+        // The shell waits for its child. Both have to be killed.
         let command_line = format!("sleep 60 & echo $! > '{}'; wait", file.display());
         run_within(
             Duration::from_millis(500),
@@ -95,7 +97,7 @@ mod tests {
         let text = crate::io::files::read_bounded(&file, 100).unwrap();
         let child: i32 = String::from_utf8(text).unwrap().trim().parse().unwrap();
         let gone = || {
-            // A killed child of a killed shell is a zombie until whoever inherits it has looked.
+            // A killed child of a killed shell is a zombie until its new parent has waited for it.
             let status =
                 crate::io::files::read_once(format!("/proc/{child}/stat").as_ref(), &mut [0; 512])
                     .map(|bytes| String::from_utf8_lossy(bytes).into_owned());

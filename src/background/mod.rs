@@ -1,6 +1,6 @@
-//! What runs behind a prompt: a worker that fetches or counts, and the user's hooks.
+//! What runs behind a prompt: the workers that fetch and count, and the user's hooks.
 
 pub mod count;
 pub mod fetch;
 pub mod hooks;
-pub mod spawn;
+pub mod job;

@@ -2,7 +2,7 @@
 
 use super::grammar::{NAME, SHELLS, grammar};
 use crate::commands::init;
-use crate::config::settings::OPTIONS;
+use crate::config::options::OPTIONS;
 use crate::hosts::HOSTS;
 use crate::model::error::Error;
 use crate::model::text::nearest;

@@ -1,24 +1,23 @@
 //! The grammar of the command line: every command, and which options it takes.
 
-use crate::config::settings::{OPTIONS, Opt};
+use crate::config::options::{OPTIONS, Opt, Worker};
 use crate::hosts::{self, HOSTS};
 use clap::{Arg, ArgAction, Command, value_parser};
 
 pub const NAME: &str = "codexline";
-/// Those that the generators of completions know.
+/// The shells for which there is a generator of completions.
 pub const SHELLS: [&str; 6] = ["bash", "zsh", "fish", "nushell", "elvish", "powershell"];
 /// What `activity` goes back at most: ten years.
 const MOST_DAYS: i64 = 3660;
 
 /// The options that decide how a line looks.
-const LOOKS: [&str; 12] = [
+const LOOKS: [&str; 11] = [
     "format",
     "window",
     "separator",
     "short",
     "icon",
     "glyphs",
-    "ascii",
     "warn",
     "critical",
     "severity",
@@ -31,7 +30,8 @@ pub fn command() -> Command {
     grammar(true)
 }
 
-/// The grammar; without what is hidden from people, if so wanted: `hide` is for clap's help only.
+/// The grammar. clap's `hide` hides only from its help, so the generators ask for a grammar without
+/// what is hidden.
 pub fn grammar(with_hidden: bool) -> Command {
     let host = Arg::new("host").value_name("HOST").help(host_help());
     let config = Command::new("config")
@@ -58,21 +58,8 @@ pub fn grammar(with_hidden: bool) -> Command {
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
         .args([worker.clone(), force].into_iter().filter(|_| with_hidden))
-        .args(args(
-            &[
-                "account",
-                "source",
-                "recover",
-                "codex-bin",
-                "on-fetch",
-                "on-change",
-                "warn",
-                "critical",
-                "verbose",
-            ],
-            false,
-        ))
-        .args(args(&["max-age"], true).filter(|_| with_hidden));
+        .args(args(&FETCHING, false))
+        .args(told(Worker::Fetch, &FETCHING).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
         .about("Renew the login now, as codex would")
         .arg(switch(
@@ -89,7 +76,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .about("Show everything that is known, for a person at a terminal")
         .arg(switch("watch", "go on showing it, until interrupted"))
         .args(args(&ASKING, false))
-        .args(args(&["glyphs", "ascii", "warn", "critical", "severity", "color", "colors"], false));
+        .args(args(&["glyphs", "warn", "critical", "severity", "color", "colors"], false));
     let check = Command::new("check")
         .about(
             "Exit 0 if so much is left of every limit, 1 if it is not or nobody knows, 2 on misuse",
@@ -101,7 +88,7 @@ pub fn grammar(with_hidden: bool) -> Command {
                 .required(true)
                 .help("what must be left, such as 10%"),
         )
-        // Not the option of this name, which is the template of a window.
+        // The line has another option of this name, the template of a window.
         .arg(
             Arg::new("limit")
                 .long("window")
@@ -124,7 +111,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .arg(switch("json", "as one object on one line: days[] and total"))
         .args([worker].into_iter().filter(|_| with_hidden))
         .args(args(&["account"], false))
-        .args(args(&["max-age", "on-fetch", "source"], true).filter(|_| with_hidden));
+        .args(told(Worker::Count, &[]).filter(|_| with_hidden));
     let demo = Command::new("demo")
         .about("Show every host's output from a sample answer: no login, no network, no files")
         .args(args(&LOOKS, false));
@@ -148,7 +135,19 @@ pub fn grammar(with_hidden: bool) -> Command {
         .subcommand(man)
 }
 
-/// The options of whoever asks and waits.
+/// The options of a fetch by hand.
+const FETCHING: [&str; 9] = [
+    "account",
+    "source",
+    "recover",
+    "codex-bin",
+    "on-fetch",
+    "on-change",
+    "warn",
+    "critical",
+    "verbose",
+];
+/// The options of a command that waits for new numbers.
 const ASKING: [&str; 8] =
     ["account", "max-age", "wait", "offline", "source", "recover", "codex-bin", "verbose"];
 
@@ -166,6 +165,14 @@ fn args(names: &[&str], hidden: bool) -> impl Iterator<Item = Arg> {
         .iter()
         .filter(|option| names.contains(&option.name))
         .map(move |option| arg(option, hidden))
+}
+
+/// What a worker is told besides `shown`, hidden from people.
+fn told(worker: Worker, shown: &[&str]) -> impl Iterator<Item = Arg> {
+    OPTIONS
+        .iter()
+        .filter(move |option| option.is_for(worker) && !shown.contains(&option.name))
+        .map(|option| arg(option, true))
 }
 
 fn arg(option: &'static Opt, hidden: bool) -> Arg {

@@ -1,9 +1,10 @@
-//! What was typed. The only user of clap and of its generators; everything it knows of options comes from
-//! [`crate::config::settings::OPTIONS`], of hosts from [`crate::hosts::HOSTS`].
+//! What was typed. The only user of clap and its generators. All that it knows of options comes from
+//! [`crate::config::options::OPTIONS`], all that it knows of hosts from [`crate::hosts::HOSTS`].
 //!
-//! Building clap's grammar costs a quarter of all instructions of a warm start, so what prompts and bars really
-//! type, a host and options with values, is read straight from the same tables first ([`plainly`]). Whatever that does
-//! not understand goes to clap, which also finds the words for what is wrong. A test compares the two.
+//! Building clap's grammar costs a quarter of all instructions of a warm start. So what prompts and
+//! bars type, a host and options with values, is read first from the same tables without clap
+//! ([`plainly`]). Whatever that does not understand goes to clap, which also says what is wrong. A
+//! test compares the two.
 
 mod completions;
 mod grammar;
@@ -12,15 +13,18 @@ mod man;
 use self::completions::completions;
 use self::grammar::command;
 use self::man::man;
+use crate::background::fetch::FetchArgs;
 use crate::commands::activity::ActivityArgs;
 use crate::commands::auth::RefreshArgs;
 use crate::commands::check::CheckArgs;
-use crate::commands::config;
-use crate::commands::doctor;
+use crate::commands::config::{self, ConfigArgs};
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::init;
+use crate::commands::status::StatusArgs;
 use crate::config::file::ConfigFile;
 use crate::config::layers::{Layers, Typed};
-use crate::config::settings::{OPTIONS, Settings};
+use crate::config::options::OPTIONS;
+use crate::config::settings::Settings;
 use crate::config::values::percent;
 use crate::hosts::{self, HOSTS, Host};
 use crate::io::env::Env;
@@ -35,41 +39,21 @@ use std::ffi::OsString;
 pub enum Invocation {
     /// Print the line.
     Line(Box<Settings>),
-    Fetch {
-        settings: Box<Settings>,
-        trigger: Trigger,
-    },
+    Fetch(Box<FetchArgs>),
+    /// Count what was done today, as a worker.
+    Count(Box<Settings>),
+    Status(Box<StatusArgs>),
+    Check(Box<CheckArgs>),
+    Doctor(Box<DoctorArgs>),
+    Activity(ActivityArgs),
     /// Show what the login looks like.
     Auth,
-    /// Renew the login now, or show how that would be done.
+    /// Refresh the login now, or show how that would be done.
     AuthRefresh(RefreshArgs),
-    /// Show the page for people, or go on showing it.
-    Status {
-        settings: Box<Settings>,
-        is_watched: bool,
-    },
-    /// Tell whether enough is left.
-    Check {
-        settings: Box<Settings>,
-        wanted: CheckArgs,
-    },
-    /// Look at everything that can be wrong.
-    Doctor {
-        settings: Box<Settings>,
-        wanted: doctor::DoctorArgs,
-    },
-    /// Show what was done by day.
-    Activity(ActivityArgs),
-    /// Count what was done today, behind a prompt.
-    Count(Box<Settings>),
+    Config(ConfigArgs),
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
-    /// Show what is in force, and where it comes from.
-    Config {
-        host: Option<&'static Host>,
-        typed: Vec<Typed>,
-    },
-    /// Print this text (help, version) and end.
+    /// Print this text.
     Print(String),
 }
 
@@ -86,87 +70,67 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
         }
         Err(error) => return Err(Error::Usage(one_line(&error.render().to_string()))),
     };
-    match matches.subcommand() {
-        Some(("fetch", matches)) => {
-            let trigger = match (matches.get_flag("worker"), matches.get_flag("force")) {
-                (false, _) => Trigger::Manual,
-                (true, false) => Trigger::Stale,
-                (true, true) => Trigger::Click,
+    let Some((verb, matches)) = matches.subcommand() else {
+        return line_of(&matches).resolve(env);
+    };
+    let is_set = |name| matches.get_flag(name);
+    let named = |name| matches.get_one::<String>(name).map(String::as_str);
+    Ok(match verb {
+        "fetch" => {
+            let (settings, trigger) = match (is_set("worker"), is_set("force")) {
+                (false, _) => (with_file(env, matches)?, Trigger::Manual),
+                // A worker is told everything by the line that starts it, which has read the file.
+                (true, false) => (without_file(env, matches)?, Trigger::Stale),
+                (true, true) => (without_file(env, matches)?, Trigger::Click),
             };
-            // A worker is told everything by the line that started it, which has read the file.
-            let settings = match trigger {
-                Trigger::Manual => with_file(env, matches)?,
-                _ => without_file(env, matches)?,
-            };
-            Ok(Invocation::Fetch { settings: Box::new(settings), trigger })
+            Invocation::Fetch(Box::new(FetchArgs { settings, trigger }))
         }
-        Some(("auth", matches)) => match matches.subcommand() {
-            Some((_, matches)) => {
-                let settings = without_file(env, matches)?;
-                Ok(Invocation::AuthRefresh(RefreshArgs {
-                    print_only: matches.get_flag("print-only"),
-                    discover: matches.get_flag("discover"),
-                    verbose: settings.verbose,
-                }))
-            }
-            None => Ok(Invocation::Auth),
-        },
-        Some(("status", matches)) => {
-            let settings = Box::new(with_file(env, matches)?);
-            Ok(Invocation::Status { settings, is_watched: matches.get_flag("watch") })
-        }
-        Some(("check", matches)) => {
-            let settings = Box::new(with_file(env, matches)?);
-            Ok(Invocation::Check { settings, wanted: wanted(matches)? })
-        }
-        Some(("doctor", matches)) => {
-            let settings = Box::new(with_file(env, matches)?);
-            let wanted = doctor::DoctorArgs {
-                json: matches.get_flag("json"),
-                email: matches.get_flag("email"),
-            };
-            Ok(Invocation::Doctor { settings, wanted })
-        }
-        // As for the fetch: told everything.
-        Some(("activity", matches)) if matches.get_flag("worker") => {
-            Ok(Invocation::Count(Box::new(without_file(env, matches)?)))
-        }
-        Some(("activity", matches)) => Ok(Invocation::Activity(ActivityArgs {
+        "activity" if is_set("worker") => Invocation::Count(Box::new(without_file(env, matches)?)),
+        "activity" => Invocation::Activity(ActivityArgs {
             settings: Box::new(with_file(env, matches)?),
             days: matches.get_one("days").copied().unwrap_or(1),
-            json: matches.get_flag("json"),
-        })),
-        Some(("demo", matches)) => {
-            let settings = without_file(env, matches)?;
-            Ok(Invocation::Demo(Box::new(settings)))
-        }
-        Some(("config", matches)) => Ok(match matches.get_flag("default") {
-            true => Invocation::Print(config::default_file()),
-            false => {
-                let TypedLine { host: name, typed } = line_of(matches);
-                Invocation::Config { host: name.map(|name| host(&name)).transpose()?, typed }
-            }
+            json: is_set("json"),
         }),
-        Some(("init", matches)) => {
-            let named = |name| matches.get_one::<String>(name).map(String::as_str);
-            let text = match named("integration") {
-                Some(name) => init::init(name, named("file"), env)?,
-                None => init::list(),
-            };
-            Ok(Invocation::Print(text))
+        "auth" => match matches.subcommand() {
+            Some((_, matches)) => Invocation::AuthRefresh(RefreshArgs {
+                print_only: matches.get_flag("print-only"),
+                discover: matches.get_flag("discover"),
+                verbose: without_file(env, matches)?.verbose,
+            }),
+            None => Invocation::Auth,
+        },
+        "status" => Invocation::Status(Box::new(StatusArgs {
+            settings: with_file(env, matches)?,
+            is_watched: is_set("watch"),
+        })),
+        "check" => Invocation::Check(Box::new(check_args(matches, env)?)),
+        "doctor" => Invocation::Doctor(Box::new(DoctorArgs {
+            settings: with_file(env, matches)?,
+            json: is_set("json"),
+            email: is_set("email"),
+        })),
+        "demo" => Invocation::Demo(Box::new(without_file(env, matches)?)),
+        "config" if is_set("default") => Invocation::Print(config::default_file()),
+        "config" => {
+            let TypedLine { host: name, typed } = line_of(matches);
+            Invocation::Config(ConfigArgs {
+                host: name.map(|name| host(&name)).transpose()?,
+                typed,
+            })
         }
-        Some(("completions", matches)) => {
-            let shell = matches.get_one::<String>("shell").map_or("", String::as_str);
-            completions(shell).map(Invocation::Print)
-        }
-        Some(("man", _)) => Ok(Invocation::Print(man())),
-        _ => line_of(&matches).resolve(env),
-    }
+        "init" => Invocation::Print(match named("integration") {
+            Some(name) => init::init(name, named("file"), env)?,
+            None => init::list(),
+        }),
+        "completions" => Invocation::Print(completions(named("shell").unwrap_or_default())?),
+        _ => Invocation::Print(man()),
+    })
 }
 
 /// # Errors
 /// [`Error::Usage`].
-fn wanted(matches: &ArgMatches) -> Result<CheckArgs, Error> {
+fn check_args(matches: &ArgMatches, env: &Env) -> Result<CheckArgs, Error> {
+    let settings = with_file(env, matches)?;
     let typed = |id: &str| matches.get_one::<String>(id).map(String::as_str);
     let wrong = |option: &str, text: &str, reason: &str| {
         Error::Usage(format!("--{option} '{}': {reason}", crate::model::text::plain(text, 60)))
@@ -177,7 +141,7 @@ fn wanted(matches: &ArgMatches) -> Result<CheckArgs, Error> {
     if let Some(label) = window.filter(|label| !is_label(label)) {
         return Err(wrong("window", label, "is not a window's name like 5h or 7d, or budget"));
     }
-    Ok(CheckArgs { left, window: window.map(String::from) })
+    Ok(CheckArgs { settings, left, window: window.map(String::from) })
 }
 
 fn with_file(env: &Env, matches: &ArgMatches) -> Result<Settings, Error> {
@@ -209,7 +173,7 @@ impl TypedLine {
 }
 
 /// # Errors
-/// [`Error::Usage`] with the nearest name that could stand there.
+/// [`Error::Usage`] with the nearest name that could be there.
 fn host(name: &str) -> Result<&'static Host, Error> {
     hosts::find(name).ok_or_else(|| {
         let command = command();
@@ -224,8 +188,8 @@ fn line_of(matches: &ArgMatches) -> TypedLine {
     TypedLine { host: matches.get_one::<String>("host").cloned(), typed: typed(matches) }
 }
 
-/// Reads a host and options of the line, each as `--name value`, `--name=value` or `--name`; `None` for anything
-/// else, right or wrong.
+/// Reads a host and options of the line, each as `--name value`, `--name=value` or `--name`. `None`:
+/// there is something else, right or wrong.
 fn plainly(arguments: &[OsString]) -> Option<TypedLine> {
     let mut line = TypedLine { host: None, typed: Vec::new() };
     let mut arguments = arguments.iter().skip(1);
@@ -277,7 +241,7 @@ fn typed(matches: &ArgMatches) -> Vec<Typed> {
     typed
 }
 
-/// clap's message as one line: a prompt or a log has room for one.
+/// clap's message as one line, because a prompt or a log has room for one.
 fn one_line(text: &str) -> String {
     let text = text.trim_start_matches("error: ");
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -291,7 +255,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Words that a line may be made of, and some that break it.
+    /// Words that a line may have, and some that are wrong in it.
     const WORDS: [&str; 16] = [
         "plain",
         "tmux",

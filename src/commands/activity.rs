@@ -7,8 +7,7 @@ use crate::activity::store::Store;
 use crate::activity::{Refreshed, refresh};
 use crate::cache::Cache;
 use crate::codex::home::Home;
-use crate::config::accounts::Account;
-use crate::config::settings::Settings;
+use crate::config::settings::{LoginEnv, Settings};
 use crate::hosts::json::{ErrorReport, line};
 use crate::io::env::Env;
 use crate::io::output::{self, Meter};
@@ -44,26 +43,22 @@ pub fn run(args: &ActivityArgs, env: &Env) -> Result<u8, Error> {
     }
     // The first scan can take minutes; what it has counted until then is kept.
     crate::io::platform::note_requests_to_end();
-    let accounts = &args.settings.accounts;
-    if accounts.is_empty() {
-        let told = match tell(args, env)? {
-            Reported::Counted(report) => report,
-            Reported::BrokenOff(status) => return Ok(status),
-        };
-        output::print(&if args.json { line(&told) } else { table(&told) });
-        return Ok(0);
-    }
-    let mut reports = Vec::with_capacity(accounts.len());
-    for Account { name, home } in accounts {
-        let report = match tell(args, &env.for_account(home)) {
-            Ok(Reported::Counted(report)) => Ok(report),
-            Ok(Reported::BrokenOff(status)) => return Ok(status),
-            Err(error) => {
+    let mut reports = Vec::new();
+    for LoginEnv { account, env } in args.settings.logins(env) {
+        let report = match (tell(args, &env), &account) {
+            (Ok(Reported::BrokenOff(status)), _) => return Ok(status),
+            (Ok(Reported::Counted(report)), None) => {
+                output::print(&if args.json { line(&report) } else { table(&report) });
+                return Ok(0);
+            }
+            (Ok(Reported::Counted(report)), Some(_)) => Ok(report),
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(name)) => {
                 output::warn(format_args!("{name}: {error}; {}", error.hint()));
                 Err(Problem::from(&error))
             }
         };
-        reports.push(Part { account: name, report });
+        reports.push(Part { account: account.unwrap_or_default(), report });
     }
     output::print(&if args.json { line(&reports) } else { tables(&reports) });
     // One account's failure is no reason not to show the others.
@@ -71,8 +66,8 @@ pub fn run(args: &ActivityArgs, env: &Env) -> Result<u8, Error> {
 }
 
 /// What is told of one of several accounts.
-struct Part<'a> {
-    account: &'a str,
+struct Part {
+    account: String,
     report: Result<Report, Problem>,
 }
 
@@ -155,7 +150,7 @@ fn with_idle_days(report: Report, first: Date, days: u16) -> Report {
     Report { days, ..report }
 }
 
-impl Serialize for Part<'_> {
+impl Serialize for Part {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Flat<'a> {
@@ -166,7 +161,7 @@ impl Serialize for Part<'_> {
             error: Option<ErrorReport<'a>>,
         }
         let (report, problem) = (self.report.as_ref().ok(), self.report.as_ref().err());
-        Flat { account: self.account, report, error: problem.map(ErrorReport::from) }
+        Flat { account: &self.account, report, error: problem.map(ErrorReport::from) }
             .serialize(serializer)
     }
 }
@@ -254,7 +249,7 @@ Sun 2026-11-22         -      -      -       -       -          -      -
     fn accounts_stand_one_below_the_other() {
         let problem = Problem::from(&Error::NoHome);
         let parts = [("a", Ok(sample())), ("b", Err(problem)), ("c", Ok(sample()))]
-            .map(|(account, report)| Part { account, report });
+            .map(|(account, report)| Part { account: account.into(), report });
         assert_eq!(tables(&parts), format!("a\n{0}\nc\n{0}", table(&sample())));
         let told: serde_json::Value = serde_json::from_str(&line(&parts)).unwrap();
         assert_eq!(

@@ -12,8 +12,9 @@ use std::time::Duration;
 /// How long a script waits for fresh numbers, if `--wait` does not say.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is asked for.
+/// `codexline check`.
 pub struct CheckArgs {
+    pub(crate) settings: Settings,
     /// Percent that must be left.
     pub left: f64,
     /// Of this limit only; `None`: of every limit of the plan.
@@ -21,7 +22,8 @@ pub struct CheckArgs {
 }
 
 /// Whether it is left, of every account; if not, or if that is not known, one line on stderr says why.
-pub fn run(args: &CheckArgs, settings: &Settings, env: &Env) -> bool {
+pub fn run(args: &CheckArgs, env: &Env) -> bool {
+    let settings = &args.settings;
     let log = Log::new(settings.verbose);
     let views = line::views(settings, env, settings.wait.unwrap_or(PATIENCE), false, &log);
     for view in &views {
@@ -102,6 +104,7 @@ fn refusal(blocked: &Blocked, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts;
     use crate::model::entry::{Answer, Source};
     use crate::model::usage::{Thresholds, Usage, Window};
 
@@ -124,7 +127,11 @@ mod tests {
 
     fn judged(left: f64, window: Option<&str>, usage: Usage, age: i64) -> Result<(), String> {
         let answer = Answer { fetched_at: NOW.plus(-age), source: Source::Api, usage };
-        let args = CheckArgs { left, window: window.map(String::from) };
+        let args = CheckArgs {
+            settings: Settings::new(hosts::DEFAULT),
+            left,
+            window: window.map(String::from),
+        };
         judge(&args, &View::of_answer(&answer, NOW, THRESHOLDS))
     }
 

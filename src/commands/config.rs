@@ -2,7 +2,8 @@
 
 use crate::config::file::{ConfigFile, locate, quoted};
 use crate::config::layers::{Force, Layers, Typed};
-use crate::config::settings::{OPTIONS, Opt, Settings};
+use crate::config::options::{OPTIONS, Opt};
+use crate::config::settings::Settings;
 use crate::config::values::is_on;
 use crate::hosts::{self, HOSTS, Host};
 use crate::io::env::Env;
@@ -23,11 +24,20 @@ fn assignment(option: &Opt, text: &str) -> String {
     }
 }
 
-/// `codexline config`: what is in force, and where each value comes from.
+/// `codexline config`.
+pub struct ConfigArgs {
+    /// The host that is meant. `None`: no host's section counts.
+    pub(crate) host: Option<&'static Host>,
+    pub(crate) typed: Vec<Typed>,
+}
+
+/// Shows what is in force, and where each value comes from.
 ///
 /// # Errors
 /// [`Error::Usage`] as for the line; the last [`Error::ConfigMistake`], after the others have been told, when there are any in the file.
-pub fn show(host: Option<&'static Host>, env: &Env, typed: &[Typed]) -> Result<(), Error> {
+pub fn show(args: &ConfigArgs, env: &Env) -> Result<(), Error> {
+    let ConfigArgs { host, typed } = args;
+    let host = *host;
     let file = ConfigFile::read(env);
     let section = host.map(|host| host.name);
     let layers = Layers { file: file.as_ref(), section, env, typed };

@@ -25,13 +25,21 @@ const CLEAR_LINE: &str = "\x1b[K\n";
 const CLEAR_BELOW: &str = "\x1b[J";
 const CLEAR_ALL: &str = "\x1b[2J";
 
+/// `codexline status`.
+pub struct StatusArgs {
+    pub(crate) settings: Settings,
+    /// Go on showing the page.
+    pub(crate) is_watched: bool,
+}
+
 /// Prints the page; with `is_watched` again at every turn, until interrupted or nobody reads it any more.
-pub fn run(settings: &Settings, env: &Env, is_watched: bool) {
+pub fn run(args: &StatusArgs, env: &Env) {
+    let settings = &args.settings;
     let log = Log::new(settings.verbose);
     let zone = TimeZone::system();
     let views = line::views(settings, env, settings.wait.unwrap_or(PATIENCE), true, &log);
     let mut shown = draw(&views, settings, env, &zone);
-    if !is_watched {
+    if !args.is_watched {
         return output::print(&shown);
     }
     let mut result = output::show(&on_screen(&shown, env, CLEAR_ALL));

@@ -3,7 +3,8 @@
 //! Its keys are the long options' names, in a common part and in a section for each host. What is wrong in it never keeps a
 //! line from being printed: it becomes a [`Mistake`], and [`crate::config::layers`] goes on with the next one.
 
-use crate::config::settings::{OPTIONS, Opt, Settings};
+use crate::config::options::{OPTIONS, Opt};
+use crate::config::settings::Settings;
 use crate::hosts::{self, HOSTS};
 use crate::io::env::Env;
 use crate::io::files;

@@ -2,21 +2,22 @@
 
 use crate::config::accounts::{self, Account};
 use crate::config::file::ConfigFile;
-use crate::config::settings::{ACCOUNT, OPTIONS, Opt, Settings};
+use crate::config::options::{ACCOUNT, OPTIONS, Opt};
+use crate::config::settings::Settings;
 use crate::hosts::Host;
 use crate::io::env::Env;
 use crate::model::change;
 use crate::model::error::{Error, Mistake};
 use std::fmt;
 
-/// An option as it was typed, and its value.
+/// An option that was typed, with its value.
 pub type Typed = (&'static Opt, String);
 
-/// Where values can come from, the later over the earlier; below all of them are the defaults.
+/// Where values can come from. A later field beats an earlier one, and all of them the defaults.
 #[derive(Clone, Copy)]
 pub struct Layers<'a> {
     pub file: Option<&'a ConfigFile>,
-    /// The host whose section of the file lies over its common part; `None` where no host is meant.
+    /// The host whose section of the file beats its common part. `None`: no host is meant.
     pub section: Option<&'static str>,
     pub env: &'a Env,
     pub typed: &'a [Typed],
@@ -49,11 +50,11 @@ impl fmt::Display for Origin {
 }
 
 impl Layers<'_> {
-    /// A wrong word in the file is a mistake, elsewhere an error.
+    /// The accounts to show. A wrong word in the file is a mistake, elsewhere an error.
     fn accounts(&self, mistakes: &mut Vec<Mistake>) -> Result<Vec<Account>, Error> {
         let is_account = |option: &Opt| option.name == ACCOUNT;
         let words = |texts: &mut dyn Iterator<Item = &str>| {
-            // What cannot be read has been named when it was applied.
+            // `apply` has named what cannot be read.
             texts.flat_map(|text| accounts::parse(text).unwrap_or_default()).collect::<Vec<_>>()
         };
         let typed = self.typed.iter().filter(|(option, _)| is_account(option));
@@ -75,7 +76,8 @@ impl Layers<'_> {
         }
     }
 
-    /// Applies the topmost layer that says something about an option: a broken variable behind what is typed does not matter.
+    /// Applies the topmost layer that has the option. What the layers below say does not matter, not
+    /// even if it is wrong.
     fn apply(&self, settings: &mut Settings, option: &'static Opt) -> Result<Force, Error> {
         let given = |text: &str, origin| Ok(Force::Given { text: text.to_string(), origin });
         let mut last = None;
@@ -109,7 +111,7 @@ impl Layers<'_> {
 
     /// The name and the value of the variable that sets an option.
     fn variable(&self, option: &Opt) -> Option<(String, String)> {
-        // In a command of --on-change this is the name of a window.
+        // In a command of --on-change this variable is the name of a window.
         let is_fact = option.name == "window" && self.env.variable(change::MARK).is_some();
         let name = option.variable();
         let text = self.env.text(&name).filter(|_| !is_fact)?;
@@ -118,15 +120,16 @@ impl Layers<'_> {
 }
 
 impl Settings {
-    /// What holds when all layers are laid over each other.
+    /// The settings that all layers make together.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the option or variable. What is wrong in the file is a mistake, not an error.
+    /// [`Error::Usage`] names the option or variable. What is wrong in the file is a mistake, not an
+    /// error.
     pub fn resolve(host: &'static Host, layers: &Layers) -> Result<Settings, Error> {
         Settings::resolve_telling(host, layers, |_, _| {})
     }
 
-    /// The same, telling of each option which layer won.
+    /// The same, and tells of each option which layer won.
     ///
     /// # Errors
     /// As [`Settings::resolve`].
@@ -156,19 +159,16 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::options::tests::option;
     use crate::config::settings::{Icon, WARN};
     use crate::hosts;
     use crate::model::time::Timestamp;
-
-    fn option(name: &str) -> &'static Opt {
-        OPTIONS.iter().find(|option| option.name == name).unwrap()
-    }
 
     fn resolve(variables: &[(&str, &str)], typed: &[(&str, &str)]) -> Result<Settings, String> {
         layered("", None, variables, typed).map(|(settings, _)| settings)
     }
 
-    /// The settings, and of each option that is not at its default where it comes from.
+    /// The settings, and where each value comes from that is not the default.
     fn layered(
         file: &str,
         section: Option<&'static str>,
@@ -203,14 +203,14 @@ mod tests {
 
     #[test]
     fn looks_add_up() {
-        let variables = [("CODEXLINE_COLORS", "ok=blue"), ("CODEXLINE_ASCII", "1")];
-        let settings = resolve(&variables, &[("icon", "⚡"), ("glyphs", "nerd")]).unwrap();
+        let variables = [("CODEXLINE_COLORS", "ok=blue"), ("CODEXLINE_GLYPHS", "ascii")];
+        let settings = resolve(&variables, &[("icon", "⚡")]).unwrap();
         assert_eq!((settings.glyphs.name, settings.icon), ("ascii", Some(Icon::Text("⚡".into()))));
         assert_eq!(settings.colors.len(), 1);
         let settings =
             resolve(&variables, &[("colors", "ok=red"), ("colors", "unknown=8")]).unwrap();
         assert_eq!((settings.glyphs.name, settings.colors.len()), ("ascii", 2));
-        assert_eq!(resolve(&[("CODEXLINE_ASCII", "0")], &[]).unwrap().glyphs.name, "unicode");
+        assert_eq!(resolve(&variables, &[("glyphs", "nerd")]).unwrap().glyphs.name, "nerd");
     }
 
     #[test]
@@ -246,7 +246,8 @@ mod tests {
 
     #[test]
     fn each_layer_beats_the_one_below() {
-        let file = "warn = 50\nmax-age = '1m'\ncritical = 60\noffline = true\n\n[tmux]\nwarn = 51\ncritical = 61\nmax-age = '3m'\n[waybar]\nwarn = 5\n";
+        let file = "warn = 50\nmax-age = '1m'\ncritical = 60\noffline = true\n\n\
+                    [tmux]\nwarn = 51\ncritical = 61\nmax-age = '3m'\n[waybar]\nwarn = 5\n";
         let environment = [("CODEXLINE_WARN", "52"), ("CODEXLINE_CRITICAL", "62")];
         let (settings, origins) =
             layered(file, Some("tmux"), &environment, &[("warn", "53")]).unwrap();
@@ -279,7 +280,7 @@ mod tests {
                 "config.toml:4: max-age = \"soon\": is not a duration like 90s, 2m or 1h 30m",
             ]
         );
-        // Behind something that wins it does not matter.
+        // A wrong value that is beaten does not matter.
         let (settings, _) =
             layered(file, Some("tmux"), &[("CODEXLINE_WARN", "1")], &[("max-age", "9s")]).unwrap();
         assert!(settings.mistakes.is_empty());

@@ -1,7 +1,8 @@
-//! What a run goes by: the options, the layers that set them, codexline's config file.
+//! What is in force for a run: the options, the layers that set them, codexline's config file.
 
 pub mod accounts;
 pub mod file;
 pub mod layers;
+pub mod options;
 pub mod settings;
 pub mod values;

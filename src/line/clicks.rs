@@ -1,5 +1,5 @@
-//! What i3blocks tells a clicks beside its arguments, by environment: a click, and which window the clicks is for; and
-//! what a click leaves behind for the runs after it.
+//! What i3blocks says in the environment: which button was clicked, and which window a block is for.
+//! A right click leaves a file behind, so that later runs show the same window.
 
 use crate::cache::Cache;
 use crate::io::env::Env;
@@ -8,26 +8,26 @@ use crate::io::output::Log;
 use crate::model::usage::Usage;
 use std::path::PathBuf;
 
-/// The exit status by which i3blocks shows a clicks as urgent.
-pub const URGENT: u8 = 33;
+/// The exit status that makes i3blocks show a block as urgent.
+pub(super) const URGENT: u8 = 33;
 
-/// Longer than any label of ours.
+/// More bytes than any label has.
 const MAX_BYTES: usize = 64;
 
-/// What a clicks's run is for.
+/// What a run for a block is asked for.
 #[derive(Debug, Default, PartialEq)]
-pub struct Clicks {
-    /// Left click: fetch, whatever the age.
-    pub wants_fetch: bool,
-    /// The label of the only limit to show; `None`: the whole line.
-    pub shown: Option<String>,
+pub(super) struct Clicks {
+    /// Left click: fetch, however new the numbers are.
+    pub(super) wants_fetch: bool,
+    /// The label of the only limit to show. `None`: the whole line.
+    pub(super) shown: Option<String>,
 }
 
 impl Clicks {
-    /// Reads the environment and what the last right click left; a right click in this very run goes one on from there,
-    /// through the limits of `usage`. A clicks that is for one window (`BLOCK_INSTANCE`) stays with it.
-    pub fn of(env: &Env, cache: &Cache, usage: Option<&Usage>, log: &Log) -> Clicks {
-        // 1 is the left button, 2 the middle one, 3 the right one, 4 and 5 the wheel.
+    /// Reads the environment, and what the last right click left. A right click in this run goes on
+    /// to the next limit of `usage`. A block for one window (`BLOCK_INSTANCE`) stays with it.
+    pub(super) fn of(env: &Env, cache: &Cache, usage: Option<&Usage>, log: &Log) -> Clicks {
+        // 1: left button, 2: middle, 3: right, 4 and 5: wheel.
         let button = env.text("BLOCK_BUTTON");
         let wants_fetch = button.as_deref() == Some("1");
         if let Some(instance) = env.text("BLOCK_INSTANCE") {
@@ -36,7 +36,7 @@ impl Clicks {
         let labels: Vec<String> = usage
             .map(|usage| usage.limits().map(|limit| limit.label).collect())
             .unwrap_or_default();
-        // What the plan no longer has is not shown, and is no reason for a word either.
+        // A limit that the plan no longer has is forgotten.
         let shown = read(cache).filter(|shown| labels.contains(shown));
         if button.as_deref() != Some("3") {
             return Clicks { wants_fetch, shown };
@@ -49,7 +49,7 @@ impl Clicks {
     }
 }
 
-/// The whole line, each limit alone, the whole line. Pure.
+/// The order of right clicks: the whole line, each limit alone, the whole line again.
 fn next(shown: Option<&str>, labels: &[String]) -> Option<String> {
     match shown.and_then(|shown| labels.iter().position(|label| label == shown)) {
         Some(position) => labels.get(position + 1).cloned(),
@@ -57,7 +57,8 @@ fn next(shown: Option<&str>, labels: &[String]) -> Option<String> {
     }
 }
 
-/// Beside the entry. Not with its name and another ending: a fetch may be writing there.
+/// A file beside the entry. Its name differs by more than the ending, because a fetch may write to
+/// the entry's name with another ending.
 fn path(cache: &Cache) -> PathBuf {
     let mut name = cache.entry_path().file_stem().unwrap_or_default().to_os_string();
     name.push("-shown");

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use codexline::config::settings::OPTIONS;
+use codexline::config::options::OPTIONS;
 use serde_json::{Value, json};
 
 use crate::support::home::{ACCOUNT, Home, Login, Output, collect, jwt, set_mode};
@@ -848,8 +848,8 @@ fn every_option_can_be_given_in_the_environment() {
         }
     }
     for option in OPTIONS {
-        // The looks are tested in looks.rs, the push in config.rs, the sources in sources.rs.
-        let looks = ["short", "icon", "glyphs", "ascii", "colors", "urgent-exit"];
+        // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.
+        let looks = ["short", "icon", "glyphs", "colors", "urgent-exit"];
         let elsewhere = ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"]
             .into_iter()
             .chain(looks);

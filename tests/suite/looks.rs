@@ -47,12 +47,12 @@ fn every_look_can_be_asked_for() {
         );
     };
     check(&["--short"], "Codex 5h 58% left");
-    check(&["--ascii"], "Codex 5h 58% left | 7d 83% left");
+    check(&["--glyphs=ascii"], "Codex 5h 58% left | 7d 83% left");
     check(&["--glyphs=ascii", "--separator=/"], "Codex 5h 58% left/7d 83% left");
-    check(&["--ascii", "--window={used} {bar:4}"], "42% ==-- | 17% ===-");
+    check(&["--glyphs=ascii", "--window={used} {bar:4}"], "42% ==-- | 17% ===-");
     check(&["--glyphs=nerd", "--window={bar:2}"], "▰▱ \u{e0b1} ▰▱");
     check(&["--icon=⚡", "--short"], "⚡ 5h 58% left");
-    check(&["--icon=auto", "--ascii", "--short"], "codex 5h 58% left");
+    check(&["--icon=auto", "--glyphs=ascii", "--short"], "codex 5h 58% left");
     check(&["--format={5h.used} {icon}"], "42% ⌬");
     check(&["--format={5h.used} {icon}", "--icon=X"], "42% X");
     check(&["--show=used"], "Codex 5h 42% used · 7d 17% used");
@@ -76,8 +76,8 @@ fn a_word_and_an_old_line_have_their_icon_too() {
     for (arguments, expected) in [
         (&["--icon", "X"][..], "X: signed out"),
         (&["--icon", "X", "--short"], "X: signed out"),
-        (&["--format", "{windows} {icon}", "--ascii"], "codex: signed out"),
-        (&["--ascii"], "Codex: signed out"),
+        (&["--format", "{windows} {icon}", "--glyphs=ascii"], "codex: signed out"),
+        (&["--glyphs=ascii"], "Codex: signed out"),
     ] {
         assert_eq!(first_line(&home.run(arguments)), expected, "{arguments:?}");
     }

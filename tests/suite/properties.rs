@@ -3,7 +3,8 @@
 
 use codexline::cli;
 use codexline::codex::{answer, config::Config};
-use codexline::config::settings::{OPTIONS, Settings};
+use codexline::config::options::OPTIONS;
+use codexline::config::settings::Settings;
 use codexline::hosts::{HOSTS, Host};
 use codexline::io::env::Env;
 use codexline::line::compose;

@@ -4,7 +4,7 @@ use crate::support::home::{Home, finish};
 use crate::support::server::{Answer, Server};
 use crate::support::{TOKEN, usage_of};
 use codexline::commands::init::INTEGRATIONS;
-use codexline::config::settings::OPTIONS;
+use codexline::config::options::OPTIONS;
 use codexline::render::template::{FIELD_NAMES, LINE_NAMES};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

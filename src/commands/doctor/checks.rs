@@ -5,7 +5,7 @@ use crate::codex::app_server;
 use crate::codex::jwt::Claims;
 use crate::codex::stamp::stamp;
 use crate::commands::init::INTEGRATIONS;
-use crate::config::settings;
+use crate::config::options;
 use crate::io::files::{self, Lock};
 use crate::model::entry::Source;
 use crate::model::error::Error;
@@ -46,7 +46,7 @@ pub fn source(context: &DoctorContext) -> Vec<Finding> {
     const NAME: &str = "source";
     let named = context.settings.source;
     let abouts: Vec<&str> = sources::wanted(named).map(|provider| provider.about).collect();
-    let found = format!("{}: {}", settings::source_name(named), abouts.join(", then "));
+    let found = format!("{}: {}", options::source_name(named), abouts.join(", then "));
     vec![if named == Some(Source::Codex) && codex_program(context).is_none() {
         Finding::new(NAME, Verdict::Broken, format!("{found}, and there is no codex to ask"))
             .with("put codex on PATH or name it with --codex-bin")

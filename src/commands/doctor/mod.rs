@@ -8,8 +8,7 @@ use crate::cache::Cache;
 use crate::codex::config::Config;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
-use crate::config::accounts::Account;
-use crate::config::settings::Settings;
+use crate::config::settings::{LoginEnv, Settings};
 use crate::io::env::Env;
 use crate::io::http::{Endpoint, Reply};
 use crate::io::output;
@@ -21,9 +20,9 @@ use crate::render::style::{paint_ansi, uncoloured};
 use serde::Serialize;
 use std::cell::OnceCell;
 
-/// What is args.
-#[derive(Clone, Copy)]
+/// `codexline doctor`.
 pub struct DoctorArgs {
+    pub(crate) settings: Settings,
     pub json: bool,
     pub email: bool,
 }
@@ -104,7 +103,7 @@ struct DoctorContext<'a> {
 }
 
 impl DoctorContext<'_> {
-    fn begin<'a>(settings: &'a Settings, env: &'a Env, args: DoctorArgs) -> DoctorContext<'a> {
+    fn begin<'a>(settings: &'a Settings, env: &'a Env, args: &DoctorArgs) -> DoctorContext<'a> {
         let home = Home::locate(env);
         let with_home = || Home::locate(env);
         let config = with_home().and_then(|home| Config::read(&home));
@@ -152,12 +151,8 @@ const CHECKS: &[fn(&DoctorContext) -> Vec<Finding>] = &[
 ];
 
 /// Looks at everything and prints it. Whether nothing is broken.
-pub fn run(args: DoctorArgs, settings: &Settings, env: &Env) -> bool {
-    let account = |account: &Account| (Some(account.name.clone()), env.for_account(&account.home));
-    let mut patients: Vec<(Option<String>, Env)> = settings.accounts.iter().map(account).collect();
-    if patients.is_empty() {
-        patients.push((None, env.clone()));
-    }
+pub fn run(args: &DoctorArgs, env: &Env) -> bool {
+    let settings = &args.settings;
     let person = env.home_directory().map(|path| path.display().to_string());
     let person = person.filter(|path| path.len() > 1);
     let shorten = |text: &str| {
@@ -177,9 +172,9 @@ pub fn run(args: DoctorArgs, settings: &Settings, env: &Env) -> bool {
         }
         findings.push(finding);
     };
-    for (name, own) in &patients {
-        let context = DoctorContext::begin(settings, own, args);
-        name.iter().for_each(|name| tell(Finding::ok("account", name.as_str())));
+    for LoginEnv { account, env } in &settings.logins(env) {
+        let context = DoctorContext::begin(settings, env, args);
+        account.iter().for_each(|name| tell(Finding::ok("account", name.as_str())));
         CHECKS.iter().flat_map(|check| check(&context)).for_each(&mut tell);
     }
     let broken = findings.iter().filter(|finding| finding.state == Verdict::Broken).count();

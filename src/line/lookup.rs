@@ -1,0 +1,290 @@
+//! What the cache says of each login that is shown, and the jobs that a lookup starts and waits for.
+
+use crate::background::job::{Job, Launch};
+use crate::cache::Cache;
+use crate::codex::home::Home;
+use crate::codex::stamp::stamp;
+use crate::config::options::Worker;
+use crate::config::settings::{LoginEnv, Settings};
+use crate::hosts::Wait;
+use crate::io::env::Env;
+use crate::io::files::Lock;
+use crate::io::output::Log;
+use crate::model::decision::{Decision, Reason, Trigger, decide};
+use crate::model::entry::{Entry, Miss, Problem};
+use crate::model::today::Today;
+use crate::model::usage::Usage;
+use crate::model::view::View;
+use std::time::{Duration, Instant};
+
+/// How long a run without counts waits for them, at most. They take a moment, unless today's
+/// session files have gigabytes.
+const PATIENCE_FOR_COUNTS: Duration = Duration::from_secs(1);
+/// How often a waiting run looks at the entry.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The jobs that a lookup can start, in the order in which it waits for them.
+const JOBS: [Worker; 2] = [Worker::Fetch, Worker::Count];
+
+/// The longest waits, one for each of [`JOBS`].
+pub(super) struct Patience([Duration; 2]);
+
+impl Patience {
+    /// What the lookups that want a job allow together.
+    pub(super) fn of(lookups: &[Lookup], settings: &Settings) -> Patience {
+        Patience(JOBS.map(|worker| {
+            let each = lookups.iter().map(|lookup| lookup.patience(worker, settings));
+            each.max().unwrap_or_default()
+        }))
+    }
+
+    /// That of a run that waits for numbers as long as `wait`.
+    pub(super) fn as_long_as(wait: Duration, settings: &Settings) -> Patience {
+        Patience([wait, wait.min(settings.wait.unwrap_or(PATIENCE_FOR_COUNTS))])
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.0.iter().all(Duration::is_zero)
+    }
+}
+
+/// One login, and what its cache entry says.
+pub(super) struct Lookup {
+    account: Option<String>,
+    env: Env,
+    /// `None`: its place is not known.
+    pub(super) cache: Option<Cache>,
+    /// The login's stamp.
+    login: String,
+    entry: Result<Entry, Miss>,
+    decision: Decision,
+    fetch: Task,
+    count: Task,
+    /// What went wrong in this run.
+    problem: Option<Problem>,
+}
+
+/// How far a job is.
+#[derive(Default)]
+struct Task {
+    wanted: Option<Trigger>,
+    /// This run or another one has started it.
+    is_running: bool,
+}
+
+/// Looks up every login that is shown.
+pub(super) fn look_up(settings: &Settings, env: &Env, log: &Log) -> Vec<Lookup> {
+    let logins = settings.logins(env).into_iter();
+    logins.map(|login| Lookup::of(login, settings, log)).collect()
+}
+
+/// Starts the jobs that are wanted.
+pub(super) fn start_jobs(lookups: &mut [Lookup], settings: &Settings, log: &Log) {
+    for lookup in lookups {
+        for worker in JOBS {
+            lookup.start(worker, settings, log);
+        }
+    }
+}
+
+/// Waits for the jobs that run: first for all fetches, then for all counts.
+pub(super) fn wait_for_jobs(lookups: &mut [Lookup], patience: &Patience, log: &Log) {
+    let begun = Instant::now();
+    for (worker, wait) in JOBS.into_iter().zip(patience.0) {
+        for lookup in &mut *lookups {
+            lookup.wait(worker, begun, wait, log);
+        }
+    }
+}
+
+impl Lookup {
+    fn of(login: LoginEnv, settings: &Settings, log: &Log) -> Lookup {
+        let LoginEnv { account, env } = login;
+        let mut lookup = Lookup {
+            account,
+            cache: None,
+            login: String::new(),
+            entry: Err(Miss::Absent),
+            decision: Decision::Stale(Reason::Missing(Miss::Absent)),
+            fetch: Task::default(),
+            count: Task::default(),
+            problem: None,
+            env,
+        };
+        let env = &lookup.env;
+        let located = Home::locate(env)
+            .and_then(|home| Cache::locate(&home, settings.source, env).map(|cache| (home, cache)));
+        match located {
+            Ok((home, cache)) => {
+                let now = env.now();
+                lookup.login = stamp(&home, env);
+                lookup.entry = cache.read(now);
+                let entry = lookup.entry.as_ref();
+                lookup.decision = decide(entry, &lookup.login, settings.max_age_seconds(), now);
+                log.debug(format_args!("{}: {}", cache.entry_path().display(), lookup.decision));
+                lookup.cache = Some(cache);
+            }
+            Err(error) => {
+                log.debug(&error);
+                lookup.problem = Some(Problem::from(&error));
+            }
+        }
+        lookup
+    }
+
+    /// The numbers that may be shown for the login.
+    pub(super) fn usage(&self) -> Option<&Usage> {
+        let entry = self.entry.as_ref().ok().filter(|entry| entry.login_stamp == self.login)?;
+        let answer = entry.answer.as_ref().filter(|answer| answer.holds(self.env.now()))?;
+        Some(&answer.usage)
+    }
+
+    /// Today's counts, as far as they are known.
+    fn today(&self) -> Option<Today> {
+        self.entry.as_ref().ok().and_then(|entry| entry.today)
+    }
+
+    /// Decides which jobs are wanted. `is_clicked`: the user has asked for new numbers.
+    /// `shows_today`: today's counts are shown.
+    pub(super) fn want_jobs(&mut self, is_clicked: bool, shows_today: bool, settings: &Settings) {
+        if self.cache.is_none() {
+            return;
+        }
+        let now = self.env.now();
+        // Numbers of this very second are new enough, so a double click starts one fetch.
+        let is_newest =
+            self.entry.as_ref().is_ok_and(|entry| entry.failure.is_none() && entry.is_from(now));
+        self.fetch.wanted = match &self.decision {
+            _ if is_clicked && !is_newest => Some(Trigger::Click),
+            Decision::Stale(_) => Some(Trigger::Stale),
+            _ => None,
+        };
+        let is_stale = |today: Today| today.is_stale(settings.max_age_seconds(), now);
+        let is_due = shows_today && self.today().is_none_or(is_stale);
+        self.count.wanted = is_due.then_some(Trigger::Stale);
+    }
+
+    /// Whether any job is wanted.
+    pub(super) fn wants_job(&self) -> bool {
+        JOBS.iter().any(|worker| self.task(*worker).wanted.is_some())
+    }
+
+    /// Whether a fetch is wanted, and the entry cannot be read.
+    pub(super) fn needs_entry(&self) -> bool {
+        self.fetch.wanted.is_some() && self.entry.is_err()
+    }
+
+    fn task(&self, worker: Worker) -> &Task {
+        match worker {
+            Worker::Fetch => &self.fetch,
+            Worker::Count => &self.count,
+        }
+    }
+
+    fn task_mut(&mut self, worker: Worker) -> &mut Task {
+        match worker {
+            Worker::Fetch => &mut self.fetch,
+            Worker::Count => &mut self.count,
+        }
+    }
+
+    /// How long this run may wait for a job.
+    fn patience(&self, worker: Worker, settings: &Settings) -> Duration {
+        if self.task(worker).wanted.is_none() {
+            return Duration::ZERO;
+        }
+        match (settings.wait, settings.host.wait, worker) {
+            (Some(wait), _, _) => wait,
+            (None, Wait::Always(wait), Worker::Fetch) => wait,
+            (None, Wait::WhenEmpty(wait), Worker::Fetch) if self.usage().is_none() => wait,
+            (None, Wait::WhenEmpty(wait), Worker::Count)
+                if !self.today().is_some_and(|today| today.holds(self.env.now())) =>
+            {
+                wait.min(PATIENCE_FOR_COUNTS)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Starts a worker for a job that is wanted.
+    fn start(&mut self, worker: Worker, settings: &Settings, log: &Log) {
+        let (Some(trigger), Some(cache)) = (self.task(worker).wanted, &self.cache) else { return };
+        let is_done = || self.is_news(worker, &cache.read(self.env.now()));
+        let launched = Job { worker, cache }.start(settings, &self.env, trigger, is_done);
+        let name = name(worker);
+        self.task_mut(worker).is_running = launched.is_ok();
+        match launched {
+            Ok(Launch::Started) => log.debug(format_args!("a {name} has been started")),
+            Ok(Launch::AlreadyRunning) => {
+                log.debug(format_args!("a {name} of another codexline is running"));
+            }
+            Ok(Launch::NotNeeded) => {
+                log.debug(format_args!("another codexline has just done the {name}"));
+            }
+            Err(error) => {
+                log.debug(&error);
+                // Where a count cannot be started, a fetch cannot either, and that is shown.
+                if worker == Worker::Fetch {
+                    self.problem = Some(Problem::from(&error));
+                }
+            }
+        }
+    }
+
+    /// Whether an entry has something of this job's that the one that was seen has not.
+    fn is_news(&self, worker: Worker, entry: &Result<Entry, Miss>) -> bool {
+        match (worker, &self.entry, entry) {
+            (Worker::Count, _, entry) => {
+                entry.as_ref().is_ok_and(|entry| entry.today != self.today())
+            }
+            (Worker::Fetch, Ok(seen), Ok(entry)) => !seen.is_same_news(entry),
+            (Worker::Fetch, seen, entry) => seen != entry,
+        }
+    }
+
+    /// Waits until a job that runs has put something new into the entry or has ended. `wait`: how
+    /// long at most, from `begun`.
+    fn wait(&mut self, worker: Worker, begun: Instant, wait: Duration, log: &Log) {
+        let is_running = self.task(worker).is_running;
+        let Some(cache) = self.cache.as_ref().filter(|_| is_running && !wait.is_zero()) else {
+            return;
+        };
+        let mut lock = Lock::open(&Job { worker, cache }.lock_path());
+        let outcome = loop {
+            // Asked before the entry is read: a job stores what it has before it ends.
+            let has_ended = lock.as_mut().is_ok_and(Lock::is_free);
+            let entry = cache.read(self.env.now());
+            if self.is_news(worker, &entry) {
+                self.entry = entry;
+                // The worker may have refreshed the login. Then the news is of the new one.
+                self.login = stamp(cache.home(), &self.env);
+                break "news";
+            }
+            if has_ended {
+                break "an end without news";
+            }
+            if begun.elapsed() >= wait {
+                break "no news";
+            }
+            std::thread::sleep(LOOK_AGAIN.min(wait));
+        };
+        let name = name(worker);
+        let elapsed = begun.elapsed().min(wait).as_millis();
+        log.debug(format_args!("{outcome} of the {name} within {elapsed} ms"));
+    }
+
+    /// What there is to show.
+    pub(super) fn view(&self, settings: &Settings) -> View {
+        let (entry, now) = (self.entry.as_ref().ok(), self.env.now());
+        let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds)
+            .measured_by(settings.severity, settings.thresholds);
+        View { account: self.account.clone(), ..view.with_mistake(settings.mistakes.first()) }
+    }
+}
+
+fn name(worker: Worker) -> &'static str {
+    match worker {
+        Worker::Fetch => "fetch",
+        Worker::Count => "count of today's sessions",
+    }
+}
