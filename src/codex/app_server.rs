@@ -8,9 +8,8 @@
 
 use super::answer::{self, UsageAnswer};
 use super::home::Home;
-use crate::io::env::Env;
+use crate::io::env::{Env, LOGIN_VARIABLES};
 use crate::model::error::Error;
-use crate::model::time::Timestamp;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -48,15 +47,10 @@ pub fn find(named: Option<&Path>, env: &Env) -> Option<PathBuf> {
 ///
 /// # Errors
 /// [`Error::CodexFailed`]; [`Error::NotSignedIn`] and [`Error::ApiKeyLogin`] if Codex says so.
-pub fn ask(
-    program: &Path,
-    home: &Home,
-    may_renew: bool,
-    now: &dyn Fn() -> Timestamp,
-) -> Result<UsageAnswer, Error> {
+pub fn ask(program: &Path, home: &Home, may_renew: bool, env: &Env) -> Result<UsageAnswer, Error> {
     let failed = |reason: String| Error::CodexFailed { program: program.to_path_buf(), reason };
     let begin = |options: &[&str]| {
-        let mut conversation = Conversation::begin(program, home, options)?;
+        let mut conversation = Conversation::begin(program, home, env, options)?;
         match conversation.greet() {
             Ok(()) => Ok(conversation),
             Err(reason) => {
@@ -80,7 +74,7 @@ pub fn ask(
         }
     })?;
     let body = as_usage(&value).to_string();
-    answer::parse(body.as_bytes(), now())
+    answer::parse(body.as_bytes(), env.now())
         .map_err(|reason| failed(format!("answered with {reason}")))
 }
 
@@ -93,7 +87,12 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn begin(program: &Path, home: &Home, options: &[&str]) -> Result<Conversation, String> {
+    fn begin(
+        program: &Path,
+        home: &Home,
+        env: &Env,
+        options: &[&str],
+    ) -> Result<Conversation, String> {
         let mut command = Command::new(program);
         command
             .arg("app-server")
@@ -102,6 +101,12 @@ impl Conversation {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        // One account of several is asked about its own login.
+        for name in LOGIN_VARIABLES {
+            if env.variable(name).is_none() {
+                command.env_remove(name);
+            }
+        }
         crate::io::platform::detach(&mut command);
         let mut child = command.spawn().map_err(|error| Error::io_reason(&error))?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
@@ -286,6 +291,7 @@ fn snake_case(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
 
     #[test]
     fn codex_words_are_translated() {

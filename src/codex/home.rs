@@ -18,17 +18,15 @@ impl Home {
     /// [`Error::NoHome`] if neither it nor a home directory is known.
     pub fn locate(env: &Env) -> Result<Home, Error> {
         if let Some(path) = env.variable("CODEX_HOME") {
-            // The worker runs in another directory: a relative path must mean the same there.
-            let path = std::path::absolute(&path).unwrap_or_else(|_| path.into());
-            return Ok(Home { path, named: true });
+            return Ok(Home { path: normal(Path::new(&path)), named: true });
         }
         let home = env.home_directory().ok_or(Error::NoHome)?;
-        Ok(Home { path: home.join(".codex"), named: false })
+        Ok(Home { path: normal(&home.join(".codex")), named: false })
     }
 
     /// A home at this path.
     pub fn at(path: PathBuf) -> Home {
-        Home { path, named: true }
+        Home { path: normal(&path), named: true }
     }
 
     /// Whether `CODEX_HOME` names it, or an account does; else it is the default one, which need not be there.
@@ -56,4 +54,13 @@ impl Home {
         }
         Ok(())
     }
+}
+
+/// The one path of a directory, however it is written: absolute, because the worker runs in another
+/// directory, without links, `.` and `..`. One home then has one cache entry and one lock.
+fn normal(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        absolute.components().collect()
+    })
 }

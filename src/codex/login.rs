@@ -1,9 +1,9 @@
-//! Codex's login: `auth.json`, and the variables that beat it.
+//! Codex's login: `auth.json`, and the variable that beats it.
 
 use super::config::Config;
 use super::home::Home;
 use super::jwt::Claims;
-use crate::io::env::{ACCESS_TOKEN, API_KEY, Env};
+use crate::io::env::{ACCESS_TOKEN, Env};
 use crate::io::files;
 use crate::model::error::Error;
 use crate::model::secret::Secret;
@@ -14,10 +14,24 @@ use std::time::Duration;
 
 /// Real files have about 5 KiB.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// Codex up to about 0.14 rewrites the file in place, so a reader can meet it empty or half: read
-/// again this often, this long apart, before calling it broken.
+/// How often a file that cannot be used is read before it counts as broken, and how long apart.
 const READS: u32 = 4;
 const BETWEEN_READS: Duration = Duration::from_millis(50);
+
+/// Reads auth.json until it is whole. Codex up to about 0.14 rewrites it in place, so a reader can
+/// meet it empty or half written.
+///
+/// # Errors
+/// Those of `read`: [`Error::AuthInvalid`] only if the file stays like that.
+pub(crate) fn read_whole<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..READS {
+        match read() {
+            Err(Error::AuthInvalid { .. }) => std::thread::sleep(BETWEEN_READS),
+            result => return result,
+        }
+    }
+    read()
+}
 
 /// A ChatGPT login, as far as asking needs it.
 #[derive(Debug)]
@@ -27,13 +41,11 @@ pub struct Login {
     pub account_id: Option<String>,
     /// Sends `x-openai-fedramp: true`.
     pub is_fedramp: bool,
-    /// What renews the access token; `None` if it is not ours to renew: a token from the
-    /// environment or lent to Codex by another program, or none in the file.
+    /// What refreshes the access token; `None` if that is not for us to do: the tokens are lent to
+    /// Codex by another program, or there is none in the file.
     pub refresh_token: Option<Secret>,
     /// Says who somebody is; `None` if there is none in the file.
     pub id_token: Option<Secret>,
-    /// Whether it came from the environment: then there is no file to read again.
-    pub from_environment: bool,
     /// The claims of the access token.
     pub claims: Claims,
     /// Every id under which an answer may speak of this login.
@@ -69,30 +81,17 @@ impl Login {
     /// Not signed in, a login without plan limits, or a file that cannot be used; see [`Error`].
     pub fn read(home: &Home, config: &Config, env: &Env) -> Result<Login, Error> {
         env.protect_memory();
-        if env.variable(API_KEY).is_some() {
-            return Err(Error::ApiKeyLogin { place: format!("{API_KEY} is set") });
-        }
-        if let Some(token) = env.text(ACCESS_TOKEN) {
-            return Ok(Login::of_environment(Secret::new(token)));
+        if env.variable(ACCESS_TOKEN).is_some() {
+            return Err(Error::LoginForCodex { place: ACCESS_TOKEN.into() });
         }
         let store = config.credentials_store();
         // With `auto`, Codex removes the file when it could use the keyring; with the others, a
         // file that is there is left over from another time.
         let is_in_file = store == "file" || (store == "auto" && home.auth_json().exists());
         if !is_in_file {
-            return Err(Error::LoginElsewhere {
-                path: home.config_toml(),
-                store: store.to_string(),
-            });
+            return Err(config.login_elsewhere());
         }
-        let mut left = READS;
-        loop {
-            left -= 1;
-            match Login::read_once(home) {
-                Err(Error::AuthInvalid { .. }) if left > 0 => std::thread::sleep(BETWEEN_READS),
-                result => return result,
-            }
-        }
+        read_whole(|| Login::read_once(home))
     }
 
     fn read_once(home: &Home) -> Result<Login, Error> {
@@ -119,6 +118,7 @@ impl Login {
             LoginProblem::Invalid(reason) => Error::AuthInvalid { path, reason },
             LoginProblem::NoTokens => Error::NotSignedIn { path },
             LoginProblem::ApiKey => Error::ApiKeyLogin { place: path.display().to_string() },
+            LoginProblem::ForCodex => Error::LoginForCodex { place: path.display().to_string() },
             LoginProblem::OtherMode(mode) => Error::UnsupportedLogin { path, mode },
         })
     }
@@ -141,6 +141,8 @@ impl Login {
             Some("apikey") => return Err(LoginProblem::ApiKey),
             // TokensJson that another program lends to Codex: they can be used, not renewed.
             Some("chatgptAuthTokens") => false,
+            // Business and Enterprise: it has limits, and how it is sent is Codex's affair.
+            Some("personalAccessToken") => return Err(LoginProblem::ForCodex),
             Some(mode) => return Err(LoginProblem::OtherMode(crate::model::text::plain(mode, 40))),
             None if file.api_key.is_some() => return Err(LoginProblem::ApiKey),
             None => true,
@@ -189,29 +191,10 @@ impl Login {
                 .filter(|token| is_renewable && !token.is_empty())
                 .map(Secret::new),
             id_token: tokens.id_token.map(Secret::new),
-            from_environment: false,
             claims,
             known_ids,
             has_user_ids,
         })
-    }
-
-    /// A token alone: what it is for stands in it.
-    fn of_environment(access_token: Secret) -> Login {
-        let claims = Claims::of(access_token.expose());
-        let account_id = claims.codex.chatgpt_account_id.clone();
-        let users = [&claims.codex.chatgpt_user_id, &claims.codex.user_id].map(Clone::clone);
-        Login {
-            access_token,
-            is_fedramp: claims.codex.chatgpt_account_is_fedramp,
-            refresh_token: None,
-            id_token: None,
-            from_environment: true,
-            has_user_ids: users.iter().any(Option::is_some),
-            known_ids: account_id.iter().cloned().chain(users.into_iter().flatten()).collect(),
-            account_id,
-            claims,
-        }
     }
 
     /// The account, also where only the access token names it.
@@ -236,6 +219,7 @@ enum LoginProblem {
     Invalid(&'static str),
     NoTokens,
     ApiKey,
+    ForCodex,
     OtherMode(String),
 }
 
@@ -249,6 +233,7 @@ mod tests {
             Err(LoginProblem::Invalid(reason)) => reason,
             Err(LoginProblem::NoTokens) => "no tokens",
             Err(LoginProblem::ApiKey) => "api key",
+            Err(LoginProblem::ForCodex) => "for codex",
             Err(LoginProblem::OtherMode(_)) => "other mode",
         }
     }
@@ -265,6 +250,7 @@ mod tests {
             ),
             (r#"{"auth_mode":"apikey"}"#, "api key"),
             (r#"{"auth_mode":"bedrockApiKey"}"#, "other mode"),
+            (r#"{"auth_mode":"personalAccessToken"}"#, "for codex"),
             (r#"{"tokens":{"access_token":""}}"#, "no tokens"),
             (r#"{"tokens":null}"#, "no tokens"),
             ("{}", "no tokens"),

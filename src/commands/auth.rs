@@ -34,13 +34,9 @@ pub fn show(env: &Env) -> Result<(), Error> {
     let login = Login::read(&home, &config, env)?;
     let now = env.now();
     let mut page = Page::default();
-    if login.from_environment {
-        page.row("login", "a token in CODEX_ACCESS_TOKEN; not ours to renew");
-    } else {
-        let file = AuthFile::locate(&home)?;
-        describe_file(&mut page, &home, &file, &config);
-        describe_renewal(&mut page, &file, &login, env, now);
-    }
+    let file = AuthFile::locate(&home)?;
+    describe_file(&mut page, &home, &file, &config);
+    describe_renewal(&mut page, &file, &login, env, now);
     describe_tokens(&mut page, &login, now);
     output::print(&page.text);
     Ok(())
@@ -136,12 +132,8 @@ pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
     let config = Config::read(&home)?;
     let login = Login::read(&home, &config, env)?;
     let file = home.auth_json();
-    if login.from_environment {
-        return Err(Error::NotRenewable { path: "CODEX_ACCESS_TOKEN".into() });
-    }
     if config.credentials_store() != "file" {
-        let store = config.credentials_store().to_string();
-        return Err(Error::LoginElsewhere { path: home.config_toml(), store });
+        return Err(config.login_elsewhere());
     }
     let token = login.refresh_token.as_ref().ok_or(Error::NotRenewable { path: file.clone() })?;
     let client = Client::new(env)?;

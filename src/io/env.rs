@@ -17,12 +17,12 @@ const ZONES: &str = "/usr/share/zoneinfo";
 /// In bytes. Real files have at most 4 KiB.
 const LONGEST_ZONE: u64 = 64 * 1024;
 
-/// Codex's own variable for an API key. Codex prefers it to auth.json.
+/// Codex's own variable for an API key. Only `codex exec` takes it as the login.
 pub const API_KEY: &str = "CODEX_API_KEY";
 /// Codex's own variable for an access token. Codex prefers it to auth.json.
 pub const ACCESS_TOKEN: &str = "CODEX_ACCESS_TOKEN";
-/// All variables that hold a login.
-pub const LOGIN_VARIABLES: [&str; 2] = [API_KEY, ACCESS_TOKEN];
+/// All variables that hold a login which beats auth.json.
+pub const LOGIN_VARIABLES: [&str; 1] = [ACCESS_TOKEN];
 
 /// Looks up a variable by name.
 type Variables = dyn Fn(&str) -> Option<OsString>;

@@ -31,6 +31,9 @@ pub enum Error {
     /// says so.
     #[error("the login is not in a file: {path} says {store:?}")]
     LoginElsewhere { path: PathBuf, store: String },
+    /// A login that only Codex can use. `place`: the file or variable that holds it.
+    #[error("only codex can use the login in {place}")]
+    LoginForCodex { place: String },
     #[error("cannot read {path}: {reason}")]
     AuthUnreadable { path: PathBuf, reason: String },
     /// auth.json can be read, but is not what Codex writes.
@@ -51,6 +54,9 @@ pub enum Error {
     /// No connection, or one that broke: name, route, proxy.
     #[error("cannot reach {url}: {reason}")]
     Network { url: String, reason: String },
+    /// 402: the workspace is gone.
+    #[error("{url} says that this workspace is deactivated (402)")]
+    WorkspaceGone { url: String },
     /// Nearly always a certificate that is not trusted.
     #[error("no secure connection to {url}: {reason}")]
     Tls { url: String, reason: String },
@@ -234,6 +240,8 @@ impl Error {
             UnsupportedLogin { .. } => local("unsupported_login", "no plan login", CHATGPT_ONLY),
             LoginElsewhere { .. } => local("login_elsewhere", "login in keyring",
                 "put codex on PATH or name it with --codex-bin, and leave --source at auto"),
+            LoginForCodex { .. } => local("login_for_codex", "login for codex",
+                "put codex on PATH or name it with --codex-bin, and leave --source at auto"),
             AuthUnreadable { .. } => local("auth_unreadable", "login unreadable",
                 "check that it is a file that you may read"),
             AuthInvalid { .. } =>
@@ -257,6 +265,8 @@ impl Error {
             Blocked { .. } => asked("blocked", "network blocked",
                 "your VPN, proxy or region is blocked: try another network"),
             NotJson { .. } => asked("not_json", PORTAL, CHECK_PORTAL),
+            WorkspaceGone { .. } => asked("workspace_gone", "workspace gone",
+                "ask the owner of the workspace, or run codex login and choose another"),
             RateLimited { .. } => asked("rate_limited", "asked too often", LATER),
             Server { .. } => asked("server_error", "outage", LATER),
             Redirected { .. } => asked("redirected", PORTAL, CHECK_PORTAL),

@@ -77,7 +77,7 @@ pub struct Window {
     pub seconds: Option<u32>,
     /// Its slot in the answer, only where the length alone does not name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<Slot>,
+    pub slot: Option<WindowSlot>,
     /// Percent used, 0 to 100.
     pub used: f64,
     /// When it starts anew, on this machine's clock; `None` if unknown, or not started.
@@ -90,17 +90,17 @@ pub struct Window {
 /// Where a window stands in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Slot {
+pub enum WindowSlot {
     Primary,
     Secondary,
 }
 
-impl Slot {
+impl WindowSlot {
     /// The names in labels.
     pub const NAMES: [&str; 2] = ["primary", "secondary"];
 
     const fn name(self) -> &'static str {
-        Slot::NAMES[self as usize]
+        WindowSlot::NAMES[self as usize]
     }
 }
 
@@ -217,7 +217,7 @@ impl Window {
     /// Its name: its length. Its slot stands in where there is no length, or two are of the same.
     pub fn label(&self) -> String {
         let length = self.seconds.map(window_label);
-        match (length, self.slot.map(Slot::name)) {
+        match (length, self.slot.map(WindowSlot::name)) {
             (Some(length), Some(slot)) => format!("{length}-{slot}"),
             (Some(length), None) => length,
             (None, Some(slot)) => slot.to_string(),
@@ -231,7 +231,7 @@ impl Window {
         secondary: Option<Window>,
     ) -> impl Iterator<Item = Window> {
         let mut windows = [primary, secondary];
-        for (window, slot) in windows.iter_mut().zip([Slot::Primary, Slot::Secondary]) {
+        for (window, slot) in windows.iter_mut().zip([WindowSlot::Primary, WindowSlot::Secondary]) {
             if let Some(window) = window {
                 window.slot = window.seconds.is_none().then_some(slot);
             }
@@ -240,7 +240,7 @@ impl Window {
         if let (Some(primary), Some(secondary)) = (primary, secondary)
             && primary.label() == secondary.label()
         {
-            secondary.slot = Some(Slot::Secondary);
+            secondary.slot = Some(WindowSlot::Secondary);
         }
         windows
             .sort_by_key(|window| window.as_ref().map(|window| window.seconds.unwrap_or(u32::MAX)));

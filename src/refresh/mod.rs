@@ -26,12 +26,12 @@ pub mod turn;
 mod user_ledger;
 
 use self::auth_file::AuthFile;
-use self::commit::{BETWEEN_LOOKS, Commit, LOOKS, Rotation, Stored, compose, store};
+use self::commit::{BETWEEN_LOOKS, Commit, Rotation, Stored, compose, store};
 use self::ledger::{Ledger, LedgerRecord, TokenState, fingerprint};
 use self::oauth::{NewTokens, TokenReply};
 use self::staged::{Room, StagedAuth};
 use crate::codex::home::Home;
-use crate::codex::login::Login;
+use crate::codex::login::{Login, read_whole};
 use crate::io::env::Env;
 use crate::io::files::Lock;
 use crate::io::http::{Client, Endpoint, SendError};
@@ -338,9 +338,7 @@ impl TokenRefresh<'_> {
 
     /// auth.json and the login in it, also while it is being rewritten in place.
     fn read(&self, file: &AuthFile) -> Result<(Vec<u8>, Login), Error> {
-        let mut left = LOOKS;
-        loop {
-            left -= 1;
+        read_whole(|| {
             let path = file.target();
             let content = file.read().map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Error::NotSignedIn { path: path.to_path_buf() },
@@ -349,12 +347,8 @@ impl TokenRefresh<'_> {
                     reason: Error::io_reason(&error),
                 },
             })?;
-            match Login::of_file(path, &content) {
-                Ok(login) => return Ok((content, login)),
-                Err(Error::AuthInvalid { .. }) if left > 0 => std::thread::sleep(BETWEEN_LOOKS),
-                Err(error) => return Err(error),
-            }
-        }
+            Login::of_file(path, &content).map(|login| (content, login))
+        })
     }
 
     fn pending(&self, file: &AuthFile, error: &io::Error) -> Error {

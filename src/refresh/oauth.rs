@@ -86,8 +86,14 @@ pub fn is_whole(body: &[u8]) -> bool {
 }
 
 /// Errors that are for good, whatever the status.
-const PERMANENT: [&str; 3] =
-    ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"];
+const PERMANENT: [&str; 5] = [
+    "refresh_token_expired",
+    "refresh_token_reused",
+    "refresh_token_invalidated",
+    // Codex 0.169 tries again after these two. The service means: sign in again.
+    "app_session_expired",
+    "invalid_refresh_token",
+];
 
 /// What an answer of `host` means.
 pub fn classify(reply: &Reply, host: &str, now: Timestamp) -> TokenReply {

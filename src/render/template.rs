@@ -5,7 +5,7 @@
 //! blanks before it along: `{label} {used} {reset}` does not end in a blank for a window without a reset.
 
 use crate::model::text::nearest;
-use crate::model::usage::{self, BUDGET_LABEL};
+use crate::model::usage::{BUDGET_LABEL, WindowSlot};
 
 /// A parsed `--format` or `--window`.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,7 +232,7 @@ pub fn is_label(label: &str) -> bool {
         return is_label(length);
     }
     label == BUDGET_LABEL
-        || usage::Slot::NAMES.contains(&label)
+        || WindowSlot::NAMES.contains(&label)
         || (digits.len() + 1 == label.len()
             && !digits.is_empty()
             && digits.bytes().all(|byte| byte.is_ascii_digit()))

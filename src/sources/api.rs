@@ -48,7 +48,7 @@ impl Attempt<'_> {
             Err(error) => return Err(SourceError::with(error, login)),
             Ok(found) => return Ok(found),
         };
-        if login.from_environment || settings.recover == Recover::Off {
+        if settings.recover == Recover::Off {
             return Err(SourceError::with(refusal, login));
         }
         // Codex renews its tokens by itself; ours may be the one from before.
@@ -183,11 +183,23 @@ fn classify(
             Ok(answer) => return Ok(answer.usage),
         },
         300..=399 => Error::Redirected { url, status },
+        402 if has_text(&reply.body, "deactivated_workspace") => Error::WorkspaceGone { url },
         401 => Error::Unauthorized { url, is_json: reply.is_json() },
         403 if reply.is_json() => Error::Forbidden { url },
         403 => Error::Blocked { url },
         429 => Error::RateLimited { url, retry_after: wait() },
+        // The usual endpoint was gone for 40 minutes once, with all of its neighbours.
+        404 if is_usual(endpoint) => Error::Server { url, status, retry_after: wait() },
         500..=599 => Error::Server { url, status, retry_after: wait() },
         _ => Error::UnexpectedStatus { url, status },
     })
+}
+
+/// Whether this is the path of Codex's own service, not of somebody's gateway.
+fn is_usual(endpoint: &Endpoint) -> bool {
+    endpoint.shown().ends_with("/backend-api/wham/usage")
+}
+
+fn has_text(body: &[u8], text: &str) -> bool {
+    body.windows(text.len()).any(|part| part == text.as_bytes())
 }

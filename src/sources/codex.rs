@@ -47,10 +47,12 @@ fn after_api_failure(context: &FetchContext, failed: SourceError) -> Result<Fetc
     let FetchContext { settings, home, log, .. } = context;
     let SourceError { error, account, login } = failed;
     let Some(login) = login else {
-        if !matches!(error, Error::LoginElsewhere { .. }) {
-            return decline(context, SourceError { error, account, login });
-        }
-        return call(context, settings.recover == Recover::Full).map_err(|codexs| {
+        let may_refresh = match error {
+            Error::LoginElsewhere { .. } => settings.recover == Recover::Full,
+            Error::LoginForCodex { .. } => false,
+            _ => return decline(context, SourceError { error, account, login }),
+        };
+        return call(context, may_refresh).map_err(|codexs| {
             log.debug(&codexs);
             // What Codex says of a login that only it can see is the better word.
             let is_missing = matches!(codexs, Error::CodexMissing { .. });
@@ -76,11 +78,11 @@ fn after_api_failure(context: &FetchContext, failed: SourceError) -> Result<Fetc
         Error::CheckFailed { .. }
             | Error::Blocked { .. }
             | Error::Unauthorized { is_json: false, .. }
+            | Error::Server { status: 404, .. }
             | Error::UnexpectedStatus { status: 404 | 410, .. }
             | Error::BadAnswer { .. }
     );
-    // What Codex makes of a token in the environment has not been observed.
-    if is_ours && !login.from_environment {
+    if is_ours {
         return carefully(context, error, *login);
     }
     decline(context, SourceError { error, account, login: Some(login) })
@@ -103,15 +105,13 @@ fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
     }
     let login = match Login::read(home, &config, env) {
         Err(Error::LoginElsewhere { .. }) => return Ok(call(context, renews)?),
+        Err(Error::LoginForCodex { .. }) => return Ok(call(context, false)?),
         login => login?,
     };
     match may_refresh_by_itself(context, &login) {
-        // Nothing in a file is at stake.
-        Err(Error::NotSignedIn { .. }) if login.from_environment => {}
         Err(error) => return carefully(context, error, login),
         Ok(()) => {}
     }
-    let renews = renews && !login.from_environment;
     call(context, renews)
         .and_then(|found| of_same_account(context, found, &login))
         .map_err(|error| SourceError { error, account: login.account_id.clone(), login: None })
@@ -175,12 +175,13 @@ fn of_same_account(
 /// `may_refresh`: whether Codex may be told to renew the login if it is refused.
 fn call(context: &FetchContext, may_refresh: bool) -> Result<Fetched, Error> {
     let FetchContext { settings, env, home, log, .. } = context;
+    Config::read(home)?.check_for_codex()?;
     let named = settings.codex_bin.as_deref();
     let codex = app_server::find(named, env).ok_or_else(|| Error::CodexMissing {
         name: named.unwrap_or("codex".as_ref()).to_path_buf(),
     })?;
     log.debug(format_args!("asking {} app-server", codex.display()));
-    let answer = app_server::ask(&codex, home, may_refresh, &|| env.now())?;
+    let answer = app_server::ask(&codex, home, may_refresh, env)?;
     let found = Answer { fetched_at: env.now(), source: Source::Codex, usage: answer.usage };
     Ok(Fetched::of(found, answer.account_id))
 }

@@ -95,14 +95,13 @@ impl Ownership<'_> {
         let config = Config::read(home)?;
         match Login::read(home, &config, env) {
             Ok(login) => {
-                let metadata =
-                    std::fs::metadata(home.auth_json()).ok().filter(|_| !login.from_environment);
+                let metadata = std::fs::metadata(home.auth_json()).ok();
                 let signed_in =
                     metadata.and_then(|metadata| crate::io::platform::changed_at(&metadata));
                 let account = login.account().map(String::from);
                 Ok(Ownership { account, signed_in, previous, others: None })
             }
-            Err(error @ Error::LoginElsewhere { .. }) => {
+            Err(error @ (Error::LoginElsewhere { .. } | Error::LoginForCodex { .. })) => {
                 let account = told_by_codex(context).ok_or(error)?;
                 let others = Some(Cell::new(Timestamp::from_unix_seconds(0)));
                 Ok(Ownership { account: Some(account), signed_in: None, previous, others })

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::double::Codex;
 use crate::support::home::{ACCOUNT, Home, Login, Output, collect, finish, jwt};
 use crate::support::server::{Answer, Authority, Gate, Server, dead_port};
 use crate::support::{TOKEN, USAGE, USUAL_LINE, eventually, fixture, signed_in, usage, usage_of};
@@ -138,16 +139,115 @@ fn without_a_config_the_default_endpoint_is_meant() {
 
 #[test]
 fn a_login_in_the_environment_beats_the_file() {
+    // What Codex accepts there is asked of Codex: it is no bearer of ours.
     let (server, mut home) = signed_in();
-    let token = jwt(&json!({"https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}}));
-    home.set("CODEX_ACCESS_TOKEN", token.clone());
-    prints(&home.run(&[]), USUAL_LINE);
-    assert_eq!(server.last(USAGE).bearer(), Some(token.as_str()));
+    home.set("CODEX_ACCESS_TOKEN", "at-made-up");
+    fails(&home.run(&["fetch"]), "CODEX_ACCESS_TOKEN");
+    let codex = Codex::new(&home);
+    home.set("CODEXLINE_CODEX_BIN", codex.path());
+    home.fill();
+    prints(&home.run(&["--offline"]), USUAL_LINE);
+    assert!(codex.was_asked());
+    assert!(!codex.asked().contains(&"getAuthStatus".to_string()), "nothing is refreshed");
+    assert_eq!(server.total(), 0);
     home.unset("CODEX_ACCESS_TOKEN");
     prints(&home.run(&["--offline"]), "Codex: loading\n");
+}
+
+#[test]
+fn an_api_key_in_the_environment_does_not_beat_the_file() {
+    let (server, mut home) = signed_in();
     home.set("CODEX_API_KEY", "sk-made-up");
-    fails(&home.run(&["fetch"]), "CODEX_API_KEY");
-    assert_eq!(server.total(), 1);
+    home.fill();
+    prints(&home.run(&["--offline"]), USUAL_LINE);
+    assert_eq!(server.count(USAGE), 1);
+    let doctor = home.run(&["doctor", "--all"]).stdout + &home.run(&["doctor"]).stdout;
+    assert!(doctor.contains("CODEX_API_KEY is set and not used"), "{doctor}");
+}
+
+#[test]
+fn a_personal_access_token_is_asked_of_codex() {
+    let (server, mut home) = signed_in();
+    home.write_auth(
+        json!({"auth_mode": "personalAccessToken", "personal_access_token": "at-made-up"})
+            .to_string(),
+    );
+    let codex = Codex::new(&home);
+    home.set("CODEXLINE_CODEX_BIN", codex.path());
+    home.fill();
+    prints(&home.run(&["--offline"]), USUAL_LINE);
+    assert_eq!((server.total(), codex.was_asked()), (0, true));
+}
+
+#[test]
+fn codex_is_not_asked_where_it_would_ask_chatgpt_com_instead_of_the_gateway() {
+    let (server, mut home) = signed_in();
+    let codex = Codex::new(&home);
+    home.set("CODEXLINE_CODEX_BIN", codex.path());
+    let url = server.url("/backend-api");
+    let config = format!("profile = 'x'\nchatgpt_base_url = '{url}'\n[profiles.x]\nmodel = 'y'\n");
+    home.write_config(&config);
+    // The answer is one after which Codex would be asked.
+    server.always(Answer::json(200, &json!({"rate_limit": "odd"})));
+    assert_eq!(home.run(&["fetch"]).code, Some(1));
+    fails(&home.run(&["fetch", "--source", "codex"]), "config.toml");
+    assert!(!codex.was_asked(), "{}", codex.log());
+    let doctor = home.run(&["doctor", "--all"]).stdout + &home.run(&["doctor"]).stdout;
+    assert!(doctor.contains("profile"), "{doctor}");
+}
+
+#[test]
+fn an_administrators_gateway_is_asked_whatever_the_user_says() {
+    let home = Home::signed_out();
+    let system = home.path().join("etc");
+    std::fs::create_dir(&system).unwrap();
+    let codex_home = codexline::codex::home::Home::at(home.codex_home());
+    let read = || codexline::codex::config::Config::read_layers(&codex_home, &system);
+    let write = |name: &str, text: &str| std::fs::write(system.join(name), text).unwrap();
+    write("config.toml", "chatgpt_base_url = 'https://system.example'\n");
+    assert_eq!(read().unwrap().usage_url(), "https://system.example/api/codex/usage");
+    home.write_config("chatgpt_base_url = 'https://user.example'\n");
+    assert_eq!(read().unwrap().usage_url(), "https://user.example/api/codex/usage");
+    write("managed_config.toml", "cli_auth_credentials_store = 'keyring'\n");
+    assert_eq!(read().unwrap().usage_url(), "https://user.example/api/codex/usage");
+    assert_eq!(read().unwrap().credentials_store(), "keyring");
+    write("managed_config.toml", "chatgpt_base_url = 'https://managed.example'\n");
+    assert_eq!(read().unwrap().usage_url(), "https://managed.example/api/codex/usage");
+    // One that cannot be read could have named a gateway.
+    write("managed_config.toml", "chatgpt_base_url = \n");
+    let error = read().unwrap_err().to_string();
+    assert!(error.contains("managed_config.toml"), "{error}");
+}
+
+#[test]
+fn one_home_is_one_however_it_is_written() {
+    let (server, mut home) = signed_in();
+    home.fill();
+    let path = home.codex_home();
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let written = [
+        format!("{}/", path.display()),
+        format!("{}/.", path.display()),
+        format!("{}/../{}", path.display(), path.file_name().unwrap().display()),
+        link.display().to_string(),
+    ];
+    for name in written {
+        home.set("CODEX_HOME", &name);
+        prints(&home.run(&["--offline"]), USUAL_LINE);
+    }
+    assert_eq!((server.total(), home.entries().len()), (1, 1));
+}
+
+#[test]
+fn a_workspace_that_is_gone_has_its_own_word() {
+    let gone = Answer::json(402, &json!({"detail": {"code": "deactivated_workspace"}}));
+    check(gone, "workspace_gone", "workspace gone", 55..=65);
+}
+
+#[test]
+fn a_bare_404_of_the_usual_endpoint_is_an_outage() {
+    check(Answer::status(404), "server_error", "outage", 55..=65);
 }
 
 // --- a refused login -----------------------------------------------------------------------------
@@ -350,8 +450,8 @@ fn outages_wait_a_minute_at_first() {
     }
     check(
         Answer::json(404, &json!({"detail": "Not Found"})),
-        "unexpected_status",
-        "odd answer",
+        "server_error",
+        "outage",
         minute.clone(),
     );
     check(Answer::status(418), "unexpected_status", "odd answer", minute);

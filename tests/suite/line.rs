@@ -329,14 +329,12 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
         home.write_auth(json!({"auth_mode": "chatgpt", "tokens": null}).to_string())
     });
     check("API key login", &|home| home.write_auth(Login::api_key("sk-made-up").to_string()));
-    check("API key login", &|home| home.set("CODEX_API_KEY", "sk-made-up"));
+    check("login for codex", &|home| home.set("CODEX_ACCESS_TOKEN", "at-made-up"));
     check("login in keyring", &|home| {
         std::fs::remove_file(home.auth_path()).unwrap();
         home.write_config("cli_auth_credentials_store = \"keyring\"\n");
     });
-    for mode in
-        ["headers", "agentIdentity", "personalAccessToken", "bedrockApiKey", "bedrockAccessKeys"]
-    {
+    for mode in ["headers", "agentIdentity", "bedrockApiKey", "bedrockAccessKeys"] {
         let login = Login { mode: Some(mode.into()), ..login.clone() };
         check("no plan login", &move |home| home.sign_in(&login));
     }
@@ -348,7 +346,7 @@ fn each_state_without_numbers_has_one_word_of_its_own() {
         home.set("CODEX_HOME", "");
         home.set("HOME", home.path().join("newcomer"));
     });
-    assert_eq!(words.len(), 7, "{words:?}");
+    assert_eq!(words.len(), 8, "{words:?}");
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn where_only_we_are_refused_codex_is_asked() {
     let cases: [Refusal; 5] = [
         (blocked, "blocked"),
         (|| Answer::html(401, "<html>Sign in to the proxy</html>"), "unauthorized"),
-        (|| Answer::json(404, &json!({"detail": "Not Found"})), "unexpected_status"),
+        (|| Answer::json(404, &json!({"detail": "Not Found"})), "server_error"),
         (|| Answer::status(410), "unexpected_status"),
         (|| Answer::json(200, &json!({"limits": []})), "bad_answer"),
     ];

@@ -6,6 +6,7 @@ use crate::codex::jwt::Claims;
 use crate::codex::stamp::stamp;
 use crate::commands::init::INTEGRATIONS;
 use crate::config::options;
+use crate::io::env::API_KEY;
 use crate::io::files::{self, Lock};
 use crate::model::entry::Source;
 use crate::model::error::Error;
@@ -83,11 +84,20 @@ fn may_ask_codex(context: &DoctorContext) -> bool {
 }
 
 pub fn login(context: &DoctorContext) -> Vec<Finding> {
+    let mut findings = login_in_force(context);
+    if context.env.variable(API_KEY).is_some() {
+        let found = format!("{API_KEY} is set and not used: only codex exec takes it");
+        findings.push(Finding::note("login", found));
+    }
+    findings
+}
+
+fn login_in_force(context: &DoctorContext) -> Vec<Finding> {
     const NAME: &str = "login";
     let now = context.env.now();
     let login = match &context.login {
         Ok(login) => login,
-        Err(error @ Error::LoginElsewhere { .. }) => {
+        Err(error @ (Error::LoginElsewhere { .. } | Error::LoginForCodex { .. })) => {
             return vec![match codex_program(context) {
                 Some(_) if may_ask_codex(context) => {
                     Finding::ok(NAME, format!("{error}: codex is asked instead"))
@@ -98,12 +108,10 @@ pub fn login(context: &DoctorContext) -> Vec<Finding> {
         Err(error) => return vec![Finding::broken(NAME, error)],
     };
     let mut parts = Vec::new();
-    if login.from_environment {
-        parts.push("a token in CODEX_ACCESS_TOKEN".to_string());
-    } else if let Ok(home) = &context.home {
+    if let Ok(home) = &context.home {
         parts.push(format!("{}: a ChatGPT login", home.auth_json().display()));
     }
-    let metadata = context.file.as_ref().filter(|_| !login.from_environment);
+    let metadata = context.file.as_ref();
     let metadata = metadata.and_then(|file| std::fs::metadata(file.target()).ok());
     let mode = metadata.as_ref().map(crate::io::platform::mode);
     parts.extend(mode.map(|mode| format!("mode {mode:04o}")));
@@ -143,9 +151,6 @@ fn email(context: &DoctorContext) -> Option<String> {
 pub fn renewal(context: &DoctorContext) -> Vec<Finding> {
     const NAME: &str = "renewal";
     let Ok(login) = &context.login else { return Vec::new() };
-    if login.from_environment {
-        return Vec::new();
-    }
     if login.refresh_token.is_none() {
         return vec![
             Finding::note(NAME, "there is no refresh token of Codex's own")
@@ -182,6 +187,10 @@ pub fn config(context: &DoctorContext) -> Vec<Finding> {
     let path = home.config_toml();
     vec![match &context.config {
         Err(error) => Finding::broken(NAME, error),
+        Ok(config) if config.check_for_codex().is_err() => {
+            Finding::note(NAME, "profile and profiles are not honoured: codex refuses them too")
+                .with("write the values without a profile, and remove both keys")
+        }
         Ok(_) if path.exists() => Finding::ok(NAME, path.display().to_string()),
         Ok(_) => Finding::ok(NAME, "none: Codex's defaults"),
     }]

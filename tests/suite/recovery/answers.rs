@@ -557,10 +557,10 @@ fn each_kind_of_login_and_each_setting_has_its_count() {
         (
             "a token in the environment",
             |_, home, login| home.set("CODEX_ACCESS_TOKEN", login.access_token),
-            NEVER,
+            SILENT,
         ),
         ("an empty one", |_, home, _| home.set("CODEX_ACCESS_TOKEN", ""), RENEWED),
-        ("a key in the environment", |_, home, _| home.set("CODEX_API_KEY", "sk-made-up"), SILENT),
+        ("a key in the environment", |_, home, _| home.set("CODEX_API_KEY", "sk-made-up"), RENEWED),
         ("recover full", |_, home, _| home.set("CODEXLINE_RECOVER", "full"), RENEWED),
         ("recover reload", |_, home, _| home.set("CODEXLINE_RECOVER", "reload"), NEVER),
         ("recover off", |_, home, _| home.set("CODEXLINE_RECOVER", "off"), NEVER),

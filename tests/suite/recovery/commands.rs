@@ -209,8 +209,6 @@ fn what_is_not_ours_is_not_renewed_by_hand_either() {
     home.write_config("");
     home.set("CODEX_ACCESS_TOKEN", "made-up");
     check(&home, "CODEX_ACCESS_TOKEN");
-    home.set("CODEX_API_KEY", "sk-made-up");
-    check(&home, "CODEX_API_KEY");
     assert_eq!(issuer.server.connections(), 0);
 }
 
