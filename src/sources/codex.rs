@@ -108,9 +108,8 @@ fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
         Err(Error::LoginForCodex { .. }) => return Ok(call(context, false)?),
         login => login?,
     };
-    match may_refresh_by_itself(context, &login) {
-        Err(error) => return carefully(context, error, login),
-        Ok(()) => {}
+    if let Err(error) = may_refresh_by_itself(context, &login) {
+        return carefully(context, error, login);
     }
     call(context, renews)
         .and_then(|found| of_same_account(context, found, &login))
