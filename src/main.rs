@@ -2,7 +2,7 @@
 
 use codexline::background::{count, fetch};
 use codexline::cli::{self, Invocation};
-use codexline::commands::{activity, auth, check, config, demo, doctor, status};
+use codexline::commands::{activity, auth, check, config, demo, doctor, init, status};
 use codexline::io::env::Env;
 use codexline::io::output;
 use codexline::line;
@@ -34,6 +34,8 @@ fn run(env: &Env) -> Result<u8, Error> {
         Invocation::AuthRefresh(args) => auth::refresh(&args, env)?,
         Invocation::Config(args) => config::show(&args, env)?,
         Invocation::Demo(settings) => demo::run(&settings, env),
+        Invocation::Init(args) => return init::run(&args, env),
+        Invocation::Uninstall(args) => return init::uninstall(&args, env),
         Invocation::Print(text) => output::print(&text),
     }
     Ok(0)

@@ -1,4 +1,4 @@
-# codexline in powerlevel10k: add this to ~/.p10k.zsh and `codexline` to POWERLEVEL9K_RIGHT_PROMPT_ELEMENTS.
+# codexline in powerlevel10k: for ~/.p10k.zsh.
 function prompt_codexline() {
   # The state in capitals, then the text.
   local line="$(codexline powerlevel10k)"

@@ -1,5 +1,6 @@
 //! The grammar of the command line: every command, and which options it takes.
 
+use crate::commands::init::INTEGRATIONS;
 use crate::config::options::{OPTIONS, Opt, Worker};
 use crate::hosts::{self, HOSTS};
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -39,15 +40,29 @@ pub fn grammar(with_hidden: bool) -> Command {
         .arg(switch("default", "print a config file of all defaults, with comments, instead"))
         .arg(host.clone().help("The host that is meant; without it, no host's section counts"))
         .args(OPTIONS.iter().map(|option| arg(option, true)).filter(|_| with_hidden));
+    let dry_run = switch("dry-run", "show what would change, and change nothing");
     let init = Command::new("init")
-        .about("Print what to paste into a host's configuration")
-        .arg(Arg::new("integration").value_name("HOST").required_unless_present("list"))
+        .about("Set a host up, or take it out again; without a host, list those installed here")
+        .arg(Arg::new("integration").value_name("HOST").help(init_help()))
         .arg(
             Arg::new("file")
                 .value_name("FILE")
                 .help("One file of it; without it, those that everybody needs"),
         )
+        .arg(
+            switch("write", "write it into the host's configuration, between marker lines")
+                .conflicts_with("remove"),
+        )
+        .arg(switch("remove", "take it out again; without a host, all of them"))
+        .arg(dry_run.clone())
         .arg(switch("list", "list every host with its files and where they belong"));
+    let uninstall = Command::new("uninstall")
+        .about("Take codexline out of every host's configuration")
+        .arg(switch(
+            "purge",
+            "remove the cache, the config file and our files beside auth.json too",
+        ))
+        .arg(dry_run);
     let shells = SHELLS.join(", ");
     let completions = Command::new("completions")
         .about("Print completions for a shell")
@@ -131,6 +146,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .subcommand(activity)
         .subcommand(demo)
         .subcommand(init)
+        .subcommand(uninstall)
         .subcommand(completions)
         .subcommand(man)
 }
@@ -153,6 +169,11 @@ const ASKING: [&str; 8] =
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+fn init_help() -> String {
+    let names: Vec<&str> = INTEGRATIONS.iter().map(|integration| integration.name).collect();
+    names.join(", ")
 }
 
 fn host_help() -> String {

@@ -19,7 +19,7 @@ use crate::commands::auth::RefreshArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::config::{self, ConfigArgs};
 use crate::commands::doctor::DoctorArgs;
-use crate::commands::init;
+use crate::commands::init::{InitArgs, UninstallArgs};
 use crate::commands::status::StatusArgs;
 use crate::config::file::ConfigFile;
 use crate::config::layers::{Layers, Typed};
@@ -53,6 +53,8 @@ pub enum Invocation {
     Config(ConfigArgs),
     /// Show every host's output from a sample.
     Demo(Box<Settings>),
+    Init(InitArgs),
+    Uninstall(UninstallArgs),
     /// Print this text.
     Print(String),
 }
@@ -118,9 +120,17 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
                 typed,
             })
         }
-        "init" => Invocation::Print(match named("integration") {
-            Some(name) => init::init(name, named("file"), env)?,
-            None => init::list(),
+        "init" => Invocation::Init(InitArgs {
+            host: named("integration").map(String::from),
+            file: named("file").map(String::from),
+            write: is_set("write"),
+            remove: is_set("remove"),
+            dry_run: is_set("dry-run"),
+            list: is_set("list"),
+        }),
+        "uninstall" => Invocation::Uninstall(UninstallArgs {
+            purge: is_set("purge"),
+            dry_run: is_set("dry-run"),
         }),
         "completions" => Invocation::Print(completions(named("shell").unwrap_or_default())?),
         _ => Invocation::Print(man()),

@@ -1,5 +1,6 @@
 //! The hosts: one file each for what is peculiar to it, one row each in [`HOSTS`].
 
+mod bash;
 mod claude_code;
 mod fish;
 mod i3blocks;
@@ -152,6 +153,7 @@ pub const HOSTS: &[&Host] = &[
     &swaybar::HOST,
     &i3status_rust::HOST,
     &polybar::HOST,
+    &bash::HOST,
     &zsh::HOST,
     &powerlevel10k::HOST,
     &fish::HOST,

@@ -296,3 +296,86 @@ pub fn read_once<'a>(path: &Path, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> 
     }
     Ok(&buffer[..length])
 }
+
+/// Gives a person's own file another content, in one step, or makes it with its folders. A link
+/// stays a link, and the file keeps its mode.
+///
+/// # Errors
+/// `ReadOnlyFilesystem` if the file may not be written; as `open`, `write` and `rename`.
+pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (target, permissions) = match std::fs::symlink_metadata(path) {
+        Ok(_) => {
+            let target = std::fs::canonicalize(path)?;
+            let permissions = std::fs::metadata(&target)?.permissions();
+            // Root may write it all the same, but its owner did not want that.
+            if permissions.readonly() {
+                return Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
+            }
+            crate::io::platform::open_for_writing(&target)?;
+            (target, Some(permissions))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(directory) = path.parent() {
+                std::fs::create_dir_all(directory)?;
+            }
+            (path.to_path_buf(), None)
+        }
+        Err(error) => return Err(error),
+    };
+    let mut staged = target.clone().into_os_string();
+    staged.push(".codexline-edit");
+    let staged = PathBuf::from(staged);
+    // What an interrupted run left there.
+    let _ = remove(&staged);
+    let write = || {
+        let mut file = File::create_new(&staged)?;
+        file.write_all(content)?;
+        if let Some(permissions) = permissions {
+            file.set_permissions(permissions)?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&staged, &target)
+    };
+    let written = write();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&staged);
+    }
+    written
+}
+
+/// Writes a private copy under a name that is free; `false` where there is something already.
+///
+/// # Errors
+/// As `open` and `write`.
+pub fn keep_copy(content: &[u8], copy: &Path) -> io::Result<bool> {
+    match crate::io::platform::create_private(copy) {
+        Ok(mut file) => file.write_all(content).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file, a link, or a directory with everything in it; `false` where there is none.
+///
+/// # Errors
+/// As `unlink` and `rmdir`.
+pub fn remove(path: &Path) -> io::Result<bool> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a directory if nothing is in it.
+///
+/// # Errors
+/// As `rmdir`.
+pub fn remove_empty_directory(path: &Path) -> io::Result<()> {
+    std::fs::remove_dir(path)
+}

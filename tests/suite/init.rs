@@ -36,6 +36,22 @@ fn rest<'text>(text: &'text str, start: &str) -> &'text str {
     line.unwrap_or_else(|| panic!("no {start:?} in {text}"))
 }
 
+/// A snippet with the path of the program in place of its name, as bars get it.
+pub(crate) fn with_path(text: &str, path: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line {
+            // The first line of a file says what it is.
+            line if line.starts_with(['#', ';', '/']) => line.to_owned(),
+            line => line
+                .replace("[\"codexline\"]", &format!("[\"{path}\"]"))
+                .replace("codexline fetch", &format!("{path} fetch"))
+                .replace("exec codexline ", &format!("exec {path} "))
+                .replace("= codexline ", &format!("= {path} "))
+                .replace("\"codexline ", &format!("\"{path} ")),
+        })
+        .collect()
+}
+
 #[test]
 fn on_path_the_snippet_is_the_file_as_it_is() {
     let mut home = Home::signed_out();
@@ -44,16 +60,36 @@ fn on_path_the_snippet_is_the_file_as_it_is() {
     std::fs::write(bin.join("codexline"), "").unwrap();
     home.set("PATH", &bin);
     for (host, file) in [
-        ("starship", include_str!("../../integrations/starship/starship.toml")),
         ("tmux", include_str!("../../integrations/tmux/tmux.conf")),
-        ("i3blocks", include_str!("../../integrations/i3blocks/i3blocks.conf")),
+        ("bash", include_str!("../../integrations/bash/codexline.bash")),
+        ("fish", include_str!("../../integrations/fish/codexline.fish")),
         ("zsh", include_str!("../../integrations/zsh/codexline.zsh")),
     ] {
         assert_eq!(home.run(&["init", host]).stdout, file);
     }
+    let path = env!("CARGO_BIN_EXE_codexline");
+    // Bars and starship are started with another PATH, so the snippet has the whole path.
+    for (host, file) in [
+        ("starship", include_str!("../../integrations/starship/starship.toml")),
+        ("i3blocks", include_str!("../../integrations/i3blocks/i3blocks.conf")),
+        ("i3status-rust", include_str!("../../integrations/i3status-rust/config.toml")),
+        ("polybar", include_str!("../../integrations/polybar/config.ini")),
+    ] {
+        assert_eq!(home.run(&["init", host]).stdout, with_path(file, path), "{host}");
+    }
+    // What cannot be written stands under headings that say exactly where it belongs.
     let waybar = home.run(&["init", "waybar"]).stdout;
-    assert!(waybar.contains(include_str!("../../integrations/waybar/config.jsonc")), "{waybar}");
-    assert!(waybar.ends_with(include_str!("../../integrations/waybar/style.css")), "{waybar}");
+    let config = with_path(include_str!("../../integrations/waybar/config.jsonc"), path);
+    assert!(waybar.contains(&format!("{},\n", config.trim_end())), "{waybar}");
+    let folder = home.path().join("config/waybar");
+    for heading in [
+        &*format!("==> {}/config, directly behind the first {{:\n", folder.display()),
+        "==> and directly behind the [ of \"modules-right\" (or -left, -center):\n\n\
+         \"custom/codexline\",\n",
+        &*format!("==> {}/style.css, at the end:\n", folder.display()),
+    ] {
+        assert!(waybar.contains(heading), "{heading}\n{waybar}");
+    }
     let style = home.run(&["init", "waybar", "style.css"]).stdout;
     assert_eq!(style, include_str!("../../integrations/waybar/style.css"));
     let list = home.run(&["init", "--list"]);
@@ -89,7 +125,7 @@ fn without_it_on_path_the_commands_run_from_where_it_lies() {
         serde_json::from_str(rest(&text, "\"exec\": ").trim_end_matches(',')).unwrap();
     assert!(shell(&exec).contains("\"text\":\"Codex 5h 58% left"), "{text}");
 
-    let text = init(&home, &program, &["claude-code"]);
+    let text = init(&home, &program, &["claude-code", "settings.json"]);
     let settings: serde_json::Value = serde_json::from_str(&text).unwrap();
     let command = settings["statusLine"]["command"].as_str().unwrap();
     assert!(command.ends_with(" claude-code") && command.starts_with('/'), "{command}");
@@ -269,4 +305,235 @@ fn the_man_page_tells_of_every_option_and_command() {
         assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
         assert!(output.stdout.contains("The last answer"));
     }
+}
+
+/// A file as a person has it before a snippet is written into it.
+struct Before {
+    name: &'static str,
+    content: Option<&'static [u8]>,
+    is_link: bool,
+}
+
+const BEFORES: [Before; 7] = [
+    Before { name: "absent", content: None, is_link: false },
+    Before { name: "empty", content: Some(b""), is_link: false },
+    Before { name: "no line end", content: Some(b"# mine"), is_link: false },
+    Before { name: "usual", content: Some(b"# mine\n\n"), is_link: false },
+    Before { name: "CRLF", content: Some(b"# one\r\n# two\r\n"), is_link: false },
+    Before { name: "not UTF-8", content: Some(b"# caf\xe9\n"), is_link: false },
+    Before { name: "link", content: Some(b"# in a folder of dotfiles\n"), is_link: true },
+];
+
+/// Hosts whose file is written, and the file below HOME.
+const WRITTEN: [(&str, &str); 6] = [
+    ("starship", ".config/starship.toml"),
+    ("tmux", ".tmux.conf"),
+    ("zsh", ".zshrc"),
+    ("bash", ".bashrc"),
+    ("fish", ".config/fish/conf.d/codexline.fish"),
+    ("waybar", ".config/waybar/style.css"),
+];
+
+/// A signed-out home with nothing in it, where `~/.config` is what it says.
+fn bare() -> Home {
+    let mut home = Home::signed_out();
+    home.set("XDG_CONFIG_HOME", "");
+    home
+}
+
+fn ran(home: &Home, arguments: &[&str]) -> String {
+    let output = home.run(arguments);
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{arguments:?}: {output:?}");
+    output.stdout
+}
+
+#[test]
+fn what_is_written_is_taken_out_to_the_byte() {
+    for (host, file) in WRITTEN {
+        for Before { name, content, is_link } in BEFORES {
+            // TOML is UTF-8.
+            if host == "starship" && name == "not UTF-8" {
+                continue;
+            }
+            let what = format!("{host}, {name}");
+            let home = bare();
+            let path = home.path().join("home").join(file);
+            let real = home.path().join("dotfiles");
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if let Some(content) = content {
+                std::fs::write(if is_link { &real } else { &path }, content).unwrap();
+            }
+            if is_link {
+                std::os::unix::fs::symlink(&real, &path).unwrap();
+            }
+            crate::support::home::set_mode(home.path(), 0o755);
+            let copy = PathBuf::from(format!("{}.bak", path.display()));
+
+            let shown = ran(&home, &["init", host, "--dry-run"]);
+            assert!(shown.contains("+") && shown.contains(">>> codexline"), "{what}: {shown}");
+            assert_eq!(std::fs::read(&path).ok().as_deref(), content, "{what}");
+            assert!(!copy.exists(), "{what}");
+
+            ran(&home, &["init", host, "--write"]);
+            let once = std::fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&once);
+            assert!(text.contains("codexline"), "{what}: {text}");
+            let is_first = host == "waybar" || once.starts_with(content.unwrap_or_default());
+            assert!(is_first && path.is_symlink() == is_link, "{what}: {text}");
+            assert_eq!(std::fs::read(&copy).ok().as_deref(), content, "{what}");
+
+            let again = ran(&home, &["init", host, "--write"]);
+            assert!(again.contains("nothing to change"), "{what}: {again}");
+            assert_eq!(std::fs::read(&path).unwrap(), once, "{what}");
+
+            ran(&home, &["init", host, "--remove"]);
+            assert_eq!(std::fs::read(&path).ok().as_deref(), content, "{what}");
+            assert!(path.is_symlink() == is_link && !copy.exists(), "{what}");
+            let left = ran(&home, &["init", host, "--remove"]);
+            assert!(left.contains("nothing to take out"), "{what}: {left}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_snippet_takes_the_place_of_the_old_one_and_the_first_copy_stays() {
+    let home = bare();
+    let path = home.path().join("home/.zshrc");
+    let mine = "RPROMPT='mine'\n";
+    std::fs::write(&path, mine).unwrap();
+    ran(&home, &["init", "zsh", "--write"]);
+    let written = std::fs::read_to_string(&path).unwrap();
+    let old = written.replace("setopt PROMPT_SUBST", "an older snippet") + "# more\n";
+    std::fs::write(&path, &old).unwrap();
+    let shown = ran(&home, &["init", "zsh", "--dry-run"]);
+    assert!(shown.contains("-an older snippet\n+setopt PROMPT_SUBST\n"), "{shown}");
+    ran(&home, &["init", "zsh", "--write"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), written + "# more\n");
+    let copy = home.path().join("home/.zshrc.bak");
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), mine);
+    // The file has changed since, so the copy says something that it does not.
+    let removed = ran(&home, &["init", "zsh", "--remove"]);
+    assert!(removed.contains(".zshrc.bak is what it was before, and stays"), "{removed}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{mine}# more\n"));
+}
+
+#[test]
+fn a_file_that_cannot_be_edited_is_left_as_it_is_and_named() {
+    let check = |host: &str, file: &str, content: &str, mode: u32, expected: &str| {
+        let home = bare();
+        let path = home.path().join("home").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        crate::support::home::set_mode(&path, mode);
+        let output = home.run(&["init", host, "--write"]);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(expected), "{output:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        let left = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 1, "something was left behind");
+    };
+    check("zsh", ".zshrc", "x\n", 0o444, "~/.zshrc: is read-only; nothing was changed");
+    check(
+        "zsh",
+        ".zshrc",
+        "# codexline zsh\nRPROMPT='$(codexline zsh)'\n",
+        0o644,
+        "~/.zshrc:2: has codexline already, put there by hand",
+    );
+    check(
+        "bash",
+        ".bashrc",
+        "# >>> codexline bash >>>\n",
+        0o644,
+        "~/.bashrc:1: a block of codexline begins here and does not end",
+    );
+    let starship = ".config/starship.toml";
+    check("starship", starship, "a = \n", 0o644, "starship.toml is not valid TOML");
+    check("starship", starship, "custom = 1\n", 0o644, "the block does not fit in there");
+    let table = "[custom.codexline]\nwhen = true\n";
+    check("starship", starship, table, 0o644, "starship.toml:1: has codexline already");
+}
+
+#[test]
+fn a_starship_whose_format_leaves_the_module_out_is_told() {
+    let home = bare();
+    let path = home.path().join("home/starship.toml");
+    std::fs::write(&path, "format = \"$directory$character\"\n").unwrap();
+    let mut home = home;
+    home.set("STARSHIP_CONFIG", &path);
+    let shown = ran(&home, &["init", "starship", "--write"]);
+    assert!(shown.contains("add ${custom.codexline} to format or right_format"), "{shown}");
+}
+
+#[test]
+fn without_a_host_init_lists_what_is_installed_here() {
+    let mut home = bare();
+    let bin = home.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for name in ["codexline", "tmux", "claude"] {
+        std::fs::write(bin.join(name), "").unwrap();
+    }
+    home.set("PATH", &bin);
+    let shown = ran(&home, &["init"]);
+    for line in ["codexline init tmux --write", "codexline init claude-code  ", "init --list"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert!(!shown.contains("waybar") && !shown.contains("zsh"), "{shown}");
+    ran(&home, &["init", "tmux", "--write"]);
+    assert!(ran(&home, &["init"]).contains("codexline init tmux --remove"));
+    home.set("PATH", "/nowhere");
+    assert!(ran(&home, &["init"]).contains("No host that codexline knows is on PATH."));
+    let wrong = home.run(&["init", "--write"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("a host was expected"), "{wrong:?}");
+}
+
+#[test]
+fn uninstall_takes_out_every_host_and_purge_everything_else() {
+    let (_server, mut home) = signed_in();
+    home.set("XDG_CONFIG_HOME", "");
+    let person = home.path().join("home");
+    for (host, _) in WRITTEN {
+        ran(&home, &["init", host, "--write"]);
+    }
+    std::fs::create_dir_all(person.join(".config/codexline")).unwrap();
+    std::fs::write(person.join(".config/codexline/config.toml"), "warn = 80\n").unwrap();
+    std::fs::write(person.join(".config/waybar/config"), "\n\"custom/codexline\": {\n").unwrap();
+    home.fill();
+    let ledger = home.codex_home().join("auth.json.codexline.ledger");
+    std::fs::write(&ledger, "").unwrap();
+
+    let shown = ran(&home, &["uninstall", "--purge", "--dry-run"]);
+    assert!(shown.contains("would be removed") && ledger.exists(), "{shown}");
+    let shown = ran(&home, &["uninstall"]);
+    assert!(shown.contains("~/.config/waybar/config:2 names codexline"), "{shown}");
+    for left in ["~/.config/codexline/config.toml", "auth.json.codexline.ledger", "cache"] {
+        assert!(shown.contains(left), "{left}: {shown}");
+    }
+    for (_, file) in WRITTEN {
+        assert!(!person.join(file).exists(), "{file}");
+    }
+    assert!(ledger.exists());
+
+    // Not while another one works, nor while new tokens wait for their place.
+    let lock = home.codex_home().join("auth.json.codexline.lock");
+    let held = std::fs::File::create(&lock).unwrap();
+    held.lock().unwrap();
+    let refused = home.run(&["uninstall", "--purge"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("a codexline is running"), "{refused:?}");
+    drop(held);
+    let staged = home.codex_home().join("auth.json.codexline.new");
+    std::fs::write(&staged, "{}").unwrap();
+    let refused = home.run(&["uninstall", "--purge"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("new tokens wait here"), "{refused:?}");
+    assert!(ledger.exists() && staged.exists());
+    std::fs::remove_file(&staged).unwrap();
+
+    ran(&home, &["uninstall", "--purge"]);
+    assert!(!ledger.exists() && !lock.exists());
+    assert!(!person.join(".config/codexline").exists());
+    assert!(!home.path().join("cache/codexline").exists());
+    assert!(home.codex_home().join("auth.json").exists());
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 const STARSHIP: &str = include_str!("../../../integrations/starship/starship.toml");
 const TMUX: &str = include_str!("../../../integrations/tmux/tmux.conf");
+const BASH: &str = include_str!("../../../integrations/bash/codexline.bash");
 const ZSH: &str = include_str!("../../../integrations/zsh/codexline.zsh");
 const FISH: &str = include_str!("../../../integrations/fish/codexline.fish");
 const WAYBAR: &str = include_str!("../../../integrations/waybar/config.jsonc");
@@ -113,6 +114,7 @@ fn prompts() {
     keep(&directory, "starship", &in_terminal(&scene.stage, 66, 2, &start));
     let left = "PROMPT='%F{cyan}~/project%f %# '\n";
     for (host, setup) in [
+        ("bash", format!("PS1='\\[\\e[36m\\]~/project\\[\\e[0m\\]\\$ '\n{BASH}")),
         ("zsh", format!("{left}{ZSH}")),
         (
             "fish",

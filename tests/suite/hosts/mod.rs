@@ -15,6 +15,7 @@ mod snippets;
 mod starship;
 mod tmux;
 mod waybar;
+mod written;
 
 use crate::support::home::Home;
 use crate::support::hosts::{Stage, quoted, until};

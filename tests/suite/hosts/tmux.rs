@@ -8,16 +8,18 @@ use std::time::Duration;
 
 const SNIPPET: &str = include_str!("../../../integrations/tmux/tmux.conf");
 
-/// The snippet, with a bar that is redrawn each second.
+/// The snippet behind a bar of one's own, which is drawn each second.
 fn config(snippet: &str) -> String {
-    format!("set -g status-interval 1\nset -g status-left 'LEFT '\n{snippet}")
+    format!(
+        "set -g status-interval 1\nset -g status-left 'LEFT '\n\
+         set -g status-right 'MINE %H:%M'\n{snippet}"
+    )
 }
 
-/// The snippet with arguments behind `codexline tmux`, and `END` in place of the clock.
+/// The snippet with arguments behind `codexline tmux`, and `END` and a clock behind it.
 fn with_arguments(arguments: &str) -> String {
     let changed = SNIPPET
-        .replace("codexline tmux", &format!("codexline tmux {arguments}"))
-        .replace("| %H:%M", "END #(date +%%s)");
+        .replace("codexline tmux) ", &format!("codexline tmux {arguments}) END #(date +%%s)"));
     assert!(changed.contains(arguments) && changed.contains("END"), "the snippet has another form");
     changed
 }
@@ -31,10 +33,10 @@ fn the_number_is_in_the_bar_of_every_client() {
     let two = tmux.attach("two", 80, 5);
     for client in [&one, &two] {
         let shown = client.wait_for(LINE);
-        assert!(
-            shown.trim_end().ends_with(|last: char| last.is_ascii_digit()),
-            "no clock behind:\n{shown}"
-        );
+        // What was there before is still there, in front of the line.
+        let (before, _) = shown.split_once(LINE).unwrap();
+        let clock = before.rsplit("MINE ").next().unwrap();
+        assert!(clock.contains(':') && clock.trim().len() == 5, "no clock in front:\n{shown}");
     }
     // The bar's own colours: black on green.
     assert!(one.coloured().contains(&format!(" {LINE}")), "{:?}", one.coloured());
@@ -57,7 +59,7 @@ fn trouble_brings_its_own_background() {
 fn hostile_names_are_text() {
     needs!("tmux");
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
-    let snippet = with_arguments("--format \"{plan} {windows}\"").replace("80", "150");
+    let snippet = with_arguments("--format \"{plan} {windows}\"").replace("120", "150");
     let tmux = Tmux::start(&scene.stage, &config(&snippet));
     let client = tmux.attach("client", 160, 5);
     let shown = client.wait_for(&format!("{WINDOWS} END"));

@@ -1,0 +1,332 @@
+//! `codexline init`: puts a snippet of `integrations/` into a host's configuration, takes it out
+//! again, or prints it. `codexline uninstall`: takes all of them out.
+
+mod edit;
+mod program;
+mod snippets;
+mod uninstall;
+mod write;
+
+pub use snippets::{INTEGRATIONS, Integration};
+pub use uninstall::{UninstallArgs, uninstall};
+
+use crate::io::env::Env;
+use crate::io::output;
+use crate::model::error::Error;
+use crate::model::text::{nearest, plain};
+use program::{on_path, program_for};
+use snippets::{Snippet, Way};
+use std::fmt::Write;
+use write::{Done, Edit};
+
+/// What was typed behind `init`.
+#[derive(Debug, Default)]
+pub struct InitArgs {
+    pub host: Option<String>,
+    /// One file of the host's.
+    pub file: Option<String>,
+    pub write: bool,
+    pub remove: bool,
+    /// Show what `write`, or `remove`, would change.
+    pub dry_run: bool,
+    pub list: bool,
+}
+
+/// Does it; the exit status.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn run(args: &InitArgs, env: &Env) -> Result<u8, Error> {
+    if args.list {
+        output::print(&list());
+        return Ok(0);
+    }
+    let Some(name) = &args.host else {
+        if args.remove {
+            return uninstall(&UninstallArgs { purge: false, dry_run: args.dry_run }, env);
+        }
+        if args.write || args.dry_run {
+            let text =
+                "init --write: a host was expected; codexline init lists those that are here";
+            return Err(Error::Usage(text.into()));
+        }
+        output::print(&overview(env));
+        return Ok(0);
+    };
+    let integration = host(name)?;
+    let wanted = snippets_of(integration, args.file.as_deref())?;
+    if args.remove {
+        return Ok(remove(&wanted, args.dry_run, env));
+    }
+    let program = program_for(integration, env);
+    if !args.write && !args.dry_run {
+        output::print(&text(integration, &wanted, args.file.is_some(), program.as_deref(), env));
+        return Ok(0);
+    }
+    let mut status = 0;
+    for snippet in &wanted {
+        let body = snippet.with(program.as_deref());
+        match snippet.way {
+            Way::Paste { .. } => output::print(&instructions(snippet, &body, env)),
+            Way::Block { .. } => match write::put(snippet, &body, env) {
+                Ok(edit) => status |= report(&edit, args.dry_run, Some(integration), env),
+                Err(error) => {
+                    output::warn(error);
+                    status = 1;
+                }
+            },
+        }
+    }
+    Ok(status)
+}
+
+/// Stores an edit, or shows it; the exit status.
+fn report(edit: &Edit, dry_run: bool, integration: Option<&Integration>, env: &Env) -> u8 {
+    let notes = |out: &mut String| {
+        edit.notes.iter().for_each(|note| {
+            let _ = writeln!(out, "  {note}");
+        });
+    };
+    if dry_run {
+        let mut out = match edit.difference() {
+            text if text.is_empty() => format!("{}: nothing would change\n", edit.shown),
+            text => text,
+        };
+        notes(&mut out);
+        output::print(&out);
+        return 0;
+    }
+    let done = match edit.store(env) {
+        Ok(done) => done,
+        Err(error) => {
+            output::warn(error);
+            return 1;
+        }
+    };
+    let mut out = match &done {
+        Done::Unchanged => format!("{}: nothing to change\n", edit.shown),
+        Done::Changed => format!("{}: changed\n", edit.shown),
+        Done::Whole => format!("{}: made\n", edit.shown),
+        Done::Kept(copy) => format!("{}: changed; as it was: {copy}\n", edit.shown),
+    };
+    notes(&mut out);
+    if let Some(integration) = integration.filter(|_| done != Done::Unchanged) {
+        let _ = writeln!(out, "  to see it: {}", integration.then.replace("FILE", &edit.shown));
+    }
+    output::print(&out);
+    0
+}
+
+/// Takes snippets out of their files, or shows what that would change; the exit status.
+fn remove(snippets: &[&'static Snippet], dry_run: bool, env: &Env) -> u8 {
+    let mut status = 0;
+    let mut found = false;
+    for snippet in snippets {
+        for path in write::candidates(snippet, env) {
+            match write::take_out(snippet, &path, env) {
+                Ok(None) => continue,
+                Ok(Some(edit)) if dry_run => output::print(&edit.difference()),
+                Ok(Some(edit)) => match edit.store_without(snippet, env) {
+                    Ok(done) => output::print(&removed(&edit, &done)),
+                    Err(error) => {
+                        output::warn(error);
+                        status = 1;
+                    }
+                },
+                Err(error) => {
+                    output::warn(error);
+                    status = 1;
+                }
+            }
+            found = true;
+        }
+        // What a person has pasted, a person must take out.
+        for place in uninstall::named_in(snippet, env) {
+            output::print(&format!("{place} names codexline, put there by hand\n"));
+            found = true;
+        }
+    }
+    if !found {
+        output::print("there is nothing to take out\n");
+    }
+    status
+}
+
+fn removed(edit: &Edit, done: &Done) -> String {
+    match done {
+        Done::Whole => format!("{}: removed; nothing else was in it\n", edit.shown),
+        Done::Kept(copy) => {
+            format!("{}: taken out; {copy} is what it was before, and stays\n", edit.shown)
+        }
+        _ => format!("{}: taken out\n", edit.shown),
+    }
+}
+
+/// # Errors
+/// [`Error::Usage`], with the name that was probably meant.
+fn host(name: &str) -> Result<&'static Integration, Error> {
+    snippets::find(name).ok_or_else(|| {
+        let near = nearest(name, INTEGRATIONS.iter().map(|integration| integration.name));
+        Error::Usage(format!("unknown host '{}'; did you mean {near}?", plain(name, 60)))
+    })
+}
+
+/// The snippets that are meant: one that is named, else those that everybody needs.
+///
+/// # Errors
+/// [`Error::Usage`].
+fn snippets_of(
+    integration: &'static Integration,
+    file: Option<&str>,
+) -> Result<Vec<&'static Snippet>, Error> {
+    let all = integration.snippets.iter();
+    let Some(file) = file else { return Ok(all.filter(|snippet| !snippet.is_extra).collect()) };
+    let found: Vec<_> = all.clone().filter(|snippet| snippet.file == file).collect();
+    if found.is_empty() {
+        let near = nearest(file, all.map(|snippet| snippet.file));
+        let file = plain(file, 60);
+        return Err(Error::Usage(format!("unknown file '{file}'; did you mean {near}?")));
+    }
+    Ok(found)
+}
+
+/// What `init HOST` prints: the snippet as it is, or each under a heading if there are several.
+fn text(
+    integration: &Integration,
+    snippets: &[&'static Snippet],
+    is_named: bool,
+    program: Option<&str>,
+    env: &Env,
+) -> String {
+    let mut out = String::new();
+    for snippet in snippets {
+        let body = snippet.with(program);
+        let is_simple = matches!(snippet.way, Way::Block { .. }) && integration.snippets.len() == 1;
+        if is_named || is_simple || integration.snippets.iter().any(|snippet| snippet.is_extra) {
+            out.push_str(&body);
+        } else {
+            out.push_str(&instructions(snippet, &body, env));
+        }
+    }
+    out
+}
+
+/// A snippet under a heading that says exactly where it belongs.
+fn instructions(snippet: &Snippet, body: &str, env: &Env) -> String {
+    let place = match write::target(snippet, env) {
+        Some(path) => write::shown(&path, env),
+        None => snippet.place.to_string(),
+    };
+    let (spot, comma, word) = match snippet.way {
+        Way::Block { .. } => ("at the end", false, None),
+        Way::Paste { spot, comma, word } => (spot, comma, word),
+    };
+    let place =
+        if snippet.files.is_empty() { spot.to_string() } else { format!("{place}, {spot}") };
+    let comma = if comma { "," } else { "" };
+    let mut out = format!("==> {place}:\n\n{}{comma}\n\n", body.trim_end());
+    if let Some((word, spot)) = word {
+        let _ = write!(out, "==> and {spot}:\n\n{word}\n\n");
+    }
+    out
+}
+
+/// `codexline init`: the hosts that are installed here, and what to type.
+fn overview(env: &Env) -> String {
+    let is_here = |integration: &Integration| {
+        let place =
+            |snippet: &Snippet| write::target(snippet, env).is_some_and(|path| path.exists());
+        integration.programs.iter().any(|name| on_path(name, env).is_some())
+            || integration.programs.is_empty() && integration.snippets.iter().any(place)
+    };
+    let here: Vec<&Integration> =
+        INTEGRATIONS.iter().filter(|integration| is_here(integration)).collect();
+    let mut out = String::new();
+    if here.is_empty() {
+        out.push_str("No host that codexline knows is on PATH.\n\n");
+    } else {
+        out.push_str("Hosts that are installed here, and what to type:\n\n");
+    }
+    for integration in here {
+        let name = integration.name;
+        let blocks = integration.snippets.iter().filter(|snippet| !snippet.is_extra);
+        let is_paste = blocks.clone().any(|snippet| matches!(snippet.way, Way::Paste { .. }));
+        let is_block = blocks.clone().any(|snippet| matches!(snippet.way, Way::Block { .. }));
+        let is_set = blocks.clone().any(|snippet| {
+            write::candidates(snippet, env)
+                .iter()
+                .any(|path| matches!(write::take_out(snippet, path, env), Ok(Some(_))))
+        });
+        let (command, what) = match (is_set, is_block, is_paste) {
+            (true, ..) => (format!("codexline init {name} --remove"), "is set up; takes it out"),
+            (_, true, true) => {
+                (format!("codexline init {name} --write"), "writes a part, prints the rest")
+            }
+            (_, true, false) => (format!("codexline init {name} --write"), "writes"),
+            _ => (format!("codexline init {name}"), "prints what belongs into"),
+        };
+        let place = integration.snippets.first().and_then(|snippet| write::target(snippet, env));
+        let place = match place {
+            Some(path) if !is_set && is_block != is_paste => {
+                format!(" {}", write::shown(&path, env))
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(out, "  {command:38}  {what}{place}");
+    }
+    out.push_str(
+        "\nAdd --dry-run to see what would change. Every host: codexline init --list\n\
+         Take all of it out again: codexline uninstall\n",
+    );
+    out
+}
+
+/// `codexline init --list`: host, file, and where it belongs.
+pub fn list() -> String {
+    let mut out = String::new();
+    for integration in INTEGRATIONS {
+        for snippet in integration.snippets {
+            let _ = writeln!(out, "{:14} {:16} {}", integration.name, snippet.file, snippet.place);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_that_has_a_folder_of_its_own_is_known() {
+        let mut folders: Vec<String> = std::fs::read_dir("integrations")
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        folders.sort();
+        let mut known: Vec<&str> =
+            INTEGRATIONS.iter().map(|integration| integration.name).collect();
+        known.sort_unstable();
+        assert_eq!(folders, known);
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let env = Env::for_test(&[], || crate::model::time::Timestamp::from_unix_seconds(0));
+        let error = |name: &str, file: Option<&str>| {
+            let args = InitArgs {
+                host: Some(name.into()),
+                file: file.map(String::from),
+                ..InitArgs::default()
+            };
+            run(&args, &env).unwrap_err().to_string()
+        };
+        assert_eq!(error("tmx", None), "unknown host 'tmx'; did you mean tmux?");
+        assert_eq!(
+            error("tmux", Some("codex.tmux")),
+            "unknown file 'codex.tmux'; did you mean codexline.tmux?"
+        );
+        assert!(list().lines().count() > INTEGRATIONS.len());
+    }
+}
