@@ -60,6 +60,16 @@ impl Endpoint {
         let refused = |reason| Error::AddressRefused { url: shown(url), reason };
         let uri: Uri = url.parse().map_err(|_| refused("is not a URL"))?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or(refused("names no host"))?;
+        let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if inside.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_err()) {
+            return Err(refused("has brackets around what is no IPv6 address"));
+        }
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let port = authority.rsplit('@').next().unwrap_or_default().strip_prefix(host);
+        if port.is_some_and(|port| !port.is_empty()) && uri.port_u16().is_none_or(|port| port == 0)
+        {
+            return Err(refused("has a port that there is not"));
+        }
         match uri.scheme_str() {
             Some("https") => Ok(Endpoint { uri, is_plain: false }),
             Some("http") if is_loopback(host) => Ok(Endpoint { uri, is_plain: true }),
@@ -514,6 +524,14 @@ mod tests {
         check("http://10.0.0.1/x", Err("is not encrypted"));
         check("ftp://127.0.0.1/x", Err("is not an https URL"));
         check("/only/a/path", Err("names no host"));
+        check("https://chatgpt.com:65535/x", Ok(false));
+        check("https://u:p@chatgpt.com:443/x", Ok(false));
+        for url in ["https://chatgpt.com:65536/", "http://127.0.0.1:99999/", "https://a.b:0/"] {
+            check(url, Err("has a port that there is not"));
+        }
+        for url in ["http://[127.0.0.1]:80/x", "https://[1.2.3.4]/x", "https://[chatgpt.com]/"] {
+            check(url, Err("has brackets around what is no IPv6 address"));
+        }
     }
 
     #[test]

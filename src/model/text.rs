@@ -25,7 +25,10 @@ fn visible(character: char) -> Option<char> {
         '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}'
+        | '\u{61c}'
         | '\u{feff}' => None,
+        // Tags: they are not seen, and can carry any text.
+        '\u{e0000}'..='\u{e007f}' => None,
         _ if character.is_control() => None,
         _ => Some(character),
     }
@@ -84,6 +87,7 @@ mod tests {
     #[test]
     fn control_characters_go() {
         assert_eq!(plain(" a\u{1b}[31mb\r\nc\u{7}\u{202e}d ", 99), "a[31mb  cd");
+        assert_eq!(plain("a\u{61c}b\u{e0041}\u{e007f}c", 99), "abc");
         assert_eq!(plain("abcdef", 3), "abc");
         assert!(matches!(one_line("plain ·"), Cow::Borrowed(_)));
         assert_eq!(one_line("a\nb\0"), "a b");
