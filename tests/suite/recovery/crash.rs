@@ -21,15 +21,15 @@ use crate::support::{TOKEN, USAGE, eventually};
 
 /// A system call of a run: the `number`-th of its name.
 #[derive(Clone, Debug)]
-struct Call {
-    name: String,
-    number: usize,
+pub struct Call {
+    pub name: String,
+    pub number: usize,
     /// As strace shows it, with the paths of descriptors.
-    line: String,
+    pub line: String,
 }
 
 /// The calls of one whole `fetch`.
-fn calls(issuer: &Issuer, home: &Home) -> Vec<Call> {
+pub fn calls(issuer: &Issuer, home: &Home) -> Vec<Call> {
     let log = home.path().join("trace");
     let line = ["strace", "-f", "-y", "-s", "40", "-o", log.to_str().unwrap(), PROGRAM, "fetch"];
     succeeds(&run_command(issuer, home, &mut home.wrapped(&line)));
@@ -53,7 +53,7 @@ fn calls(issuer: &Issuer, home: &Home) -> Vec<Call> {
 }
 
 #[track_caller]
-fn place(calls: &[Call], parts: &[&str]) -> usize {
+pub fn place(calls: &[Call], parts: &[&str]) -> usize {
     let found = calls.iter().position(|call| parts.iter().all(|part| call.line.contains(part)));
     found.unwrap_or_else(|| panic!("no call with {parts:?}"))
 }

@@ -15,6 +15,8 @@ mod crash;
 mod herd;
 mod merge;
 mod sidecars;
+#[cfg(target_os = "linux")]
+mod steps;
 mod turns;
 
 use std::collections::{HashMap, HashSet};
@@ -189,6 +191,23 @@ impl Issuer {
         let gate = Gate::closed();
         self.state().gate = Some(gate.clone());
         gate
+    }
+
+    /// Somebody else exchanges a refresh token, if it may still be spent.
+    pub fn exchange_elsewhere(&self, token: &str) -> Option<Login> {
+        let mut state = self.state();
+        let fresh = state.refresh.get_mut(token).filter(|fresh| **fresh)?;
+        *fresh = false;
+        let new = Login::of(ACCOUNT);
+        state.accepted.insert(new.access_token.clone());
+        state.refresh.insert(new.refresh_token.clone(), true);
+        state.learn(&new);
+        Some(new)
+    }
+
+    /// Every login that our own exchanges gave, in order.
+    pub fn all_minted(&self) -> Vec<Login> {
+        self.state().minted.clone()
     }
 
     /// Somebody else has spent this login's refresh token.
