@@ -89,9 +89,9 @@ pub fn grammar(with_hidden: bool) -> Command {
         .subcommand(refresh);
     let status = Command::new("status")
         .about("Show everything that is known, for a person at a terminal")
-        .arg(switch("watch", "go on showing it, until interrupted"))
+        .arg(switch("watch", "go on showing it, on a screen of its own, until q or Ctrl-C"))
         .args(args(&ASKING, false))
-        .args(args(&["glyphs", "warn", "critical", "severity", "color", "colors"], false));
+        .args(args(&["show", "glyphs", "warn", "critical", "severity", "color", "colors"], false));
     let check = Command::new("check")
         .about(
             "Exit 0 if so much is left of every limit, 1 if it is not or nobody knows, 2 on misuse",

@@ -3,27 +3,34 @@
 use crate::config::settings::Settings;
 use crate::io::env::Env;
 use crate::io::output::{self, Log};
+use crate::io::platform::{Keys, terminal_size};
 use crate::line;
 use crate::model::view::View;
 use crate::render::glyphs::{ASCII, Glyphs, UNICODE};
-use crate::render::page::{PageOptions, page};
+use crate::render::page::{Mark, PageOptions, page};
 use crate::render::style::{paint_ansi, uncoloured};
 use jiff::tz::TimeZone;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a person waits for fresh numbers, if `--wait` does not say.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What a terminal has that does not say how wide it is.
 const COLUMNS: usize = 80;
-/// Countdowns below a minute are in seconds.
+/// The page is made anew so often.
 const TURN: Duration = Duration::from_secs(1);
 
-/// From the top left, each line cleared to its end, then all below: drawing over what is there does not flicker.
+/// The alternate screen keeps what stood in the terminal before. The cursor is hidden on it.
+const BEGIN: &str = "\x1b[?1049h\x1b[?25l";
+const END: &str = "\x1b[?25h\x1b[?1049l";
+/// From the top left each line is cleared to its end, then everything below: to draw over what
+/// stands there does not flicker.
 const TO_TOP: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K\n";
 const CLEAR_BELOW: &str = "\x1b[J";
-const CLEAR_ALL: &str = "\x1b[2J";
+/// The keys that end `--watch`: q, Q, and Ctrl-C and Ctrl-D, which come as keys here.
+const END_KEYS: [u8; 4] = [b'q', b'Q', 3, 4];
+const HOW_TO_END: &str = "q ends it";
 
 /// `codexline status`.
 pub struct StatusArgs {
@@ -32,28 +39,22 @@ pub struct StatusArgs {
     pub(crate) is_watched: bool,
 }
 
-/// Prints the page; with `is_watched` again at every turn, until interrupted or nobody reads it any more.
+/// Prints the page. With `args.is_watched` it is shown again and again, until the person ends it or
+/// nobody reads it any more.
 pub fn run(args: &StatusArgs, env: &Env) {
     let settings = &args.settings;
     let log = Log::new(settings.verbose);
     let zone = TimeZone::system();
-    let views = line::views(settings, env, settings.wait.unwrap_or(PATIENCE), true, &log);
-    let mut shown = draw(&views, settings, env, &zone);
-    if !args.is_watched {
-        return output::print(&shown);
-    }
-    let mut result = output::show(&on_screen(&shown, env, CLEAR_ALL));
-    while result.is_ok() {
-        std::thread::sleep(TURN);
-        let views = line::views(settings, env, Duration::ZERO, true, &Log::new(false));
-        let next = draw(&views, settings, env, &zone);
-        // To what is not a terminal only news are written. An age or a countdown changes once a minute at least, which
-        // finds out that nobody reads any more.
-        if next != shown || env.stdout_is_terminal {
-            result = output::show(&on_screen(&next, env, ""));
-        }
-        shown = next;
-    }
+    let wait = settings.wait.unwrap_or(PATIENCE);
+    let screen = Screen { settings, env, zone: &zone };
+    let result = if !args.is_watched {
+        let views = line::views(settings, env, wait, true, &log);
+        return output::print(&screen.draw(&views, ""));
+    } else if env.stdout_is_terminal {
+        screen.watch(wait)
+    } else {
+        screen.follow(wait)
+    };
     if let Err(error) = result
         && error.kind() != io::ErrorKind::BrokenPipe
     {
@@ -61,34 +62,115 @@ pub fn run(args: &StatusArgs, env: &Env) {
     }
 }
 
-fn on_screen(page: &str, env: &Env, before: &str) -> String {
-    if env.stdout_is_terminal {
-        format!("{before}{TO_TOP}{}{CLEAR_BELOW}", page.replace('\n', CLEAR_LINE))
-    } else {
-        format!("{page}\n")
+struct Screen<'a> {
+    settings: &'a Settings,
+    env: &'a Env,
+    zone: &'a TimeZone,
+}
+
+/// The alternate screen of a terminal, which is left when it is dropped.
+struct Alternate;
+
+impl Alternate {
+    fn begin() -> io::Result<Alternate> {
+        output::show(BEGIN).map(|()| Alternate)
     }
 }
 
-fn draw(views: &[View], settings: &Settings, env: &Env, zone: &TimeZone) -> String {
-    let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
-    let paper = PageOptions {
-        columns: columns(env),
-        glyphs: glyphs(settings, env),
-        paint: if is_coloured { paint_ansi } else { uncoloured },
-        palette: settings.host.palette.with(&settings.colors),
-        thresholds: settings.thresholds,
-        zone,
-    };
-    views.iter().map(|view| page(view, &paper)).collect::<Vec<String>>().join("\n")
+impl Drop for Alternate {
+    fn drop(&mut self) {
+        let _ = output::show(END);
+    }
 }
 
-/// `COLUMNS`, else what the terminal says, else the usual.
-fn columns(env: &Env) -> usize {
+impl Screen<'_> {
+    fn views(&self, wait: Duration) -> Vec<View> {
+        line::views(self.settings, self.env, wait, true, &Log::new(false))
+    }
+
+    /// On a terminal: drawn at every turn, and at once when its size changes.
+    fn watch(&self, wait: Duration) -> io::Result<()> {
+        let mut keys = Keys::begin();
+        let _alternate = Alternate::begin()?;
+        let footer = if keys.is_some() { HOW_TO_END } else { "Ctrl-C ends it" };
+        // The first page does not wait for the network.
+        let mut views = self.views(if keys.is_some() { Duration::ZERO } else { wait });
+        loop {
+            let (drawn, size) = (Instant::now(), terminal_size());
+            let page = self.draw(&views, footer);
+            // The last line feed would push the first line off a full screen.
+            let page = page.trim_end().replace('\n', CLEAR_LINE);
+            output::show(&format!("{TO_TOP}{page}{CLEAR_BELOW}"))?;
+            while drawn.elapsed() < TURN && terminal_size() == size {
+                match &mut keys {
+                    Some(keys) => match keys.read()? {
+                        Some(key) if END_KEYS.contains(&key) => return Ok(()),
+                        _ => {}
+                    },
+                    None => std::thread::sleep(TURN),
+                }
+            }
+            views = self.views(Duration::ZERO);
+        }
+    }
+
+    /// To what is no terminal only news are written, one page below the other. An age or a countdown
+    /// changes once a minute at least, which finds out that nobody reads any more.
+    fn follow(&self, wait: Duration) -> io::Result<()> {
+        let mut shown = String::new();
+        let mut wait = wait;
+        loop {
+            let next = self.draw(&self.views(wait), "");
+            if next != shown {
+                output::show(&format!("{next}\n"))?;
+                shown = next;
+            }
+            wait = Duration::ZERO;
+            std::thread::sleep(TURN);
+        }
+    }
+
+    /// The page as text. `footer` stands below it, if it is not empty.
+    fn draw(&self, views: &[View], footer: &str) -> String {
+        let (settings, env) = (self.settings, self.env);
+        let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
+        let (columns, lines) = size(env);
+        let options = PageOptions {
+            columns,
+            // The footer and the blank line before it, or the prompt behind the page.
+            lines: lines.map(|lines| lines.saturating_sub(2)),
+            is_tooltip: false,
+            glyphs: glyphs(settings, env),
+            show: settings.show,
+            thresholds: settings.thresholds,
+            zone: Some(self.zone),
+        };
+        let palette = settings.host.palette.with(&settings.colors);
+        let paint = if is_coloured { paint_ansi } else { uncoloured };
+        let mut out = String::with_capacity(2048);
+        for line in page(views, &options) {
+            for span in &line {
+                paint(span.mark.style(&palette), &span.text, &mut out);
+            }
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
+        }
+        if !footer.is_empty() {
+            out.push('\n');
+            paint(Mark::Faint.style(&palette), footer, &mut out);
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// Columns and lines: `COLUMNS`, else what the terminal says, else the usual. The lines are known
+/// only of a terminal.
+fn size(env: &Env) -> (usize, Option<usize>) {
     let named = env.text("COLUMNS").and_then(|text| text.trim().parse().ok());
-    named
-        .or_else(crate::io::platform::terminal_columns)
-        .filter(|columns| *columns > 0)
-        .unwrap_or(COLUMNS)
+    let terminal = terminal_size();
+    let columns = named.or(terminal.map(|(columns, _)| columns)).filter(|columns| *columns > 0);
+    (columns.unwrap_or(COLUMNS), terminal.map(|(_, lines)| lines))
 }
 
 /// As it was wished; letters only where the locale has no others.

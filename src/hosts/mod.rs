@@ -20,7 +20,7 @@ mod zsh;
 use crate::model::view::View;
 use crate::render::colour::{Colour, Palette, TERMINAL, TEXT_ONLY};
 use crate::render::line::{LineOptions, render_short};
-use crate::render::panel::panel;
+use crate::render::page::{self, NARROW, PageOptions};
 use crate::render::style::{Markup, escape_pango, paint_ansi, paint_pango, uncoloured, verbatim};
 use std::time::Duration;
 
@@ -84,19 +84,18 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// All that there is to know, in aligned lines; several accounts one below the other.
-    fn panel(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for view in self.views {
-            if let Some(account) = &view.account {
-                if !lines.is_empty() {
-                    lines.push(String::new());
-                }
-                lines.push(account.clone());
-            }
-            lines.extend(panel(view, self.style.glyphs, self.style.zone));
-        }
-        lines
+    /// All that there is to know, for a tooltip or a menu.
+    fn page(&self) -> Vec<page::Line> {
+        let options = PageOptions {
+            columns: NARROW,
+            lines: None,
+            is_tooltip: true,
+            glyphs: self.style.glyphs,
+            show: self.style.show,
+            thresholds: self.style.thresholds,
+            zone: self.style.zone,
+        };
+        page::page(self.views, &options)
     }
 
     /// The short form of the line, in the host's markup.

@@ -4,6 +4,7 @@
 
 use super::{BAR, Host, Output, PLAIN_MARKUP};
 use crate::model::usage::Severity;
+use crate::render::page::plain_text;
 
 pub const HOST: Host = Host {
     name: "swiftbar",
@@ -26,8 +27,8 @@ fn envelope(output: &Output) -> String {
         out.push_str(&format!(" color={}{colour}", in_light_mode(output)));
     }
     out.push_str("\n---\n");
-    for line in output.panel() {
-        out.push_str(&format!("{} {TABLE}\n", item(&line)));
+    for line in output.page() {
+        out.push_str(&format!("{} {TABLE}\n", item(&plain_text(&line))));
     }
     out.push_str("---\nrefresh | refresh=true\n");
     out
@@ -69,10 +70,11 @@ mod tests {
             "\u{2010}-a¦b 5h 100% | emojize=false symbolize=false color=#b3001b,#ff8787\n\
              ---\n\
              Codex --a¦b | emojize=false symbolize=false font=Menlo trim=false\n\
-             5h  ██████████  100%  resets in 1h03m (16:03) | \
-             emojize=false symbolize=false font=Menlo trim=false\n\
-             5h: 21 points ahead of an even pace | emojize=false symbolize=false font=Menlo trim=false\n\
-             source: api, just now | emojize=false symbolize=false font=Menlo trim=false\n\
+             \x20| emojize=false symbolize=false font=Menlo trim=false\n\
+             5h       ────────────────────    0% left | emojize=false symbolize=false font=Menlo trim=false\n\
+             \x20        back in 1h03m (16:03) | emojize=false symbolize=false font=Menlo trim=false\n\
+             \x20| emojize=false symbolize=false font=Menlo trim=false\n\
+             updated  just now | emojize=false symbolize=false font=Menlo trim=false\n\
              ---\n\
              refresh | refresh=true\n",
         );

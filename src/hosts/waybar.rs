@@ -52,12 +52,24 @@ fn envelope(output: &Output) -> String {
     super::json::line(&block)
 }
 
-/// In a font of one width, so that the columns stand.
+/// In a font of one width, so that the columns stand. Without colours: the tooltip's background is
+/// the theme's.
 fn tooltip(output: &Output) -> String {
-    let lines = output.panel();
-    let mut out = String::with_capacity(512);
+    let mut out = String::with_capacity(1024);
     out.push_str("<tt>");
-    escape_pango(&lines.join("\n"), &mut out);
+    for (number, line) in output.page().iter().enumerate() {
+        if number > 0 {
+            out.push('\n');
+        }
+        for span in line {
+            let mut text = String::new();
+            escape_pango(&span.text, &mut text);
+            match span.mark.is_bold() {
+                true => out.push_str(&format!("<b>{text}</b>")),
+                false => out.push_str(&text),
+            }
+        }
+    }
     out.push_str("</tt>");
     out
 }
@@ -69,8 +81,9 @@ mod tests {
 
     #[test]
     fn text_and_tooltip_are_pango() {
-        let tooltip = "<tt>Codex &lt;b&gt;&amp;\\n5h  ████░░░░░░   42%  resets in 1h03m (16:03)\\n\
-                       5h: 37 points behind an even pace; lasts\\nuntil the reset at this rate\\nsource: api, just now</tt>";
+        let tooltip = "<tt><b>Codex &lt;b&gt;&amp;</b>\\n\\n\
+                       5h       ━━━━━━━━━━━━────────   58% left\\n         resets in 1h03m (16:03)\\n\\n\
+                       pace     all last until they reset\\nupdated  just now</tt>";
         let expected = format!(
             "{{\"text\":\"&lt;b&gt;&amp; 5h 42%\",\"alt\":\"ok\",\"tooltip\":\"{tooltip}\",\"class\":[\"ok\"],\
              \"percentage\":58}}\n"

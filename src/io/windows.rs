@@ -205,7 +205,25 @@ pub fn end_session(child: &mut Child) {
     let _ = child.kill();
 }
 
-/// Always `None`, so that the usual width counts.
-pub fn terminal_columns() -> Option<usize> {
+/// Always `None`, so that the usual size counts.
+pub fn terminal_size() -> Option<(usize, usize)> {
     None
+}
+
+/// Single keys, which are not read here.
+pub struct Keys;
+
+impl Keys {
+    /// Always `None`: Ctrl-C ends the program.
+    pub fn begin() -> Option<Keys> {
+        None
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn read(&mut self) -> std::io::Result<Option<u8>> {
+        Ok(None)
+    }
 }

@@ -19,7 +19,7 @@
 //! cell is kept, so whoever asks often keeps no more. They are of one account: the cache entry of another starts anew.
 
 use crate::model::hash::hash;
-use crate::model::time::{Timestamp, countdown};
+use crate::model::time::Timestamp;
 use crate::model::usage::{Limit, Severity, Thresholds, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -40,8 +40,6 @@ const LOOK_BACK: i64 = 6;
 const LEAST_SPAN: i64 = 3;
 /// Used against elapsed says nothing before this part of a window.
 const LEAST_ELAPSED: i64 = 30;
-/// A pace this near to even, in points, is called even.
-const EVEN: f64 = 1.0;
 
 /// A reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -225,35 +223,6 @@ pub fn severity(limit: &Limit, pace: &Pace, thresholds: Thresholds) -> Severity 
     }
 }
 
-/// The pace as one would say it: `8 points behind an even pace; lasts until the reset`. `None` if nothing is known.
-pub fn words(pace: &Pace) -> Option<String> {
-    let even = pace.points.map(|points| {
-        let whole = points.abs().round();
-        let plural = if whole == 1.0 { "" } else { "s" };
-        if points.abs() < EVEN {
-            "on an even pace".to_string()
-        } else {
-            let side = if points > 0.0 { "ahead of" } else { "behind" };
-            format!("{whole} point{plural} {side} an even pace")
-        }
-    });
-    let end = match (pace.runs_out, pace.before_reset) {
-        (Some(seconds), Some(before)) => Some(format!(
-            "at this rate empty in {}, {} before the reset",
-            countdown(seconds),
-            countdown(before)
-        )),
-        (Some(seconds), None) => Some(format!("at this rate empty in {}", countdown(seconds))),
-        (None, _) => {
-            (pace.lasts == Some(true)).then(|| "lasts until the reset at this rate".to_string())
-        }
-    };
-    match (even, end) {
-        (Some(even), Some(end)) => Some(format!("{even}; {end}")),
-        (even, end) => even.or(end),
-    }
-}
-
 /// The pace for a line: `+12`, `-3`.
 pub fn points_text(pace: &Pace) -> Option<String> {
     pace.points.map(|points| format!("{:+}", points.round() as i64))
@@ -367,21 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn in_words() {
-        let of = |points: f64, runs_out: Option<i64>, before_reset: Option<i64>, lasts: bool| {
-            words(&Pace { points: Some(points), runs_out, before_reset, lasts: Some(lasts) })
-                .unwrap()
-        };
-        assert_eq!(
-            of(12.4, Some(4800), Some(2580), false),
-            "12 points ahead of an even pace; at this rate empty in 1h20m, 43m before the reset"
-        );
-        assert_eq!(
-            of(-1.2, None, None, true),
-            "1 point behind an even pace; lasts until the reset at this rate"
-        );
-        assert_eq!(of(0.9, None, None, false), "on an even pace");
-        assert_eq!(words(&Pace::default()), None);
+    fn points_have_a_sign() {
         assert_eq!(points_text(&Pace { points: Some(-0.4), ..Pace::default() }).unwrap(), "+0");
     }
 
@@ -481,7 +436,7 @@ mod tests {
                 prop_assert!(runs_out >= 0 && used < 100.0);
                 prop_assert!(resets_at.is_none_or(|reset| NOW.plus(runs_out) < reset || reset <= NOW));
             }
-            let _ = (words(&found), points_text(&found));
+            let _ = points_text(&found);
         }
 
         #[test]

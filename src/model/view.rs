@@ -29,6 +29,8 @@ pub struct View {
     /// Old, or the last fetch failed.
     pub is_stale: bool,
     pub problem: Option<Problem>,
+    /// When the next fetch may come after the last one failed.
+    pub retry_at: Option<Timestamp>,
     /// What marks a line that is printed in spite of a mistake in the config file.
     pub mistake: Option<String>,
     pub binding: Option<Limit>,
@@ -62,6 +64,7 @@ impl View {
             Some(answer) => View::of_answer(answer, now, thresholds),
             None => View::empty(now),
         };
+        view.retry_at = entry.and_then(|entry| Some(entry.failure.as_ref()?.retry_at));
         view.today = today;
         view.history = entry.and_then(|entry| entry.history.clone());
         view.is_stale |= problem.is_some();
@@ -79,6 +82,7 @@ impl View {
             source: None,
             is_stale: false,
             problem: None,
+            retry_at: None,
             mistake: None,
             binding: None,
             severity: Severity::Unknown,

@@ -1,6 +1,8 @@
-//! The course of a window as a small chart: percent used from its beginning to its reset, and the line of an even use. Pure.
+//! The course of a window as a small chart: what was left (or used) from its beginning to its reset,
+//! and the line of an even pace.
 
 use crate::model::pace::Sample;
+use crate::model::show::Show;
 use crate::model::time::Timestamp;
 
 /// What is drawn, and with what.
@@ -12,6 +14,8 @@ pub struct Chart<'a> {
     /// Characters.
     pub columns: usize,
     pub rows: usize,
+    /// Which share is drawn: what is left falls, what is used rises.
+    pub show: Show,
     /// Braille, of eight dots a character; else letters.
     pub is_unicode: bool,
 }
@@ -23,7 +27,8 @@ const BRAILLE: u32 = 0x2800;
 const DOTS: [[u32; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
 impl Chart<'_> {
-    /// The rows, from the top; blank where nothing is drawn. `None` without two points in the window.
+    /// The rows, from the top; blank where nothing is drawn. It begins with the first point, for
+    /// nothing is known from before. `None` without two points in the window.
     pub fn draw(&self) -> Option<Vec<String>> {
         let (across, down) = if self.is_unicode { (2, 4) } else { (1, 1) };
         let (width, height) = (self.columns * across, self.rows * down);
@@ -39,15 +44,14 @@ impl Chart<'_> {
             at.seconds_since(self.start) as f64 / length as f64 * (width - 1) as f64
         };
         let y = |used: f64| {
-            ((1.0 - used.clamp(0.0, 100.0) / 100.0) * (height - 1) as f64).round() as usize
+            ((1.0 - self.show.share(used) / 100.0) * (height - 1) as f64).round() as usize
         };
-        let mut grid = Grid { width, cells: vec![Mark::None; width * height] };
+        let mut grid = Grid { width, cells: vec![Dot::None; width * height] };
         for column in (0..width).step_by(DOTTED) {
-            grid.mark(column, y(100.0 * column as f64 / (width - 1) as f64), Mark::Even);
+            grid.mark(column, y(100.0 * column as f64 / (width - 1) as f64), Dot::Even);
         }
-        // Every window begins empty.
-        let mut points = vec![(0.0, 0.0)];
-        points.extend(inside.iter().map(|sample| (x(sample.at), sample.used)));
+        let points: Vec<(f64, f64)> =
+            inside.iter().map(|sample| (x(sample.at), sample.used)).collect();
         for pair in points.windows(2) {
             let [(from, low), (to, high)] = [pair[0], pair[1]];
             let mut above = y(low);
@@ -59,7 +63,7 @@ impl Chart<'_> {
                 };
                 let row = y(low + (high - low) * part);
                 for row in row.min(above)..=row.max(above) {
-                    grid.mark(column, row, Mark::Used);
+                    grid.mark(column, row, Dot::Used);
                 }
                 above = row;
             }
@@ -71,15 +75,15 @@ impl Chart<'_> {
         let letter = |column: usize| {
             if !self.is_unicode {
                 return match grid.at(column, row) {
-                    Mark::None => ' ',
-                    Mark::Even => '.',
-                    Mark::Used => '*',
+                    Dot::None => ' ',
+                    Dot::Even => '.',
+                    Dot::Used => '*',
                 };
             }
             let mut bits = 0;
             for (down, dots) in DOTS.iter().enumerate() {
                 for (across, bit) in dots.iter().enumerate() {
-                    if grid.at(column * 2 + across, row * 4 + down) != Mark::None {
+                    if grid.at(column * 2 + across, row * 4 + down) != Dot::None {
                         bits |= bit;
                     }
                 }
@@ -92,7 +96,7 @@ impl Chart<'_> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Mark {
+enum Dot {
     None,
     Even,
     Used,
@@ -100,11 +104,11 @@ enum Mark {
 
 struct Grid {
     width: usize,
-    cells: Vec<Mark>,
+    cells: Vec<Dot>,
 }
 
 impl Grid {
-    fn mark(&mut self, column: usize, row: usize, mark: Mark) {
+    fn mark(&mut self, column: usize, row: usize, mark: Dot) {
         if let Some(cell) = self.cells.get_mut(row * self.width + column)
             && column < self.width
         {
@@ -112,8 +116,8 @@ impl Grid {
         }
     }
 
-    fn at(&self, column: usize, row: usize) -> Mark {
-        self.cells.get(row * self.width + column).copied().unwrap_or(Mark::None)
+    fn at(&self, column: usize, row: usize) -> Dot {
+        self.cells.get(row * self.width + column).copied().unwrap_or(Dot::None)
     }
 }
 
@@ -126,6 +130,7 @@ mod tests {
 
     fn chart(
         of: &[(i64, f64)],
+        show: Show,
         is_unicode: bool,
         columns: usize,
         rows: usize,
@@ -140,6 +145,7 @@ mod tests {
             end: START.plus(18_000),
             columns,
             rows,
+            show,
             is_unicode,
         }
         .draw()
@@ -147,30 +153,33 @@ mod tests {
 
     #[test]
     fn letters() {
-        let rows = chart(&[(25, 50.0), (50, 50.0)], false, 21, 5).unwrap();
+        let rows = chart(&[(25, 50.0), (50, 50.0)], Show::Used, false, 21, 5).unwrap();
         assert_eq!(
             rows,
             [
                 "                    .",
                 "               .     ",
-                "    *******          ",
-                "  ***.               ",
-                "***                  "
+                "     ******          ",
+                "     .               ",
+                ".                    "
             ]
         );
+        let rows = chart(&[(0, 0.0), (50, 50.0)], Show::Left, false, 21, 5).unwrap();
+        assert_eq!(rows[0], "****                 ");
+        assert_eq!(rows[4], "                    .");
     }
 
     #[test]
     fn braille() {
-        let rows = chart(&[(50, 100.0), (100, 100.0)], true, 8, 2).unwrap();
-        assert_eq!(rows, ["  ⣠⠞⠉⠍⠉⠉", "⣠⠞⠑     "]);
+        let rows = chart(&[(50, 100.0), (100, 100.0)], Show::Used, true, 8, 2).unwrap();
+        assert_eq!(rows, ["    ⠉⠍⠉⠉", "⡀ ⠐     "]);
     }
 
     #[test]
     fn one_point_is_no_course() {
-        assert_eq!(chart(&[(25, 50.0)], true, 20, 4), None);
-        assert_eq!(chart(&[(-25, 50.0), (120, 10.0), (10, 3.0)], true, 20, 4), None);
-        assert_eq!(chart(&[], false, 20, 4), None);
+        assert_eq!(chart(&[(25, 50.0)], Show::Left, true, 20, 4), None);
+        assert_eq!(chart(&[(-25, 50.0), (120, 10.0), (10, 3.0)], Show::Left, true, 20, 4), None);
+        assert_eq!(chart(&[], Show::Left, false, 20, 4), None);
     }
 
     proptest! {
@@ -179,7 +188,7 @@ mod tests {
             samples in proptest::collection::vec((-10..110_i64, -10.0..110.0_f64), 0..30),
             columns in 0..90_usize, rows in 0..12_usize, is_unicode in any::<bool>(),
         ) {
-            if let Some(drawn) = chart(&samples, is_unicode, columns, rows) {
+            if let Some(drawn) = chart(&samples, Show::Left, is_unicode, columns, rows) {
                 prop_assert_eq!(drawn.len(), rows);
                 prop_assert!(drawn.iter().all(|row| row.chars().count() == columns));
             }

@@ -1,7 +1,7 @@
 //! A template filled with what is known.
 
 use super::line::{LineOptions, TITLE, Templates, stale_mark};
-use super::template::{Count, Field, Piece, Slot, Which};
+use super::template::{Count, Field, Piece, Placeholder, Which};
 use crate::model::pace::points_text;
 use crate::model::show::Show;
 use crate::model::text::short_count;
@@ -65,7 +65,7 @@ fn write(
     for piece in pieces {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Slot(value) => {
+            Piece::Placeholder(value) => {
                 if !write_value(value, this, view, templates, options, out) {
                     complete = false;
                     out.truncate(out.trim_end_matches(' ').len());
@@ -85,7 +85,7 @@ fn write(
 }
 
 fn write_value(
-    value: &Slot,
+    value: &Placeholder,
     this: Option<&Limit>,
     view: &View,
     templates: &Templates,
@@ -94,28 +94,28 @@ fn write_value(
 ) -> bool {
     let usage = view.usage.as_ref();
     let text = match value {
-        Slot::Windows => return write_windows(view, templates, options, out),
-        Slot::Account => view.account.clone(),
-        Slot::Plan => usage.and_then(|usage| usage.plan.clone()),
-        Slot::Credits => view.credits(),
-        Slot::Budget => view.budget(),
-        Slot::Age => view.age_seconds.map(age),
+        Placeholder::Windows => return write_windows(view, templates, options, out),
+        Placeholder::Account => view.account.clone(),
+        Placeholder::Plan => usage.and_then(|usage| usage.plan.clone()),
+        Placeholder::Credits => view.credits(),
+        Placeholder::Budget => view.budget(),
+        Placeholder::Age => view.age_seconds.map(age),
         // The user's own, in the host's markup if they like.
-        Slot::Icon => match options.icon.unwrap_or(options.glyphs.icon) {
+        Placeholder::Icon => match options.icon.unwrap_or(options.glyphs.icon) {
             "" => None,
             icon => {
                 out.push_str(icon);
                 return true;
             }
         },
-        Slot::Today(count) => view.today.map(|today| {
+        Placeholder::Today(count) => view.today.map(|today| {
             short_count(match count {
                 Count::Sessions => today.counts.sessions,
                 Count::Turns => today.counts.turns,
                 Count::Tokens => today.counts.total_tokens,
             })
         }),
-        Slot::Of(which, field) => {
+        Placeholder::Of(which, field) => {
             let found = match which {
                 Which::This => this.cloned(),
                 Which::Binding => view.binding.clone(),

@@ -1,4 +1,4 @@
-//! The characters that a line is drawn with: a set for each kind of font. Pure.
+//! The characters that a line is drawn with: a set for each kind of font.
 
 /// A set of characters.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,9 +7,11 @@ pub struct Glyphs {
     pub name: &'static str,
     /// For `{icon}`, and for `--icon auto`.
     pub icon: &'static str,
-    /// The parts of a bar: one column each.
+    /// The parts of a bar in the line: one column each.
     pub full: &'static str,
     pub empty: &'static str,
+    /// The same on a page.
+    pub page_bar: [&'static str; 2],
     /// What stands between windows, if `--separator` does not say.
     pub separator: &'static str,
     /// What stands around the age of old numbers.
@@ -24,6 +26,7 @@ pub const UNICODE: Glyphs = Glyphs {
     icon: "⌬",
     full: "█",
     empty: "░",
+    page_bar: ["━", "─"],
     separator: " · ",
     stale: [" (", ")"],
     stale_short: "*",
@@ -36,6 +39,7 @@ pub const NERD: Glyphs = Glyphs {
     icon: "\u{f0e4}",
     full: "▰",
     empty: "▱",
+    page_bar: ["━", "─"],
     separator: " \u{e0b1} ",
     stale: [" \u{f017} ", ""],
     stale_short: " \u{f017}",
@@ -47,6 +51,7 @@ pub const ASCII: Glyphs = Glyphs {
     icon: "codex",
     full: "=",
     empty: "-",
+    page_bar: ["=", "-"],
     separator: " | ",
     stale: [" (", ")"],
     stale_short: "*",
@@ -56,16 +61,21 @@ pub const ASCII: Glyphs = Glyphs {
 pub const SETS: [&Glyphs; 3] = [&UNICODE, &NERD, &ASCII];
 
 impl Glyphs {
-    /// A bar of `width` columns that is `share` percent full, to the nearest column. It is empty at
-    /// 0 only, and full at 100 only.
+    /// A bar of `width` columns that is `share` percent full.
     pub fn bar(&self, share: f64, width: usize) -> String {
+        let filled = self.filled(share, width);
+        self.full.repeat(filled) + &self.empty.repeat(width - filled)
+    }
+
+    /// How many columns of such a bar are full, to the nearest one: none at 0 only, and all at 100
+    /// only.
+    pub fn filled(&self, share: f64, width: usize) -> usize {
         let exact = share.clamp(0.0, 100.0) / 100.0 * width as f64;
-        let filled = match exact.round() as usize {
+        match exact.round() as usize {
             0 if share > 0.0 && width > 1 => 1,
             filled if filled == width && share < 100.0 && width > 1 => width - 1,
             filled => filled,
-        };
-        self.full.repeat(filled) + &self.empty.repeat(width - filled)
+        }
     }
 }
 
@@ -86,8 +96,20 @@ mod tests {
 
     #[test]
     fn ascii_is_ascii() {
-        let Glyphs { name, icon, full, empty, separator, stale, stale_short } = ASCII;
-        let all = [name, icon, full, empty, separator, stale[0], stale[1], stale_short].concat();
+        let Glyphs { name, icon, full, empty, page_bar, separator, stale, stale_short } = ASCII;
+        let all = [
+            page_bar[0],
+            page_bar[1],
+            name,
+            icon,
+            full,
+            empty,
+            separator,
+            stale[0],
+            stale[1],
+            stale_short,
+        ]
+        .concat();
         assert!(all.is_ascii() && !all.contains(['#', '%', '&', '<']), "{all}");
     }
 }

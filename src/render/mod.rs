@@ -6,6 +6,5 @@ mod fill;
 pub mod glyphs;
 pub mod line;
 pub mod page;
-pub mod panel;
 pub mod style;
 pub mod template;

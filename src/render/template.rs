@@ -16,12 +16,12 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece {
     Text(String),
-    Slot(Slot),
+    Placeholder(Placeholder),
     Optional(Vec<Piece>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Slot {
+pub(super) enum Placeholder {
     /// Every window, by the template of `--window`.
     Windows,
     Account,
@@ -110,8 +110,8 @@ impl Template {
                 '{' => {
                     let end = rest.find('}').ok_or("{ without its }; a literal one is {{")?;
                     flush(&mut literal, part.as_mut().unwrap_or(&mut pieces));
-                    let value = Slot::parse(&rest[..end], kind)?;
-                    part.as_mut().unwrap_or(&mut pieces).push(Piece::Slot(value));
+                    let value = Placeholder::parse(&rest[..end], kind)?;
+                    part.as_mut().unwrap_or(&mut pieces).push(Piece::Placeholder(value));
                     rest = &rest[end + 1..];
                 }
                 '}' => return Err("} without its {; a literal one is }}".into()),
@@ -137,39 +137,41 @@ impl Template {
 
     /// Whether a time zone is needed to render it.
     pub fn needs_zone(&self) -> bool {
-        any(&self.pieces, &|value| matches!(value, Slot::Of(_, Field::ResetAt)))
+        any(&self.pieces, &|value| matches!(value, Placeholder::Of(_, Field::ResetAt)))
     }
 
     /// Whether it tells what was done today, which has to be counted.
     pub fn tells_today(&self) -> bool {
-        any(&self.pieces, &|value| matches!(value, Slot::Today(_)))
+        any(&self.pieces, &|value| matches!(value, Placeholder::Today(_)))
     }
 
     /// Whether it tells nothing else: then the plan's numbers are not missed.
     pub(super) fn tells_only_today(&self) -> bool {
-        let is_other = |value: &Slot| !matches!(value, Slot::Today(_) | Slot::Account | Slot::Icon);
+        let is_other = |value: &Placeholder| {
+            !matches!(value, Placeholder::Today(_) | Placeholder::Account | Placeholder::Icon)
+        };
         self.tells_today() && !any(&self.pieces, &is_other)
     }
 
     /// Whether it says where the icon stands.
     pub fn places_icon(&self) -> bool {
-        any(&self.pieces, &|value| *value == Slot::Icon)
+        any(&self.pieces, &|value| *value == Placeholder::Icon)
     }
 
     /// Whether it says where the account's name stands.
     pub(super) fn places_account(&self) -> bool {
-        any(&self.pieces, &|value| *value == Slot::Account)
+        any(&self.pieces, &|value| *value == Placeholder::Account)
     }
 
     /// Whether it lists the windows.
     pub fn lists_windows(&self) -> bool {
-        any(&self.pieces, &|value| *value == Slot::Windows)
+        any(&self.pieces, &|value| *value == Placeholder::Windows)
     }
 }
 
-fn any(pieces: &[Piece], is_wanted: &impl Fn(&Slot) -> bool) -> bool {
+fn any(pieces: &[Piece], is_wanted: &impl Fn(&Placeholder) -> bool) -> bool {
     pieces.iter().any(|piece| match piece {
-        Piece::Slot(value) => is_wanted(value),
+        Piece::Placeholder(value) => is_wanted(value),
         Piece::Optional(inner) => any(inner, is_wanted),
         Piece::Text(_) => false,
     })
@@ -181,8 +183,8 @@ fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
     }
 }
 
-impl Slot {
-    fn parse(name: &str, kind: TemplateKind) -> Result<Slot, String> {
+impl Placeholder {
+    fn parse(name: &str, kind: TemplateKind) -> Result<Placeholder, String> {
         let unknown = || {
             let near = match (kind, name.rsplit_once('.')) {
                 (TemplateKind::Window, _) => nearest(name, FIELD_NAMES).to_string(),
@@ -197,28 +199,28 @@ impl Slot {
             )
         };
         match (kind, name, name.rsplit_once('.')) {
-            (TemplateKind::Line, "windows", _) => Ok(Slot::Windows),
-            (TemplateKind::Line, "account", _) => Ok(Slot::Account),
-            (TemplateKind::Line, "plan", _) => Ok(Slot::Plan),
-            (TemplateKind::Line, "credits", _) => Ok(Slot::Credits),
-            (TemplateKind::Line, "budget", _) => Ok(Slot::Budget),
-            (TemplateKind::Line, "age", _) => Ok(Slot::Age),
-            (TemplateKind::Line, "icon", _) => Ok(Slot::Icon),
-            (TemplateKind::Line, "sessions_today", _) => Ok(Slot::Today(Count::Sessions)),
-            (TemplateKind::Line, "turns_today", _) => Ok(Slot::Today(Count::Turns)),
-            (TemplateKind::Line, "tokens_today", _) => Ok(Slot::Today(Count::Tokens)),
+            (TemplateKind::Line, "windows", _) => Ok(Placeholder::Windows),
+            (TemplateKind::Line, "account", _) => Ok(Placeholder::Account),
+            (TemplateKind::Line, "plan", _) => Ok(Placeholder::Plan),
+            (TemplateKind::Line, "credits", _) => Ok(Placeholder::Credits),
+            (TemplateKind::Line, "budget", _) => Ok(Placeholder::Budget),
+            (TemplateKind::Line, "age", _) => Ok(Placeholder::Age),
+            (TemplateKind::Line, "icon", _) => Ok(Placeholder::Icon),
+            (TemplateKind::Line, "sessions_today", _) => Ok(Placeholder::Today(Count::Sessions)),
+            (TemplateKind::Line, "turns_today", _) => Ok(Placeholder::Today(Count::Turns)),
+            (TemplateKind::Line, "tokens_today", _) => Ok(Placeholder::Today(Count::Tokens)),
             (TemplateKind::Line, _, Some((which, field))) => {
                 let which = match which {
                     "binding" => Which::Binding,
                     label if is_label(label) => Which::Named(label.to_string()),
                     _ => return Err(unknown()),
                 };
-                Ok(Slot::Of(which, Field::parse(field)?))
+                Ok(Placeholder::Of(which, Field::parse(field)?))
             }
             (TemplateKind::Window, _, None)
                 if FIELD_NAMES.contains(&name.split(':').next().unwrap_or_default()) =>
             {
-                Ok(Slot::Of(Which::This, Field::parse(name)?))
+                Ok(Placeholder::Of(Which::This, Field::parse(name)?))
             }
             _ => Err(unknown()),
         }

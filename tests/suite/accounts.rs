@@ -121,5 +121,5 @@ fn bars_go_by_the_worst() {
         "{block}"
     );
     let tooltip = block["tooltip"].as_str().unwrap();
-    assert!(tooltip.contains("work\n") && tooltip.contains("home\n"), "{tooltip}");
+    assert!(tooltip.contains("<b>work</b>\n") && tooltip.contains("<b>home</b>\n"), "{tooltip}");
 }

@@ -151,15 +151,21 @@ fn the_tooltip_tells_all_there_is() {
         // The columns of all rows with a bar begin at the same place.
         let bars: Vec<usize> = tooltip
             .lines()
-            .filter_map(|line| line.chars().position(|character| "█░".contains(character)))
+            .filter_map(|line| line.chars().position(|character| "━─".contains(character)))
             .collect();
         assert!(bars.windows(2).all(|pair| pair[0] == pair[1]), "{tooltip}");
     };
     check(
         "plus-5h-and-weekly-2026-05",
-        &["<tt>Codex plus\n", "\n5h  ", "\n7d  ", "%  resets in ", "\nsource: api, "],
+        &[
+            "<tt><b>Codex Plus</b>\n",
+            "\n5h  ",
+            "\n7d  ",
+            "% left\n         resets in ",
+            "\nupdated  just now",
+        ],
     );
-    check("business-spend-control-2026-07", &["\nbudget", "94.48/12500"]);
+    check("business-spend-control-2026-07", &["\nbudget", "94.48 of 12500 used"]);
     check("model-unavailable-reserve-pool-2026-09", &["Codex"]);
     let (home, server) = warm(usage());
     home.age(std::time::Duration::from_secs(600));

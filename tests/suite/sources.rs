@@ -399,9 +399,9 @@ fn sessions_need_no_network_anywhere() {
     assert_eq!(home.run(&["fetch"]).code, Some(0));
     assert_eq!(home.run(&[]).stdout, "Codex 5h 56% left, resets in 1h00m\n");
     let tooltip = home.run(&["waybar"]).json()["tooltip"].as_str().unwrap().to_owned();
-    assert!(tooltip.contains("\nsource: sessions, 5m ago"), "{tooltip}");
+    assert!(tooltip.contains("\nupdated  5m ago, from the session files"), "{tooltip}");
     let page = home.run(&["status"]).stdout;
-    assert!(page.contains("source         sessions, 5m ago\n"), "{page}");
+    assert!(page.contains("updated 5m ago, from the session files\n"), "{page}");
     assert_eq!(home.run(&["check", "--left", "50%"]).code, Some(0));
     assert_eq!(home.run(&["check", "--left", "60%"]).code, Some(1));
     let report = home.run(&["doctor", "--json"]).stdout;

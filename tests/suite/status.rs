@@ -49,9 +49,7 @@ fn pace_and_running_out_stand_in_line_window_and_json() {
     assert_eq!(json["windows"][1]["runs_out_seconds"], Value::Null);
     let tooltip = home.run(&["waybar"]).json()["tooltip"].as_str().unwrap().replace('\n', " ");
     assert!(
-        tooltip.contains(
-            "5h: 15 points ahead of an even pace; at this rate empty in 59m, 1h00m before the reset"
-        ),
+        tooltip.contains("pace     5h runs out in 59m, 1h00m          before its reset"),
         "{tooltip}"
     );
 }
@@ -195,23 +193,20 @@ fn the_page_shows_what_there_is() {
     assert_eq!((page.code, page.stderr.as_str()), (Some(0), ""), "{page:?}");
     assert_eq!(server.total(), 1, "it asks and waits");
     let lines: Vec<&str> = page.stdout.lines().collect();
-    assert_eq!(lines[0], "plan           plus");
-    assert_eq!(lines[1], "5h             ███████████████████████████░░░░░░░░░ 75% used, 25% left");
-    assert!(lines[2].starts_with("               resets in 2h00m, at "), "{page:?}");
-    assert_eq!(
-        lines[3],
-        "               15 points ahead of an even pace; at this rate empty in 59m, 1h00m"
-    );
-    assert_eq!(lines[4], "               before the reset");
-    assert!(page.stdout.contains("\nsource         api, "), "{page:?}");
+    assert_eq!(lines[0], format!("Codex Plus{}updated just now", " ".repeat(54)));
+    assert_eq!(lines[1], "");
+    let row = "5h       ━━━━━━━━──────────────────────   25% left  resets in 2h00m (";
+    assert!(lines[2].starts_with(row), "{page:?}");
+    assert!(lines[3].starts_with("7d       ━━━━━━━"), "{page:?}");
+    assert_eq!(lines[5], "pace     5h runs out in 59m, 1h00m before its reset");
     assert!(!page.stdout.contains('\u{1b}'));
-    assert!(!page.stdout.contains("so far"), "one sample is no course");
+    assert!(!page.stdout.contains("since"), "one sample is no course");
     remember(&home, &[(7200, 20), (3600, 40), (1200, 60)]);
     let page = home.run_with(&["status"], &WIDE);
-    assert!(page.stdout.contains("\n5h so far\n100% │"), "{page:?}");
+    assert!(page.stdout.contains(", % left     ⠒⠒ left   ⠂⠂ an even pace\n100% │"), "{page:?}");
     assert!(home.run(&["status"]).stdout.is_ascii(), "no locale: letters only");
     let painted = home.run_with(&["status", "--color", "always"], &WIDE);
-    assert!(painted.stdout.contains("\u{1b}[38;5;16;48;5;220m███"), "{painted:?}");
+    assert!(painted.stdout.contains("\u{1b}[38;5;16;48;5;220m25% left\u{1b}[0m"), "{painted:?}");
 }
 
 #[test]
@@ -254,10 +249,7 @@ fn banked_resets_and_credits_are_told() {
     let server = Server::usage(answer);
     let home = Home::new(&server);
     let page = home.run(&["status"]).stdout;
-    assert!(
-        page.contains("\nbanked resets  2\n") && page.contains("\ncredits        12.5\n"),
-        "{page}"
-    );
+    assert!(page.contains("\nbanked   2 resets\n") && page.contains("\ncredits  12.5\n"), "{page}");
     assert_eq!(home.run(&["json"]).json()["banked_resets"], 2);
 }
 
@@ -266,12 +258,12 @@ fn without_numbers_the_page_says_why_and_what_to_do() {
     let page = Home::signed_out().run(&["status"]);
     assert_eq!(page.code, Some(0));
     assert!(
-        page.stdout.starts_with("Codex          signed out\nproblem        not signed in"),
+        page.stdout.starts_with("Codex  signed out\n\nThere is no ChatGPT login to ask with.\n"),
         "{page:?}"
     );
-    assert!(page.stdout.ends_with("run codex login\n"), "{page:?}");
+    assert!(page.stdout.ends_with("Run codex login.\n"), "{page:?}");
     let offline = Home::signed_out().run(&["status", "--offline"]);
-    assert_eq!(offline.stdout, "Codex          loading\n");
+    assert_eq!(offline.stdout, "Codex  loading\n");
 }
 
 #[test]
@@ -284,10 +276,10 @@ fn watched_it_shows_news_and_ends_with_its_reader() {
     let mut command = home.command(&["status", "--watch", "--max-age", "1h"]);
     let mut child = command.stdout(file).spawn().unwrap();
     let text = || std::fs::read_to_string(&log).unwrap_or_default();
-    eventually("the first page", || text().contains("10% used"));
+    eventually("the first page", || text().contains("90% left"));
     server.always(Answer::json(200, &usage_of(55, 17)));
     home.fill();
-    eventually("the next page", || text().contains("55% used"));
+    eventually("the next page", || text().contains("45% left"));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!text().contains('\u{1b}'), "no terminal, no sequences");
@@ -678,8 +670,8 @@ fn every_account_has_its_page_its_guard_and_its_examination() {
     let play = format!("play={}", other.codex_home().display());
     let accounts = ["--account", &work, "--account", &play];
     let page = home.run(&[&["status"], &accounts[..]].concat()).stdout;
-    assert!(page.starts_with("account        work\nplan           plus\n5h  "), "{page}");
-    assert!(page.contains("\n\naccount        play\n") && page.contains("95% used"), "{page}");
+    assert!(page.starts_with("Codex work · Plus  "), "{page}");
+    assert!(page.contains("\n\nCodex play · Plus  ") && page.contains("5% left"), "{page}");
     judges(
         &home.run(&[&["check", "--left", "10%"], &accounts[..]].concat()),
         1,

@@ -3,7 +3,9 @@
 mod files;
 mod processes;
 mod signals;
+mod terminal;
 
 pub use files::*;
 pub use processes::*;
 pub use signals::*;
+pub use terminal::*;

@@ -3,7 +3,6 @@
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit, setsid,
 };
-use rustix::termios::tcgetwinsize;
 use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,12 +25,6 @@ pub fn end_output() {
 /// As `dup`.
 pub fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
-}
-
-/// The width of the terminal on standard output in columns; `None` if it is not a terminal.
-pub fn terminal_columns() -> Option<usize> {
-    let size = tcgetwinsize(io::stdout()).ok()?;
-    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// What a child gets as its standard input so that it holds `lock` from now on. A lock lives as

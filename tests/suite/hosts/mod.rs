@@ -13,6 +13,7 @@ mod polybar;
 mod shells;
 mod snippets;
 mod starship;
+mod status;
 mod tmux;
 mod waybar;
 mod written;

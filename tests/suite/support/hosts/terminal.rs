@@ -65,6 +65,11 @@ impl<'stage> Terminal<'stage> {
         self.tmux(&["capture-pane", "-pe"])
     }
 
+    /// Gives the terminal another size.
+    pub fn resize(&self, columns: usize, rows: usize) {
+        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
     /// Types `line` and Enter.
     pub fn enter(&self, line: &str) {
         self.keys(line);

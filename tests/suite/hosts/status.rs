@@ -1,0 +1,39 @@
+//! `codexline status --watch` in a terminal.
+
+use super::Scene;
+use crate::support::hosts::terminal::Terminal;
+use crate::support::hosts::{Stage, until};
+use crate::support::usage;
+
+#[test]
+fn watched_it_has_a_screen_of_its_own_and_gives_the_old_one_back() {
+    needs!("tmux", "stty");
+    let scene = Scene::warm(Stage::new(), usage());
+    for (name, key) in [("q", "q"), ("ctrl-c", "\u{3}")] {
+        let before = "printf 'before\\n'; stty -a > stty.before";
+        let after = "stty -a > stty.after; printf 'after\\n'; sleep 60";
+        let command = format!(
+            "cd {}; {before}; codexline status --watch; {after}",
+            crate::support::hosts::quoted(scene.stage.path("."))
+        );
+        let terminal = Terminal::open(&scene.stage, name, 90, 30, &command);
+        let shown = terminal.wait_for("q ends it");
+        assert!(shown.starts_with("Codex Plus"), "{shown}");
+        assert!(shown.contains("58% left  resets in 1h03m"), "{shown}");
+        assert!(!shown.contains("before"), "{shown}");
+        // A narrower terminal gets the narrow page at once.
+        terminal.resize(50, 20);
+        let narrow = until("the narrow page", || {
+            let text = terminal.text();
+            (text.contains("q ends it") && text.contains("58% left\n         resets in"))
+                .then_some(text)
+        });
+        assert!(!narrow.contains("before"), "{narrow}");
+        terminal.keys(key);
+        let shown = terminal.wait_for("after");
+        assert!(shown.contains("before") && !shown.contains("58%"), "{name}: {shown}");
+        let stty = |file: &str| std::fs::read_to_string(scene.stage.path(file)).expect("stty ran");
+        let size = |text: String| text.lines().skip(1).collect::<Vec<_>>().join("\n");
+        assert_eq!(size(stty("stty.before")), size(stty("stty.after")), "{name}");
+    }
+}
