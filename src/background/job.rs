@@ -78,11 +78,9 @@ impl Job<'_> {
             // found here.
             drop(self.cache.prepare()?);
         }
-        let mut command = self.command(settings, env, trigger);
-        command.stdin(platform::hand_over(held));
-        platform::detach(&mut command);
+        let command = self.command(settings, env, trigger);
         let failed = |error| Error::WorkerFailed { reason: Error::io_reason(&error) };
-        command.spawn().map_err(failed)?;
+        platform::spawn_with_lock(command, held, &self.lock_path()).map_err(failed)?;
         Ok(Launch::Started)
     }
 

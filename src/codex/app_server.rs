@@ -40,7 +40,9 @@ pub fn find(named: Option<&Path>, env: &Env) -> Option<PathBuf> {
         return name.is_file().then(|| name.to_path_buf());
     }
     let path = env.variable("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
+    let names = crate::io::platform::program_names(name);
+    let files = |directory: PathBuf| names.iter().map(move |name| directory.join(name));
+    std::env::split_paths(&path).flat_map(files).find(|file| file.is_file())
 }
 
 /// Asks for the limits. `may_renew`: whether Codex may be told to renew the login if it is refused.

@@ -6,6 +6,7 @@
 use crate::config::accounts;
 use crate::config::settings::{Color, Icon, Recover, ResetTimes, Settings};
 use crate::config::values::{Choices, duration, one_of, percent, switch, words};
+use crate::io::platform::MAY_REPLACE_LOGIN;
 use crate::model::entry::Source;
 use crate::model::show::Show;
 use crate::model::usage::Measure;
@@ -305,8 +306,14 @@ pub const OPTIONS: &[Opt] = &[
         value: Some("HOW"),
         choices: &words(&RECOVERIES),
         help: "if the login is refused: reload auth.json, then renew it (full), only reload, or off",
-        default: Some("full"),
-        apply: |settings, text| one_of(&RECOVERIES, text).map(|value| settings.recover = value),
+        default: Some(Recover::DEFAULT.name()),
+        apply: |settings, text| match one_of(&RECOVERIES, text)? {
+            Recover::Full if !MAY_REPLACE_LOGIN => Err("on Windows only codex refreshes".into()),
+            value => {
+                settings.recover = value;
+                Ok(())
+            }
+        },
         forward: forward(FETCH, |settings| settings.recover.name().into()),
     },
     Opt {

@@ -3,6 +3,7 @@
 use crate::config::accounts::Account;
 use crate::hosts::Host;
 use crate::io::env::Env;
+use crate::io::platform::MAY_REPLACE_LOGIN;
 use crate::model::entry::Source;
 use crate::model::error::Mistake;
 use crate::model::show::Show;
@@ -93,6 +94,10 @@ impl Color {
 }
 
 impl Recover {
+    /// As much as is allowed on this system.
+    pub(crate) const DEFAULT: Recover =
+        if MAY_REPLACE_LOGIN { Recover::Full } else { Recover::Reload };
+
     /// As it is typed.
     pub const fn name(self) -> &'static str {
         match self {
@@ -197,7 +202,7 @@ impl Settings {
             colors: Vec::new(),
             urgent_exit: false,
             source: None,
-            recover: Recover::Full,
+            recover: Recover::DEFAULT,
             codex_bin: None,
             on_fetch: None,
             on_change: None,

@@ -4,6 +4,7 @@
 //! enforces. So every other part can be tested with made-up values.
 
 use crate::io::files;
+use crate::io::platform;
 use crate::model::time::Timestamp;
 use jiff::tz::TimeZone;
 use std::ffi::OsString;
@@ -52,7 +53,7 @@ impl Env {
         Env {
             lookup: Rc::new(lookup),
             clock: system_clock,
-            stdout_is_terminal: std::io::IsTerminal::is_terminal(&std::io::stdout()),
+            stdout_is_terminal: platform::is_colour_terminal(),
         }
     }
 
@@ -120,10 +121,10 @@ impl Env {
         zone.or_else(|| TimeZone::posix(&name?).ok()).unwrap_or_else(TimeZone::system)
     }
 
-    /// The user's home directory: `HOME`, else what the user database says, because some service
+    /// The user's home directory: `HOME` (on Windows `USERPROFILE`), else what the user database says, because some service
     /// managers do not set `HOME`.
     pub fn home_directory(&self) -> Option<PathBuf> {
-        match self.variable("HOME") {
+        match self.variable(platform::HOME) {
             Some(home) => Some(PathBuf::from(home)),
             None => std::env::home_dir().filter(|home| home.is_absolute()),
         }

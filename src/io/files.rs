@@ -172,7 +172,7 @@ impl Replacement {
         if !crate::io::platform::is_at(&self.file, &self.staged) {
             return Err(io::Error::other("somebody else has replaced the file to be put in place"));
         }
-        std::fs::rename(&self.staged, &self.target)
+        crate::io::platform::replace(&self.staged, &self.target)
     }
 }
 

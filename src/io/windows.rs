@@ -2,18 +2,39 @@
 //! user's own directories already set as they should be, so questions about them are answered
 //! "all right".
 
+use crate::io::files::Lock;
 use crate::model::time::Timestamp;
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::windows::fs::MetadataExt;
 use std::os::windows::io::{AsHandle, AsRawHandle};
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
-use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, SetConsoleCtrlHandler};
+use std::time::{Duration, Instant};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, HANDLE_FLAG_INHERIT, SetHandleInformation,
+};
+use windows_sys::Win32::System::Console::{
+    CONSOLE_SCREEN_BUFFER_INFO, CTRL_BREAK_EVENT, ENABLE_VIRTUAL_TERMINAL_PROCESSING,
+    GetConsoleMode, GetConsoleScreenBufferInfo, SetConsoleCtrlHandler, SetConsoleMode,
+};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
+
+/// Whether codexline may replace auth.json. Not here: its promise to lose no login was not proved
+/// on the locks and links of Windows. Codex itself refreshes the login.
+pub const MAY_REPLACE_LOGIN: bool = false;
+
+/// The variable with the user's home directory. `HOME` may be that of another system's shell.
+pub const HOME: &str = "USERPROFILE";
+
+/// How long another program, such as a virus scanner, may hold a file that is to be replaced.
+const HELD: Duration = Duration::from_secs(1);
+/// How long a worker may take until it has its lock.
+const TAKEOVER: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Does nothing: here the end of the process is the end of its output.
 pub fn end_output() {}
@@ -67,7 +88,7 @@ pub fn identity(metadata: &Metadata) -> String {
 }
 
 /// Always false, because the standard library does not tell. So no inherited lock is recognised;
-/// see [`hand_over`].
+/// see [`spawn_with_lock`].
 pub fn same_file(_left: &Metadata, _right: &Metadata) -> bool {
     false
 }
@@ -85,11 +106,54 @@ pub fn open_own(path: &Path) -> io::Result<File> {
     read_write().open(path)
 }
 
-/// What a child gets as its standard input. A lock belongs to its process here, so `lock` is
-/// released, and the child takes it itself.
-pub fn hand_over(lock: File) -> Stdio {
+/// Starts a worker that takes over a lock. A lock belongs to its process here, so `lock` is
+/// released, and the worker takes it itself. Returns when it has done so, or has ended.
+///
+/// # Errors
+/// As `spawn`.
+pub fn spawn_with_lock(mut command: Command, lock: File, path: &Path) -> io::Result<()> {
     drop(lock);
-    Stdio::null()
+    command.stdin(Stdio::null());
+    detach(&mut command);
+    let mut child = command.spawn()?;
+    let begun = Instant::now();
+    let is_taken = || Lock::open(path).is_ok_and(|mut lock| !lock.is_free());
+    while child.try_wait()?.is_none() && !is_taken() && begun.elapsed() < TAKEOVER {
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}
+
+/// Renames a file over another one, and tries again for a moment if some program holds that open.
+///
+/// # Errors
+/// As `rename`.
+pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match std::fs::rename(from, to) {
+            Err(error) if is_held(&error) && begun.elapsed() < HELD => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_held(error: &io::Error) -> bool {
+    let codes = [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION];
+    codes.iter().any(|code| error.raw_os_error() == Some(code.cast_signed()))
+}
+
+/// The files that a program of this name may be, in the order in which they are looked for. npm
+/// installs a `.cmd` file.
+pub fn program_names(name: &Path) -> Vec<OsString> {
+    let named = |end: &str| {
+        let mut name = name.as_os_str().to_os_string();
+        name.push(end);
+        name
+    };
+    [".exe", ".cmd", ""].map(named).to_vec()
 }
 
 /// When a file was last written.
@@ -195,8 +259,9 @@ pub fn detach(command: &mut Command) {
 /// A command line for the system's shell.
 pub fn shell(command_line: &str) -> Command {
     let mut command = Command::new("cmd");
-    // Not quoted: cmd has rules of its own.
-    command.raw_arg("/C").raw_arg(command_line);
+    // With /S, cmd removes just this pair of quotes and leaves all others alone; /D skips the
+    // commands that the registry can name to run first.
+    command.raw_arg("/D /S /C").raw_arg(format!("\"{command_line}\""));
     command
 }
 
@@ -205,9 +270,27 @@ pub fn end_session(child: &mut Child) {
     let _ = child.kill();
 }
 
-/// Always `None`, so that the usual size counts.
+/// Columns and lines of the console on standard output; `None` if it is not a console.
 pub fn terminal_size() -> Option<(usize, usize)> {
-    None
+    let mut info = CONSOLE_SCREEN_BUFFER_INFO::default();
+    // SAFETY: the call fills the structure; on what is not a console it fails.
+    let done = unsafe { GetConsoleScreenBufferInfo(io::stdout().as_raw_handle(), &mut info) };
+    let shown = info.srWindow;
+    let length = |from: i16, to: i16| usize::try_from(i32::from(to) - i32::from(from) + 1).ok();
+    let size = (length(shown.Left, shown.Right)?, length(shown.Top, shown.Bottom)?);
+    (done != 0 && size.0 > 1 && size.1 > 1).then_some(size)
+}
+
+/// Whether standard output is a console that shows colours. Older ones must be told to.
+pub fn is_colour_terminal() -> bool {
+    let console = io::stdout().as_raw_handle();
+    let mut mode = 0;
+    // SAFETY: both calls only read and set the console's mode; on what is not a console they fail.
+    io::stdout().is_terminal()
+        && unsafe {
+            GetConsoleMode(console, &mut mode) == 0
+                || SetConsoleMode(console, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING) != 0
+        }
 }
 
 /// Single keys, which are not read here.

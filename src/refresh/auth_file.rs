@@ -100,8 +100,11 @@ impl AuthFile {
     /// one.
     ///
     /// # Errors
-    /// [`Error::CheckFailed`].
+    /// [`Error::CheckFailed`]; [`Error::NotRenewable`] on Windows, where only Codex replaces it.
     pub fn check(&self) -> Result<(), Error> {
+        if !crate::io::platform::MAY_REPLACE_LOGIN {
+            return Err(Error::NotRenewable { path: self.target.clone() });
+        }
         let metadata = std::fs::symlink_metadata(&self.target)
             .map_err(|error| failed(Check::NotRegular, &self.target, &Error::io_reason(&error)))?;
         if !metadata.is_file() {

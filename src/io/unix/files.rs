@@ -172,6 +172,14 @@ pub fn is_writable_directory(path: &Path) -> bool {
     access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
+/// Renames a file over another one.
+///
+/// # Errors
+/// As `rename`.
+pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}
+
 /// Makes a rename in the directory of `path` durable.
 ///
 /// # Errors

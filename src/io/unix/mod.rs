@@ -9,3 +9,9 @@ pub use files::*;
 pub use processes::*;
 pub use signals::*;
 pub use terminal::*;
+
+/// Whether codexline may replace auth.json.
+pub const MAY_REPLACE_LOGIN: bool = true;
+
+/// The variable with the user's home directory.
+pub const HOME: &str = "HOME";

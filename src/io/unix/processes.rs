@@ -3,12 +3,13 @@
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit, setsid,
 };
-use std::ffi::c_int;
+use std::ffi::{OsString, c_int};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command};
 use std::sync::OnceLock;
 
 /// Points standard output to `/dev/null`: whoever reads it to the end has reached the end now, even
@@ -27,10 +28,25 @@ pub fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// What a child gets as its standard input so that it holds `lock` from now on. A lock lives as
-/// long as any process has its open file.
-pub fn hand_over(lock: File) -> Stdio {
-    Stdio::from(lock)
+/// Starts a worker that gets `lock` as its standard input. It holds the lock from then on, because
+/// a lock lives as long as any process has its open file.
+///
+/// # Errors
+/// As `spawn`.
+pub fn spawn_with_lock(mut command: Command, lock: File, _path: &Path) -> io::Result<()> {
+    command.stdin(lock);
+    detach(&mut command);
+    command.spawn().map(drop)
+}
+
+/// The files that a program of this name may be: only that one.
+pub fn program_names(name: &Path) -> Vec<OsString> {
+    vec![name.into()]
+}
+
+/// Whether standard output is a terminal.
+pub fn is_colour_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// A command line for the system's shell.
