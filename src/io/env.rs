@@ -121,8 +121,8 @@ impl Env {
         zone.or_else(|| TimeZone::posix(&name?).ok()).unwrap_or_else(TimeZone::system)
     }
 
-    /// The user's home directory: `HOME` (on Windows `USERPROFILE`), else what the user database says, because some service
-    /// managers do not set `HOME`.
+    /// The user's home directory: `HOME` (on Windows `USERPROFILE`), else what the user database
+    /// says, because some service managers do not set `HOME`.
     pub fn home_directory(&self) -> Option<PathBuf> {
         match self.variable(platform::HOME) {
             Some(home) => Some(PathBuf::from(home)),

@@ -40,8 +40,8 @@ pub fn read_open(file: File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`read_bounded`], of a file of this user: in a directory that others may write to, another user
-/// could have put one there.
+/// As [`read_bounded`], of a file of this user: in a directory that others may write to, another
+/// user could have put one there.
 ///
 /// # Errors
 /// As [`read_bounded`]; `PermissionDenied` for another owner.
@@ -148,11 +148,12 @@ impl Replacement {
         self.rename()
     }
 
-    /// As [`Replacement::commit`], synced: the content before it is put in place, the directory after.
-    /// Gives the file.
+    /// As [`Replacement::commit`], synced: the content before it is put in place, the directory
+    /// after. Gives the file.
     ///
     /// # Errors
-    /// As `write`, `fsync` and `rename`. Only when syncing the directory fails is it in place already.
+    /// As `write`, `fsync` and `rename`. Only when syncing the directory fails is it in place
+    /// already.
     pub fn commit_synced(mut self, content: &[u8]) -> io::Result<File> {
         self.write(content)?;
         self.file.sync_all()?;
