@@ -93,6 +93,7 @@ fn usage(value: &Value, now: Timestamp) -> Result<Usage, &'static str> {
             .collect(),
         credits,
         banked_resets: banked_resets(&value["rate_limit_reset_credits"], now),
+        resets_listed_at: None,
         unavailable_models: unavailable_models(&value["model_usage"]),
     })
 }
@@ -231,8 +232,14 @@ fn banked_resets(value: &Value, now: Timestamp) -> Option<BankedResets> {
     Some(BankedResets { count, next_expires_at: next_expiry(&value["credits"], now) })
 }
 
+/// When the next banked reset lapses, by the body of an answer that lists them.
+pub(crate) fn next_expiry_in(body: &[u8], now: Timestamp) -> Option<Timestamp> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    next_expiry(&value["credits"], now)
+}
+
 /// When the next of a list of banked resets lapses: one that can still be spent at `now`.
-pub(super) fn next_expiry(list: &Value, now: Timestamp) -> Option<Timestamp> {
+fn next_expiry(list: &Value, now: Timestamp) -> Option<Timestamp> {
     let is_available = |credit: &&Value| {
         credit["status"].as_str().is_none_or(|status| status.eq_ignore_ascii_case("available"))
     };

@@ -126,19 +126,28 @@ impl Config {
 
     /// The URL of the usage request, made as Codex makes it.
     pub fn usage_url(&self) -> String {
-        usage_url(self.chatgpt_base_url.as_deref().unwrap_or(DEFAULT_BASE_URL))
+        self.url("usage")
+    }
+
+    /// The URL of the list of banked resets.
+    pub(crate) fn banked_resets_url(&self) -> String {
+        self.url("rate-limit-reset-credits")
+    }
+
+    fn url(&self, what: &str) -> String {
+        url(self.chatgpt_base_url.as_deref().unwrap_or(DEFAULT_BASE_URL), what)
     }
 }
 
-fn usage_url(base: &str) -> String {
+fn url(base: &str, what: &str) -> String {
     let mut base = base.trim().trim_end_matches('/').to_string();
     let is_chatgpt =
         base.starts_with("https://chatgpt.com") || base.starts_with("https://chat.openai.com");
     if is_chatgpt && !base.contains("/backend-api") {
         base.push_str("/backend-api");
     }
-    let path = if base.contains("/backend-api") { "/wham/usage" } else { "/api/codex/usage" };
-    base + path
+    let path = if base.contains("/backend-api") { "/wham/" } else { "/api/codex/" };
+    base + path + what
 }
 
 #[cfg(test)]

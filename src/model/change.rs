@@ -1,41 +1,90 @@
-//! What `--on-change` is run for: a limit that has become worse than it was in its window before, or that has been reset. Pure.
+//! What `--on-change` is run for: a limit that is worse than before in its window, or has started
+//! anew; banked resets that are about to lapse; a model that is out, or back.
 //!
-//! Worse than it *ever* was since the window began, by the samples: one that is corrected downwards and crosses a threshold
-//! a second time is not told again. What decides is how full it is, also with `--severity pace`: a pace can cross and cross
-//! back at every fetch.
+//! A limit is compared with the worst that it was since its window began, by the samples. So one
+//! that is corrected downwards and crosses a threshold a second time is told once. What counts is
+//! how full it is, also with `--severity pace`: a pace can cross and cross back at every fetch.
 
 use crate::model::entry::Answer;
 use crate::model::pace::History;
-use crate::model::time::{MINUTE, Timestamp};
-use crate::model::usage::{Limit, Severity, Thresholds, whole_percent};
+use crate::model::time::{HOUR, MINUTE, Timestamp};
+use crate::model::usage::{
+    BankedResets, Limit, Severity, Thresholds, UnavailableModel, whole_percent,
+};
+
+/// Banked resets are told once, when the next one lapses within this many seconds.
+const LAPSES_SOON: i64 = 48 * HOUR;
+
+/// Something that has changed from one answer to the next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Limit(LimitChange),
+    /// The next of the banked resets lapses at this time.
+    ResetsExpiring {
+        count: u32,
+        at: Timestamp,
+    },
+    ModelOut(UnavailableModel),
+    ModelBack {
+        name: String,
+    },
+}
 
 /// A limit that has changed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub struct LimitChange {
     /// As it is now.
-    pub limit: Limit,
-    pub has_reset: bool,
-    pub state: Severity,
+    limit: Limit,
+    has_reset: bool,
+    state: Severity,
     /// The worst of its window so far.
-    pub previous_state: Severity,
+    previous_state: Severity,
 }
 
-/// Tells a program that it runs in such a command: then `CODEXLINE_WINDOW` is a window's name and no template.
+/// Tells a program that it runs in such a command. `CODEXLINE_WINDOW` is then the name of a window
+/// and not a template.
 pub const MARK: &str = "CODEXLINE_PREVIOUS_STATE";
 
 impl Change {
     /// The variables that a command finds.
     pub fn env_vars(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        const EVENT: &str = "CODEXLINE_EVENT";
+        let until = |at: Timestamp| at.seconds_since(now).max(0).to_string();
+        match self {
+            Change::Limit(change) => change.env_vars(now),
+            Change::ResetsExpiring { count, at } => vec![
+                (EVENT, "resets-expiring".into()),
+                ("CODEXLINE_RESETS", count.to_string()),
+                ("CODEXLINE_EXPIRES_AT", at.unix_seconds().to_string()),
+                ("CODEXLINE_EXPIRES_IN", until(*at)),
+            ],
+            Change::ModelOut(model) => {
+                let back = model.available_at;
+                let back_at = back.map(|at| at.unix_seconds().to_string()).unwrap_or_default();
+                vec![
+                    (EVENT, "model-out".into()),
+                    ("CODEXLINE_MODEL", model.name.clone()),
+                    ("CODEXLINE_AVAILABLE_AT", back_at),
+                    ("CODEXLINE_AVAILABLE_IN", back.map(until).unwrap_or_default()),
+                ]
+            }
+            Change::ModelBack { name } => {
+                vec![(EVENT, "model-back".into()), ("CODEXLINE_MODEL", name.clone())]
+            }
+        }
+    }
+}
+
+impl LimitChange {
+    fn env_vars(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         let used = whole_percent(self.limit.used);
+        let event = if self.has_reset { "reset" } else { self.state.name() };
         let resets_at = |tell: &dyn Fn(Timestamp) -> i64| {
             self.limit.resets_at.map(|at| tell(at).to_string()).unwrap_or_default()
         };
         vec![
             ("CODEXLINE_WINDOW", self.limit.label.clone()),
-            (
-                "CODEXLINE_EVENT",
-                if self.has_reset { "reset" } else { self.state.name() }.to_string(),
-            ),
+            ("CODEXLINE_EVENT", event.to_string()),
             ("CODEXLINE_USED", used.to_string()),
             ("CODEXLINE_LEFT", (100 - used).to_string()),
             ("CODEXLINE_STATE", self.state.name().to_string()),
@@ -46,8 +95,8 @@ impl Change {
     }
 }
 
-/// What has changed from one answer for an account to the next. A limit that is new changes nothing: what it was before is not
-/// known.
+/// What has changed from one answer for an account to the next. A limit that is new changes nothing:
+/// what it was before is not known.
 pub fn changes(
     before: &Answer,
     history: Option<&History>,
@@ -60,9 +109,35 @@ pub fn changes(
         let state = thresholds.severity(limit.used);
         let previous_state = thresholds.severity(most_used(&old, history));
         let is_news = if has_reset { old.used > 0.0 } else { state > previous_state };
-        is_news.then_some(Change { limit, has_reset, state, previous_state })
+        is_news.then_some(Change::Limit(LimitChange { limit, has_reset, state, previous_state }))
     };
-    after.usage.limits().filter_map(change).collect()
+    let limits = after.usage.limits().filter_map(change);
+    limits.chain(expiring(before, after)).chain(models(before, after)).collect()
+}
+
+/// That banked resets are about to lapse, if that was not so at the answer before.
+fn expiring(before: &Answer, after: &Answer) -> Option<Change> {
+    let soon = |answer: &Answer| {
+        let BankedResets { count, next_expires_at } = answer.usage.banked_resets?;
+        let at = next_expires_at.filter(|_| count > 0)?;
+        (at.seconds_since(answer.fetched_at) <= LAPSES_SOON).then_some((count, at))
+    };
+    let (count, at) = soon(after)?;
+    let is_told = soon(before).is_some_and(|(_, told)| at.seconds_since(told).abs() < MINUTE);
+    (!is_told).then_some(Change::ResetsExpiring { count, at })
+}
+
+/// The models that went out or came back.
+fn models(before: &Answer, after: &Answer) -> impl Iterator<Item = Change> {
+    let (before, after) = (&before.usage.unavailable_models, &after.usage.unavailable_models);
+    let is_in = |model: &UnavailableModel, list: &[UnavailableModel]| {
+        list.iter().any(|other| other.name == model.name)
+    };
+    let out = after.iter().filter(move |model| !is_in(model, before));
+    let back = before.iter().filter(move |model| !is_in(model, after));
+    out.cloned()
+        .map(Change::ModelOut)
+        .chain(back.map(|model| Change::ModelBack { name: model.name.clone() }))
 }
 
 fn has_reset(old: &Limit, new: &Limit, at: Timestamp) -> bool {
@@ -150,6 +225,48 @@ mod tests {
         // What was in the window before does not count.
         let old = History::after(None, &high.usage, NOW.plus(-15_000)).unwrap();
         assert!(told(&back, Some(&old), &answer(71.0, Some(3600), 0)).is_some());
+    }
+
+    #[test]
+    fn resets_that_lapse_are_told_once() {
+        let with = |expires_in: Option<i64>, at: i64| {
+            let mut answer = answer(5.0, Some(3600), at);
+            let next_expires_at = expires_in.map(|seconds| NOW.plus(seconds));
+            answer.usage.banked_resets = Some(BankedResets { count: 2, next_expires_at });
+            answer
+        };
+        let told = |before: &Answer, after: &Answer| changes(before, None, after, THRESHOLDS);
+        let days = |count: i64| Some(count * 24 * HOUR);
+        assert_eq!(told(&with(days(3), -60), &with(days(3), 0)), []);
+        let found = told(&with(days(2), -60), &with(days(2), 0));
+        let env_vars: Vec<String> =
+            found[0].env_vars(NOW).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(env_vars, ["resets-expiring", "2", "1795532400", "172800"]);
+        assert_eq!(told(&with(days(1), -60), &with(days(1), 0)), []);
+        assert_eq!(told(&with(None, -60), &with(days(1), 0)).len(), 1);
+        assert_eq!(told(&with(days(1), -60), &with(days(2), 0)).len(), 1, "the one after it");
+    }
+
+    #[test]
+    fn models_that_go_out_or_come_back_are_told() {
+        let with = |names: &[&str]| {
+            let mut answer = answer(5.0, Some(3600), 0);
+            let model = |name: &&str| UnavailableModel { name: (*name).into(), available_at: None };
+            answer.usage.unavailable_models = names.iter().map(model).collect();
+            answer
+        };
+        let told = |before: &[&str], after: &[&str]| -> Vec<(String, String)> {
+            let found = changes(&with(before), None, &with(after), THRESHOLDS);
+            let told = |change: &Change| {
+                let env_vars = change.env_vars(NOW);
+                (env_vars[0].1.clone(), env_vars[1].1.clone())
+            };
+            found.iter().map(told).collect()
+        };
+        let event = |event: &str, name: &str| (event.to_string(), name.to_string());
+        assert_eq!(told(&[], &["a"]), [event("model-out", "a")]);
+        assert_eq!(told(&["a"], &["a"]), []);
+        assert_eq!(told(&["a"], &["b"]), [event("model-out", "b"), event("model-back", "a")]);
     }
 
     #[test]

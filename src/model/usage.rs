@@ -31,6 +31,9 @@ pub struct Usage {
     /// `None` where the server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banked_resets: Option<BankedResets>,
+    /// When the list of banked resets was last asked for, which tells when they lapse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_listed_at: Option<Timestamp>,
     /// Models that cannot be used now although the plan can.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable_models: Vec<UnavailableModel>,
@@ -358,6 +361,40 @@ impl Usage {
         self.windows.iter().map(Window::limit).chain(self.budget.iter().map(Budget::limit))
     }
 
+    /// The windows of all further pools, with labels such as `spark 5h`.
+    pub fn pool_limits(&self) -> impl Iterator<Item = Limit> {
+        self.pools.iter().flat_map(|pool| {
+            let name = self.short_name(pool);
+            pool.windows.iter().map(move |window| {
+                let limit = window.limit();
+                Limit { label: format!("{name} {}", limit.label), ..limit }
+            })
+        })
+    }
+
+    /// A window of the pool of this name, short or whole: the one of this label, else the fullest.
+    pub fn pool_limit(&self, name: &str, label: Option<&str>) -> Option<Limit> {
+        let is_named = |pool: &&Pool| {
+            pool.name.eq_ignore_ascii_case(name) || self.short_name(pool).eq_ignore_ascii_case(name)
+        };
+        let windows = self.pools.iter().find(is_named)?.windows.iter().map(Window::limit);
+        let wanted = windows.filter(|limit| label.is_none_or(|label| limit.label == label));
+        wanted.max_by(|left, right| left.used.total_cmp(&right.used))
+    }
+
+    /// What a pool is called in a line: `spark` for `GPT-5.3-Codex-Spark`, unless another one would
+    /// be called the same.
+    fn short_name(&self, pool: &Pool) -> String {
+        let last = |pool: &Pool| {
+            let name = pool.name.to_lowercase();
+            name.rsplit('-').next().map(String::from).unwrap_or(name)
+        };
+        let name = last(pool);
+        let is_plain = name.chars().any(char::is_alphabetic);
+        let is_alone = self.pools.iter().filter(|other| last(other) == name).count() == 1;
+        if is_plain && is_alone { name } else { pool.name.to_lowercase() }
+    }
+
     /// The limit that stops you: the exhausted one (of several, that which lasts longest), else the
     /// fullest.
     pub fn binding(&self) -> Option<Limit> {
@@ -472,6 +509,19 @@ mod tests {
         assert_eq!(blocked(Some(-60)), Severity::Ok);
         assert_eq!(blocked(Some(60)), Severity::Exhausted);
         assert_eq!(blocked(None), Severity::Exhausted);
+    }
+
+    #[test]
+    fn pools_have_short_names_unless_two_would_have_the_same() {
+        let pool = |name: &str| Pool { name: name.into(), windows: vec![window(18_000, 9.0, 60)] };
+        let labels = |names: &[&str]| -> Vec<String> {
+            let pools = names.iter().map(|name| pool(name)).collect();
+            let usage = Usage { pools, ..Usage::default() };
+            usage.pool_limits().map(|limit| limit.label).collect()
+        };
+        assert_eq!(labels(&["GPT-5.3-Codex-Spark", "gpt-reserve"]), ["spark 5h", "reserve 5h"]);
+        assert_eq!(labels(&["code review", "gpt-5"]), ["code review 5h", "gpt-5 5h"]);
+        assert_eq!(labels(&["a-spark", "b-Spark"]), ["a-spark 5h", "b-spark 5h"]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::model::text::short_count;
 use crate::model::time::{MINUTE, Timestamp, age, countdown};
 use crate::model::today::Counts;
 use crate::model::today::Today;
-use crate::model::usage::{BUDGET_LABEL, Limit, Measure, Pool, Severity, Thresholds, Usage};
+use crate::model::usage::{
+    BUDGET_LABEL, BankedResets, Limit, Measure, Pool, Severity, Thresholds, Usage,
+};
 
 /// Older numbers than this are marked.
 const OLD: i64 = 15 * MINUTE;
@@ -235,6 +237,18 @@ impl View {
         }
         self.binding = usage.binding();
         self.classify(thresholds);
+    }
+
+    /// The resets in hand; `None` if there are none.
+    pub fn banked_resets(&self) -> Option<BankedResets> {
+        self.usage.as_ref()?.banked_resets.filter(|banked| banked.count > 0)
+    }
+
+    /// The models that are out, with commas between them; `None` if there are none.
+    pub fn models_out(&self) -> Option<String> {
+        let models = &self.usage.as_ref()?.unavailable_models;
+        let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     /// What stops the user though limits are left: `blocked`, and when that ends if it is known.

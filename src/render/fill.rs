@@ -44,9 +44,15 @@ pub(super) fn fill(
     // A template has no place for it.
     if let Some(blocked) = view.blocked().filter(|_| view.binding.is_some() && !tells_only_today) {
         options.write(view.severity, &blocked, out);
-        out.push_str(options.separator);
+        let mut rest = String::new();
+        write(&line.pieces, None, view, templates, options, &mut rest);
+        if !rest.is_empty() {
+            out.push_str(options.separator);
+            out.push_str(&rest);
+        }
+    } else {
+        write(&line.pieces, None, view, templates, options, out);
     }
-    write(&line.pieces, None, view, templates, options, out);
     if view.stale_age().is_some() && !tells_only_today {
         (options.markup.escape)(&stale_mark(view, None, options), out);
     }
@@ -95,6 +101,13 @@ fn write_value(
     let usage = view.usage.as_ref();
     let text = match value {
         Placeholder::Windows => return write_windows(view, templates, options, out),
+        Placeholder::Pools => return write_pools(view, templates, options, out),
+        Placeholder::Resets => view.banked_resets().map(|banked| banked.count.to_string()),
+        Placeholder::ResetsExpire => view
+            .banked_resets()
+            .and_then(|banked| banked.next_expires_at)
+            .map(|at| countdown(at.seconds_since(view.now))),
+        Placeholder::ModelsOut => view.models_out(),
         Placeholder::Account => view.account.clone(),
         Placeholder::Plan => usage.and_then(|usage| usage.plan.clone()),
         Placeholder::Credits => view.credits(),
@@ -119,6 +132,9 @@ fn write_value(
             let found = match which {
                 Which::This => this.cloned(),
                 Which::Binding => view.binding.clone(),
+                Which::Pool { name, label } => {
+                    usage.and_then(|usage| usage.pool_limit(name, label.as_deref()))
+                }
                 Which::Named(label) => {
                     usage.and_then(|usage| usage.limits().find(|limit| limit.label == *label))
                 }
@@ -148,20 +164,41 @@ fn write_windows(
     out: &mut String,
 ) -> bool {
     let Some(usage) = &view.usage else { return false };
-    let mut first = true;
-    for limit in usage.limits() {
-        if !std::mem::take(&mut first) {
+    if !write_limits(usage.limits(), view, templates, options, out) {
+        // No window and no budget: a plan is then told by its state.
+        options.write(view.severity, &view.without_limits(), out);
+    }
+    true
+}
+
+fn write_pools(
+    view: &View,
+    templates: &Templates,
+    options: &LineOptions,
+    out: &mut String,
+) -> bool {
+    let Some(usage) = &view.usage else { return false };
+    write_limits(usage.pool_limits(), view, templates, options, out)
+}
+
+/// Appends each limit by the template of `--window`; whether there was one.
+fn write_limits(
+    limits: impl Iterator<Item = Limit>,
+    view: &View,
+    templates: &Templates,
+    options: &LineOptions,
+    out: &mut String,
+) -> bool {
+    let mut is_first = true;
+    for limit in limits {
+        if !std::mem::take(&mut is_first) {
             out.push_str(options.separator);
         }
         let mut text = String::with_capacity(32);
         write(&templates.window.pieces, Some(&limit), view, templates, options, &mut text);
         options.paint(view.severity_of(&limit, options.thresholds), &text, out);
     }
-    if first {
-        // No window and no budget: a plan is then told by its state.
-        options.write(view.severity, &view.without_limits(), out);
-    }
-    true
+    !is_first
 }
 
 fn field_text(field: &Field, limit: &Limit, view: &View, options: &LineOptions) -> Option<String> {

@@ -31,6 +31,14 @@ pub(super) enum Placeholder {
     Age,
     Icon,
     Today(Count),
+    /// How many resets are banked.
+    Resets,
+    /// The time until the next of them lapses.
+    ResetsExpire,
+    /// The models that cannot be used now.
+    ModelsOut,
+    /// Every window of every further pool, by the template of `--window`.
+    Pools,
     Of(Which, Field),
 }
 
@@ -49,6 +57,11 @@ pub(super) enum Which {
     This,
     Binding,
     Named(String),
+    /// Of a further pool: the fullest window, or the one of this label.
+    Pool {
+        name: String,
+        label: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +77,7 @@ pub(super) enum Field {
 }
 
 /// What a line's template can name without a prefix.
-pub const LINE_NAMES: [&str; 10] = [
+pub const LINE_NAMES: [&str; 14] = [
     "windows",
     "account",
     "plan",
@@ -75,10 +88,16 @@ pub const LINE_NAMES: [&str; 10] = [
     "sessions_today",
     "turns_today",
     "tokens_today",
+    "resets",
+    "resets_expire",
+    "models_out",
+    "pools",
 ];
 /// What can be said of a limit.
 pub const FIELD_NAMES: [&str; 8] =
     ["label", "used", "left", "bar", "reset", "reset_at", "pace", "runs_out"];
+/// What stands before the name of a pool.
+const POOL: &str = "pool.";
 const BAR_WIDTH: usize = 8;
 const WIDEST_BAR: usize = 200;
 
@@ -165,7 +184,7 @@ impl Template {
 
     /// Whether it lists the windows.
     pub fn lists_windows(&self) -> bool {
-        any(&self.pieces, &|value| *value == Placeholder::Windows)
+        any(&self.pieces, &|value| matches!(value, Placeholder::Windows | Placeholder::Pools))
     }
 }
 
@@ -209,8 +228,13 @@ impl Placeholder {
             (TemplateKind::Line, "sessions_today", _) => Ok(Placeholder::Today(Count::Sessions)),
             (TemplateKind::Line, "turns_today", _) => Ok(Placeholder::Today(Count::Turns)),
             (TemplateKind::Line, "tokens_today", _) => Ok(Placeholder::Today(Count::Tokens)),
+            (TemplateKind::Line, "resets", _) => Ok(Placeholder::Resets),
+            (TemplateKind::Line, "resets_expire", _) => Ok(Placeholder::ResetsExpire),
+            (TemplateKind::Line, "models_out", _) => Ok(Placeholder::ModelsOut),
+            (TemplateKind::Line, "pools", _) => Ok(Placeholder::Pools),
             (TemplateKind::Line, _, Some((which, field))) => {
                 let which = match which {
+                    pool if pool.starts_with(POOL) => Which::pool(&pool[POOL.len()..]),
                     "binding" => Which::Binding,
                     label if is_label(label) => Which::Named(label.to_string()),
                     _ => return Err(unknown()),
@@ -223,6 +247,16 @@ impl Placeholder {
                 Ok(Placeholder::Of(Which::This, Field::parse(name)?))
             }
             _ => Err(unknown()),
+        }
+    }
+}
+
+impl Which {
+    /// `spark` or `spark.5h`. The names of pools have dots, too: `GPT-5.3-Codex-Spark`.
+    fn pool(text: &str) -> Which {
+        match text.rsplit_once('.').filter(|(_, label)| is_label(label)) {
+            Some((name, label)) => Which::Pool { name: name.into(), label: Some(label.into()) },
+            None => Which::Pool { name: text.into(), label: None },
         }
     }
 }

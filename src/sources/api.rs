@@ -10,10 +10,13 @@ use crate::config::settings::Recover;
 use crate::io::http::{Client, Endpoint, Reply};
 use crate::model::entry::{Answer, Source};
 use crate::model::error::Error;
-use crate::model::time::{Timestamp, retry_after};
+use crate::model::time::{HOUR, Timestamp, retry_after};
 use crate::model::usage::Usage;
 use crate::refresh::TokenRefresh;
 use crate::refresh::turn::{self, Turn};
+
+/// How long a list of banked resets holds, in seconds.
+const LIST_HOLDS: i64 = 6 * HOUR;
 
 pub const PROVIDER: Provider = Provider { source: Source::Api, about: "the usage endpoint", ask };
 
@@ -125,9 +128,53 @@ impl Attempt<'_> {
         log.debug(format_args!("GET {}", self.endpoint.shown()));
         let reply = self.token_refresh.client.get(&self.endpoint, &login.access_token, &headers)?;
         log.debug(format_args!("status {}, {} bytes", reply.status, reply.body.len()));
-        let usage = classify(&reply, &self.endpoint, login, env.now())?;
+        let mut usage = classify(&reply, &self.endpoint, login, env.now())?;
+        self.find_expiry(&mut usage, login, &headers);
         let answer = Answer { fetched_at: env.now(), source: Source::Api, usage };
         Ok(Fetched::of(answer, login.account_id.clone()))
+    }
+}
+
+impl Attempt<'_> {
+    /// Adds when the next banked reset lapses. The list is asked for only if there are resets, and
+    /// the last list is old or of another count. Only GET: nothing is ever redeemed.
+    fn find_expiry(&self, usage: &mut Usage, login: &Login, headers: &[(&str, &str)]) {
+        let FetchContext { env, log, previous, .. } = self.context;
+        let now = env.now();
+        let Some(banked) = usage.banked_resets.as_mut() else { return };
+        if banked.count == 0 || banked.next_expires_at.is_some() {
+            return;
+        }
+        let known = previous
+            .filter(|entry| entry.account == login.account_id)
+            .and_then(|entry| entry.answer.as_ref())
+            .map(|answer| &answer.usage)
+            .filter(|known| known.banked_resets.is_some_and(|known| known.count == banked.count));
+        if let Some(known) = known {
+            // One that has lapsed has changed the count, or is not the next any more.
+            let expiry = known.banked_resets.and_then(|known| known.next_expires_at);
+            banked.next_expires_at = expiry.filter(|at| *at > now);
+            let is_passed = expiry.is_some() && banked.next_expires_at.is_none();
+            let is_new =
+                |at: &Timestamp| (0..LIST_HOLDS).contains(&now.seconds_since(*at)) && !is_passed;
+            usage.resets_listed_at = known.resets_listed_at.filter(is_new);
+            if usage.resets_listed_at.is_some() {
+                return;
+            }
+        }
+        // A list that fails is left alone as long as one that came.
+        usage.resets_listed_at = Some(now);
+        let listed = Endpoint::parse(&self.config.banked_resets_url()).and_then(|endpoint| {
+            log.debug(format_args!("GET {}", endpoint.shown()));
+            self.token_refresh.client.get(&endpoint, &login.access_token, headers)
+        });
+        match listed {
+            Ok(reply) if reply.status == 200 => {
+                banked.next_expires_at = answer::next_expiry_in(&reply.body, now);
+            }
+            Ok(reply) => log.debug(format_args!("no list of banked resets: {}", reply.status)),
+            Err(error) => log.debug(format_args!("no list of banked resets: {error}")),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is made of an answer: the numbers that Codex itself would show, and never a fine state where
 //! work is refused or the numbers are not known.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::home::{Home, Output};
@@ -268,4 +270,152 @@ fn no_fixture_is_fine_in_any_host_unless_its_state_is_ok() {
     assert_eq!(state("pro-weekly-only-2026-09"), "critical");
     assert_eq!(state("error-401-token_expired"), "unknown");
     assert_eq!(state("plus-5h-and-weekly-2026-05"), "ok");
+}
+
+// --- what people lose money by not seeing --------------------------------------------------------
+
+const LIST: &str = "GET /backend-api/wham/rate-limit-reset-credits";
+
+/// An answer with so many banked resets.
+fn with_resets(count: i64) -> Value {
+    let mut answer = usage_of(42, 17);
+    answer["rate_limit_reset_credits"] = json!({"available_count": count});
+    answer
+}
+
+/// A server that says so, and lists resets that lapse so many seconds from now.
+fn lists(count: i64, expiries: &'static [i64]) -> Server {
+    let answer = with_resets(count);
+    Server::start(move |request| match request.line().as_str() {
+        LIST => {
+            let credit =
+                |seconds: &i64| json!({"status": "available", "expires_at": now() + seconds});
+            let credits: Vec<Value> = expiries.iter().map(credit).collect();
+            Answer::json(200, &json!({"credits": credits, "available_count": count}))
+        }
+        _ => Answer::json(200, &answer),
+    })
+}
+
+#[test]
+fn banked_resets_are_told_with_the_time_until_they_lapse() {
+    let server = lists(2, &[900_000, 3 * 86_400 + 45]);
+    let home = Home::new(&server);
+    home.fill();
+    assert_eq!(server.count(LIST), 1);
+    assert!(server.requests().iter().all(|request| request.method == "GET"));
+    let json = json_of(&home);
+    let left = json["banked_resets_expire_at"].as_i64().unwrap() - now();
+    assert!((3 * 86_400..3 * 86_400 + 50).contains(&left), "{left}");
+    let line = home.run(&["--offline", "--format", "{resets} until {resets_expire}"]);
+    assert!(line.stdout.starts_with("2 until 3d0h"), "{line:?}");
+    let status = home.run(&["status", "--offline"]).stdout;
+    assert!(status.contains("2 resets") && status.contains("3d0h"), "{status}");
+    let age = |seconds: i64| {
+        home.age(Duration::from_secs(seconds as u64));
+        home.patch(|entry| {
+            let listed = &mut entry["answer"]["usage"]["resets_listed_at"];
+            *listed = (listed.as_i64().unwrap() - seconds).into();
+        });
+    };
+    // The list holds for six hours, as long as the count is the same.
+    age(5 * 3600);
+    home.fill();
+    assert_eq!(server.count(LIST), 1);
+    age(3700);
+    home.fill();
+    assert_eq!(server.count(LIST), 2);
+    let more = with_resets(3);
+    server.script(move |_| Answer::json(200, &more));
+    home.fill();
+    assert_eq!(server.count(LIST), 3);
+}
+
+#[test]
+fn a_list_of_banked_resets_that_fails_costs_nothing_and_none_asks_for_none() {
+    for answer in [Answer::status(500), Answer::html(403, "<html>"), Answer::hang_up()] {
+        let server = Server::usage(with_resets(1));
+        server.push(LIST, answer);
+        let home = Home::new(&server);
+        home.fill();
+        let json = json_of(&home);
+        assert_eq!((&json["state"], &json["error"]), (&json!("ok"), &Value::Null));
+        assert_eq!(
+            (&json["banked_resets"], &json["banked_resets_expire_at"]),
+            (&json!(1), &Value::Null)
+        );
+        home.fill();
+        assert_eq!(server.count(LIST), 1, "it is left alone for a while");
+    }
+    let server = Server::usage(with_resets(0));
+    let home = Home::new(&server);
+    home.fill();
+    assert_eq!(server.count(LIST), 0);
+}
+
+/// What `--on-change` is told, one line for each event, after these answers.
+fn events(answers: &[Value]) -> String {
+    let server = Server::usage(answers[0].clone());
+    let home = Home::new(&server);
+    let notes = home.path().join("events");
+    let command = format!("echo $CODEXLINE_EVENT $CODEXLINE_MODEL >> '{}'", notes.display());
+    for answer in answers {
+        server.always(Answer::json(200, answer));
+        let output = home.run(&["fetch", "--on-change", &command]);
+        assert_eq!(output.code, Some(0), "{output:?}");
+    }
+    std::fs::read_to_string(notes).unwrap_or_default()
+}
+
+#[test]
+fn resets_that_are_about_to_lapse_are_told_once() {
+    let lapsing = |seconds: i64| {
+        let mut answer = with_resets(1);
+        let credits = json!([{"status": "available", "expires_at": now() + seconds}]);
+        answer["rate_limit_reset_credits"]["credits"] = credits;
+        answer
+    };
+    let (later, soon) = (lapsing(3 * 86_400), lapsing(86_400));
+    assert_eq!(events(&[later.clone(), later.clone()]), "");
+    assert_eq!(events(&[later, soon.clone(), soon]), "resets-expiring\n");
+}
+
+#[test]
+fn models_that_are_out_are_told_everywhere() {
+    let mut out = usage_of(42, 17);
+    out["model_usage"] = json!({
+        "gpt-6-astra": {"available": false, "available_at": now() + 7245},
+        "gpt-5": {"available": true},
+    });
+    let (home, _server) = home_with(&out);
+    let json = json_of(&home);
+    assert_eq!(json["unavailable_models"][0]["name"], "gpt-6-astra");
+    assert_eq!(json["unavailable_models"].as_array().unwrap().len(), 1);
+    let line = home.run(&["--offline", "--format", "out: {models_out}"]).stdout;
+    assert!(line.starts_with("out: gpt-6-astra"), "{line}");
+    let status = home.run(&["status", "--offline"]).stdout;
+    assert!(status.contains("gpt-6-astra") && status.contains("2h00m"), "{status}");
+    let tooltip = home.run(&["waybar", "--offline"]).json()["tooltip"].to_string();
+    assert!(tooltip.contains("gpt-6-astra"), "{tooltip}");
+    let back = usage_of(42, 17);
+    assert_eq!(
+        events(&[back.clone(), out, back]),
+        "model-out gpt-6-astra\nmodel-back gpt-6-astra\n"
+    );
+}
+
+#[test]
+fn further_pools_stand_in_a_line_that_asks_for_them() {
+    let (home, _server) = home_with(&fresh_fixture("model-unavailable-reserve-pool-2026-09"));
+    let line = |format: &str| {
+        let window = "{label} {used}";
+        let output = home.run(&["--offline", "--format", format, "--window", window]);
+        output.stdout.trim_end().to_string()
+    };
+    assert_eq!(line("{pools}"), "spark 5h 12% · spark 7d 34% · reserve 7d 71%");
+    assert_eq!(line("{pool.spark.left}"), "66%");
+    assert_eq!(line("{pool.GPT-5.3-Codex-Spark.5h.left}"), "88%");
+    assert_eq!(line("[{pool.nobody.left}]a"), "a");
+    let plain = home.run(&["--offline"]).stdout;
+    assert!(!plain.contains("spark"), "off by default: {plain}");
 }
