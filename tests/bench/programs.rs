@@ -44,7 +44,7 @@ impl Builds {
                 None
             }
         };
-        let floor = compile_floor("floor", &[]).expect("the floor can be compiled");
+        let floor = compile_floor("floor", None).expect("the floor can be compiled");
         Builds {
             program: copy(&program, "codexline"),
             floor: copy(&floor, "floor"),
@@ -71,20 +71,22 @@ fn target() -> PathBuf {
     program.ancestors().nth(2).expect("target/PROFILE/PROGRAM").to_path_buf()
 }
 
-/// Compiles the floor program; `changes` are options and variables for another target.
-fn compile_floor(name: &str, changes: &[(String, String)]) -> Result<PathBuf, String> {
+/// Compiles the floor program for a target.
+///
+/// # Errors
+/// Why rustc cannot.
+fn compile_floor(name: &str, target_name: Option<&str>) -> Result<PathBuf, String> {
     let directory = target().join("bench");
     std::fs::create_dir_all(&directory).expect("the target directory can be written");
     let program = directory.join(name);
-    let rustc = changes.iter().find(|(name, _)| name == "RUSTC").map(|(_, path)| path.into());
-    let rustc = rustc.or_else(|| std::env::var_os("RUSTC")).unwrap_or_else(|| "rustc".into());
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(rustc);
-    if name != "floor" {
-        command.args(["--target", &musl()]);
+    if let Some(target) = target_name {
+        command.args(["--target", target]);
     }
     // As the release profile in Cargo.toml.
     command
-        .args(["--edition", "2024", "-C", "opt-level=3", "-C", "lto=fat", "-C", "codegen-units=1"])
+        .args(["--edition", "2024", "-C", "opt-level=s", "-C", "lto=fat", "-C", "codegen-units=1"])
         .args(["-C", "panic=abort", "-C", "strip=symbols", "-o"])
         .arg(&program)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/floor.rs"));
@@ -92,37 +94,22 @@ fn compile_floor(name: &str, changes: &[(String, String)]) -> Result<PathBuf, St
     Ok(program)
 }
 
-fn musl() -> String {
-    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
-}
-
-/// The static floor and codexline, built with rustup's standard library for musl, or else with the
-/// one that `.ci/cross` has made.
+/// The static floor and codexline. They need `rustup target add` and a C compiler for musl.
 ///
 /// # Errors
-/// Why there is none.
+/// Why they cannot be built.
 fn codexline_static() -> Result<(PathBuf, PathBuf), String> {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let installed = succeed(Command::new("rustup").args(["target", "list", "--installed"]));
-    let changes: Vec<(String, String)> = if installed.is_ok_and(|list| list.contains(&musl())) {
-        Vec::new()
-    } else {
-        let script = Path::new(root).join(".ci/cross");
-        let variables = succeed(Command::new("bash").arg(script).args(["env", &musl()]))?;
-        let variables = variables.lines().filter_map(|line| line.split_once('='));
-        variables.map(|(name, value)| (name.to_string(), value.to_string())).collect()
-    };
-    let floor = compile_floor("floor-static", &changes)?;
+    let musl = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let floor = compile_floor("floor-static", Some(&musl))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "--offline", "--bin", "codexline", "--target", &musl()])
-        .envs(changes)
+        .args(["build", "--release", "--offline", "--bin", "codexline", "--target", &musl])
         .arg("--target-dir")
-        .arg(target().join("cross"))
-        .current_dir(root);
+        .arg(target())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     succeed(&mut command)?;
-    Ok((floor, target().join("cross").join(musl()).join("release/codexline")))
+    Ok((floor, target().join(&musl).join("release/codexline")))
 }
 
 /// The standard output of a command that succeeds.
