@@ -9,7 +9,7 @@
 use crate::activity::refresh_since;
 use crate::activity::report::written_since;
 use crate::background::hooks;
-use crate::background::job::{Job, LONGEST_FETCH, under_lock};
+use crate::background::job::{Job, LONGEST_FETCH, under_lock, with_told_hooks};
 use crate::cache::Cache;
 use crate::codex::home::Home;
 use crate::config::options::Worker;
@@ -65,6 +65,8 @@ fn count(
         keep(cache, today, env)
     };
     let lock = Job { worker: Worker::Count, cache }.lock_path();
+    let told = is_worker.then(|| with_told_hooks(settings, &lock));
+    let settings = told.as_ref().unwrap_or(settings);
     let is_news = under_lock(&lock, is_worker, Duration::ZERO, work)??;
     if let Some(command) = settings.on_fetch.as_ref().filter(|_| is_news && !hooks::in_hook(env)) {
         hooks::run("--on-fetch", command, &[], env, &Log::new(settings.verbose));

@@ -4,7 +4,7 @@
 
 use crate::background::count;
 use crate::background::hooks;
-use crate::background::job::{LONGEST_FETCH, under_lock};
+use crate::background::job::{LONGEST_FETCH, under_lock, with_told_hooks};
 use crate::cache::Cache;
 use crate::codex::home::Home;
 use crate::codex::stamp::stamp;
@@ -74,6 +74,9 @@ fn run_one(settings: &Settings, env: &Env, trigger: Trigger, log: &Log) -> Resul
         }
         (Trigger::Manual | Trigger::Click, Err(_)) => false,
     };
+    let is_worker = trigger != Trigger::Manual;
+    let told = is_worker.then(|| with_told_hooks(settings, &cache.lock_path()));
+    let settings = told.as_ref().unwrap_or(settings);
     let work = || {
         if is_done() {
             log.debug("another codexline has just fetched");
@@ -81,7 +84,6 @@ fn run_one(settings: &Settings, env: &Env, trigger: Trigger, log: &Log) -> Resul
         }
         Fetch { settings, env, home: &home, log, trigger }.store(&cache).map(Some)
     };
-    let is_worker = trigger != Trigger::Manual;
     let patience = if is_worker { Duration::ZERO } else { LONGEST_FETCH };
     let outcome = under_lock(&cache.lock_path(), is_worker, patience, work)??;
     let Some(FetchOutcome { has_news, changes, result }) = outcome else { return Ok(()) };

@@ -14,8 +14,9 @@ use crate::io::files::{self, Lock};
 use crate::io::platform;
 use crate::model::decision::Trigger;
 use crate::model::error::Error;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -78,6 +79,7 @@ impl Job<'_> {
             // found here.
             drop(self.cache.prepare()?);
         }
+        tell_hooks(&held, settings).map_err(|error| unwritable(&self.lock_path(), &error))?;
         let command = self.command(settings, env, trigger);
         let failed = |error| Error::WorkerFailed { reason: Error::io_reason(&error) };
         platform::spawn_with_lock(command, held, &self.lock_path()).map_err(failed)?;
@@ -126,6 +128,38 @@ impl Job<'_> {
         }
         command
     }
+}
+
+/// The commands of the hooks. They reach a worker by its lock file, which only the user may read:
+/// the arguments of a process are shown to everybody, and such a command can hold a secret.
+#[derive(Default, Serialize, Deserialize)]
+struct HookCommands {
+    on_fetch: Option<String>,
+    on_change: Option<String>,
+}
+
+/// The most bytes that such commands may have.
+const MAX_HOOKS: u64 = 1024 * 1024;
+
+/// Writes the hooks' commands into a lock that is about to be handed over. A lock without any stays
+/// empty.
+fn tell_hooks(mut lock: &File, settings: &Settings) -> io::Result<()> {
+    let Settings { on_fetch, on_change, .. } = settings;
+    if on_fetch.is_none() && on_change.is_none() && lock.metadata()?.len() == 0 {
+        return Ok(());
+    }
+    let hooks = HookCommands { on_fetch: on_fetch.clone(), on_change: on_change.clone() };
+    lock.set_len(0)?;
+    lock.write_all(&serde_json::to_vec(&hooks)?)
+}
+
+/// A worker's settings, with the commands that its lock holds. To be read before [`under_lock`],
+/// which empties it.
+pub(crate) fn with_told_hooks(settings: &Settings, lock: &Path) -> Settings {
+    let told = files::read_own(lock, MAX_HOOKS).ok();
+    let told = told.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let HookCommands { on_fetch, on_change } = told;
+    Settings { on_fetch, on_change, ..settings.clone() }
 }
 
 /// The file of the running program. An upgrade may have replaced it.

@@ -337,7 +337,8 @@ pub const OPTIONS: &[Opt] = &[
             settings.on_fetch = Some(text.trim().to_string()).filter(|text| !text.is_empty());
             Ok(())
         },
-        forward: forward(BOTH, |settings| settings.on_fetch.clone().unwrap_or_default().into()),
+        // None, whatever a config file says: a worker is told by its lock.
+        forward: forward(BOTH, |_| OsString::new()),
         ..BLANK
     },
     Opt {
@@ -349,7 +350,8 @@ pub const OPTIONS: &[Opt] = &[
             settings.on_change = Some(text.trim().to_string()).filter(|text| !text.is_empty());
             Ok(())
         },
-        forward: forward(FETCH, |settings| settings.on_change.clone().unwrap_or_default().into()),
+        // As on-fetch.
+        forward: forward(FETCH, |_| OsString::new()),
         ..BLANK
     },
     Opt {
@@ -478,8 +480,9 @@ pub(crate) mod tests {
                 option(name.strip_prefix("--").unwrap()).try_on(&mut read, value).unwrap();
             }
             assert_eq!(forwarded(worker, &read), forwarded(worker, &settings), "{worker:?}");
+            // Commands can hold secrets, and arguments are shown to everybody.
             let known = (read.max_age, read.source, read.on_fetch);
-            assert_eq!(known, (settings.max_age, settings.source, settings.on_fetch.clone()));
+            assert_eq!(known, (settings.max_age, settings.source, None));
             let is_fetch = worker == Worker::Fetch;
             assert_eq!(read.recover == settings.recover, is_fetch);
             assert_eq!(read.thresholds == settings.thresholds, is_fetch);

@@ -334,3 +334,29 @@ fn a_fetch_writes_nowhere_but_into_the_cache() {
     }
     eventually("the end", || home.processes().is_empty());
 }
+
+#[test]
+fn the_commands_of_hooks_are_in_no_worker_s_arguments() {
+    let server = Server::usage(usage());
+    let gate = Gate::closed();
+    server.push(USAGE, Answer::json(200, &usage()).behind(&gate));
+    let home = Home::new(&server);
+    let seen = home.path().join("seen");
+    let hook = format!("echo made-up-secret > '{}'", seen.display());
+    let change = "true made-up-secret";
+    home.run(&["plain", "--on-fetch", &hook, "--on-change", change]);
+    server.wait_for(USAGE, 1);
+    let workers = home.processes();
+    assert_eq!(workers.len(), 1);
+    let line = std::fs::read(format!("/proc/{}/cmdline", workers[0])).unwrap();
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    assert!(line.contains("--worker") && !line.contains("made-up-secret"), "{line}");
+    gate.open();
+    home.settle();
+    assert_eq!(std::fs::read_to_string(seen).unwrap(), "made-up-secret\n");
+    for entry in std::fs::read_dir(home.cache_directory()).unwrap().flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!text.contains("made-up-secret"), "{}", entry.path().display());
+    }
+}

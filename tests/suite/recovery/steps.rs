@@ -351,6 +351,10 @@ impl Case {
         let is_in_kept = |login: &Login| {
             kept(&self.home).iter().any(|path| read(path).contains(&login.refresh_token))
         };
+        // Of two copies, one is refreshed; the other is not sent again.
+        let in_copy = self.copy.as_ref().map(|copy| copy.join("auth.json"));
+        let in_copy = in_copy.and_then(|path| refresh_token(&path));
+        let is_copys = |new: &Login| in_copy.as_ref() == Some(&new.refresh_token);
         // The newest tokens that reached us are there, unless somebody has signed in since.
         let reached = self.killed_after.is_none_or(|before| minted.len() > before);
         match (self.written.last(), minted.last().filter(|_| reached)) {
@@ -360,7 +364,10 @@ impl Case {
                 let is_same = login.account.as_deref() == Some(ACCOUNT);
                 assert!(of_it || ours, "{name}: neither theirs nor ours");
                 let is_ours_kept = |new: &Login| {
-                    self.replaced.contains(&new.refresh_token) || is_in_kept(new) || ours
+                    self.replaced.contains(&new.refresh_token)
+                        || is_in_kept(new)
+                        || is_copys(new)
+                        || ours
                 };
                 if !is_same {
                     assert!(of_it, "{name}: another account's file has been written to");
@@ -368,12 +375,8 @@ impl Case {
                 }
             }
             (None, Some(new)) => {
-                // Of two copies, one is refreshed; the other is not sent again.
-                let copied = self.copy.as_ref().map(|copy| copy.join("auth.json"));
-                let is_copys = copied.and_then(|path| refresh_token(&path)).as_ref()
-                    == Some(&new.refresh_token);
                 let is_there = there.refresh_token == new.refresh_token;
-                assert!(is_there || is_copys, "{name}: the new one is lost");
+                assert!(is_there || is_copys(new), "{name}: the new one is lost");
             }
             // The answer was in the memory of a process that is no more.
             (None, None) => {}
