@@ -198,6 +198,12 @@ pub const OPTIONS: &[Opt] = &[
         ..BLANK
     },
     Opt {
+        name: "ttl",
+        help: "in front: for how many seconds the line reads the same, and a tab; for shell hooks",
+        apply: |settings, text| switch(text).map(|value| settings.ttl = value),
+        ..BLANK
+    },
+    Opt {
         name: "show",
         value: Some("SHARE"),
         choices: &words(&SHOWS),

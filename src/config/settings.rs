@@ -40,6 +40,8 @@ pub struct Settings {
     pub separator: Option<String>,
     /// Only the binding limit.
     pub short: bool,
+    /// Print first for how many seconds the output reads the same.
+    pub ttl: bool,
     /// Whether numbers and bars say what is left or what is used.
     pub show: Show,
     /// When the program's own form says how soon a limit is reset.
@@ -192,6 +194,7 @@ impl Settings {
             window: None,
             separator: None,
             short: false,
+            ttl: false,
             show: Show::Left,
             reset: ResetTimes::Trouble,
             icon: None,

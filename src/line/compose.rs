@@ -6,9 +6,31 @@ use crate::io::env::Env;
 use crate::model::usage::Severity;
 use crate::model::view::View;
 use crate::render::line::{LineOptions, Templates, render, render_short};
+use crate::render::template::Template;
+use jiff::tz::TimeZone;
 
 /// What the host is given for one or several views.
 pub fn compose(settings: &Settings, env: &Env, views: &[View]) -> String {
+    compose_in(zone(settings, env, views).as_ref(), settings, env, views)
+}
+
+/// The local time zone, if it is needed. Finding it out costs a file or two.
+pub(super) fn zone(settings: &Settings, env: &Env, views: &[View]) -> Option<TimeZone> {
+    let needs_zone =
+        |template: &Option<Template>| template.as_ref().is_some_and(Template::needs_zone);
+    let needs_zone =
+        settings.host.needs_zone || needs_zone(&settings.format) || needs_zone(&settings.window);
+    let has_numbers = views.iter().any(|view| view.usage.is_some());
+    (needs_zone && has_numbers).then(|| env.zone())
+}
+
+/// The same in a known time zone.
+pub(super) fn compose_in(
+    zone: Option<&TimeZone>,
+    settings: &Settings,
+    env: &Env,
+    views: &[View],
+) -> String {
     let host = settings.host;
     let is_wanted = match host.colour {
         AutoColour::Never => false,
@@ -17,12 +39,6 @@ pub fn compose(settings: &Settings, env: &Env, views: &[View]) -> String {
     };
     let coloured = settings.color.applies(is_wanted, env);
     let templates = settings.templates();
-    let needs_zone = host.needs_zone
-        || templates
-            .as_ref()
-            .is_some_and(|(line, window)| line.needs_zone() || window.needs_zone());
-    let has_numbers = views.iter().any(|view| view.usage.is_some());
-    let zone = (needs_zone && has_numbers).then(|| env.zone());
     let style = LineOptions {
         templates: templates.as_ref().map(|(line, window)| Templates { line, window }),
         separator: settings.separator.as_deref().unwrap_or(settings.glyphs.separator),
@@ -36,7 +52,7 @@ pub fn compose(settings: &Settings, env: &Env, views: &[View]) -> String {
         thresholds: settings.thresholds,
         markup: host.markup.in_colours(coloured),
         palette: if coloured { host.palette.with(&settings.colors) } else { host.palette },
-        zone: zone.as_ref(),
+        zone,
     };
     let render = if settings.short { render_short } else { render };
     let text = render(views, &style);

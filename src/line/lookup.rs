@@ -1,5 +1,6 @@
 //! What the cache says of each login that is shown, and the jobs that a lookup starts and waits for.
 
+use super::ttl::Jobs;
 use crate::background::job::{Job, Launch};
 use crate::cache::Cache;
 use crate::codex::home::Home;
@@ -12,6 +13,7 @@ use crate::io::files::Lock;
 use crate::io::output::Log;
 use crate::model::decision::{Decision, Reason, Trigger, decide};
 use crate::model::entry::{Entry, Miss, Problem};
+use crate::model::time::Timestamp;
 use crate::model::today::Today;
 use crate::model::usage::Usage;
 use crate::model::view::View;
@@ -70,6 +72,8 @@ struct Task {
     wanted: Option<Trigger>,
     /// This run or another one has started it.
     is_running: bool,
+    /// For [`super::ttl`].
+    progress: Jobs,
 }
 
 /// Looks up every login that is shown.
@@ -162,6 +166,11 @@ impl Lookup {
         let is_stale = |today: Today| today.is_stale(settings.max_age_seconds(), now);
         let is_due = shows_today && self.today().is_none_or(is_stale);
         self.count.wanted = is_due.then_some(Trigger::Stale);
+        for task in [&mut self.fetch, &mut self.count] {
+            if task.wanted.is_some() {
+                task.progress = Jobs::Started;
+            }
+        }
     }
 
     /// Whether any job is wanted.
@@ -212,7 +221,11 @@ impl Lookup {
         let is_done = || self.is_news(worker, &cache.read(self.env.now()));
         let launched = Job { worker, cache }.start(settings, &self.env, trigger, is_done);
         let name = name(worker);
-        self.task_mut(worker).is_running = launched.is_ok();
+        let task = self.task_mut(worker);
+        task.is_running = launched.is_ok();
+        if !matches!(launched, Ok(Launch::Started)) {
+            task.progress = Jobs::Pending;
+        }
         match launched {
             Ok(Launch::Started) => log.debug(format_args!("a {name} has been started")),
             Ok(Launch::AlreadyRunning) => {
@@ -250,7 +263,7 @@ impl Lookup {
             return;
         };
         let mut lock = Lock::open(&Job { worker, cache }.lock_path());
-        let outcome = loop {
+        let (outcome, progress) = loop {
             // Asked before the entry is read: a job stores what it has before it ends.
             let has_ended = lock.as_mut().is_ok_and(Lock::is_free);
             let entry = cache.read(self.env.now());
@@ -258,24 +271,45 @@ impl Lookup {
                 self.entry = entry;
                 // The worker may have refreshed the login. Then the news is of the new one.
                 self.login = stamp(cache.home(), &self.env);
-                break "news";
+                break ("news", Jobs::Idle);
             }
             if has_ended {
-                break "an end without news";
+                break ("an end without news", Jobs::Pending);
             }
             if begun.elapsed() >= wait {
-                break "no news";
+                break ("no news", Jobs::Started);
             }
             std::thread::sleep(LOOK_AGAIN.min(wait));
         };
+        self.task_mut(worker).progress = progress;
         let name = name(worker);
         let elapsed = begun.elapsed().min(wait).as_millis();
         log.debug(format_args!("{outcome} of the {name} within {elapsed} ms"));
     }
 
+    /// What the jobs of this lookup are doing.
+    pub(super) fn jobs(&self) -> Jobs {
+        self.fetch.progress.max(self.count.progress)
+    }
+
+    /// Whether a job will be wanted then, if nothing happens.
+    pub(super) fn will_want_jobs(&self, then: Timestamp, settings: &Settings) -> bool {
+        let max_age = settings.max_age_seconds();
+        let decision = decide(self.entry.as_ref(), &self.login, max_age, then);
+        let is_stale = |today: Today| today.is_stale(max_age, then);
+        self.cache.is_some()
+            && (matches!(decision, Decision::Stale(_))
+                || settings.tells_today() && self.today().is_none_or(is_stale))
+    }
+
     /// What there is to show.
     pub(super) fn view(&self, settings: &Settings) -> View {
-        let (entry, now) = (self.entry.as_ref().ok(), self.env.now());
+        self.view_at(self.env.now(), settings)
+    }
+
+    /// What there is to show at a moment, if nothing happens until then.
+    pub(super) fn view_at(&self, now: Timestamp, settings: &Settings) -> View {
+        let entry = self.entry.as_ref().ok();
         let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds)
             .measured_by(settings.severity, settings.thresholds);
         View { account: self.account.clone(), ..view.with_mistake(settings.mistakes.first()) }

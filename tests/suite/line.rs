@@ -805,7 +805,7 @@ fn every_option_can_be_given_in_the_environment() {
     let (server, home) = signed_in();
     home.fill();
     home.age(Duration::from_secs(60));
-    let cases: [Case; 13] = [
+    let cases: [Case; 14] = [
         ("max-age", "30s", &["--offline", "--verbose"], &|output| output.stderr.contains("stale")),
         ("wait", "1ms", &["--max-age=1s", "--verbose"], &|output| output.stderr.contains("1 ms")),
         ("offline", "1", &["--max-age=1s", "--wait=9s", "--verbose"], &|output| {
@@ -822,6 +822,7 @@ fn every_option_can_be_given_in_the_environment() {
             output.json()["state"] == "ok"
         }),
         ("color", "always", &["--offline", "--warn=40"], &|output| output.stdout.contains(WARNING)),
+        ("ttl", "1", &["--offline"], &|output| output.stdout.contains('\t')),
         ("show", "used", &["--offline"], &|output| output.stdout.contains("42% used")),
         ("reset", "always", &["--offline"], &|output| output.stdout.contains("resets in 5d8h")),
         ("verbose", "1", &["--offline"], &|output| !output.stderr.is_empty()),
