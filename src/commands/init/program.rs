@@ -71,10 +71,6 @@ fn is_command(before: &str, behind: &str) -> bool {
     if before.ends_with("[\"") {
         return behind.starts_with('"');
     }
-    // `*'codexline zsh)'*` looks for the command and is none.
-    if before.ends_with("*'") {
-        return false;
-    }
     let is_word =
         |character: char| character.is_ascii_alphanumeric() || "_-./@".contains(character);
     let Some(argument) = behind.strip_prefix(' ') else { return false };
@@ -154,8 +150,8 @@ mod tests {
         assert!(text.contains("' #(exec /opt/100%%/codexline tmux) '"), "{text}");
         assert!(text.contains("{m:*codexline*tmux*,"), "{text}");
         let text = snippet("zsh", "codexline.zsh").with(Some("/opt/x/codexline"));
-        assert!(text.contains("'$(/opt/x/codexline zsh)'"), "{text}");
-        assert!(text.contains("*'codexline zsh)'*"), "{text}");
+        assert!(text.contains("< <(/opt/x/codexline zsh --ttl)"), "{text}");
+        assert!(text.contains("== *__codexline_line*"), "{text}");
         let text = snippet("waybar", "config.jsonc").with(Some("/opt/x/codexline"));
         assert!(
             text.contains("\"custom/codexline\": {")

@@ -1,8 +1,8 @@
 //! Prompts without starship: zsh and fish as the snippets set them up.
 
 use super::{HOSTILE, Scene, WINDOWS, plan};
-use crate::support::hosts::Stage;
 use crate::support::hosts::terminal::{Terminal, shell};
+use crate::support::hosts::{Stage, until};
 use std::time::{Duration, Instant};
 
 const SNIPPETS: [(&str, &str); 2] = [
@@ -43,6 +43,53 @@ fn the_number_is_in_the_prompt_and_names_are_text() {
     assert!(!scene.was_tricked());
 }
 
+/// A `codexline` that logs each start, and prints a hostile line that lasts a minute.
+const COUNTING: &str = "#!/bin/sh\necho \"$*\" >>\"$LOG\"\n\
+     printf '60\\t%s\\n' '$(touch pwned) `touch pwned` %n \\u'\n";
+
+/// A thousand prompts within half a minute, and then one for each reason to ask again. After each
+/// the script prints how often codexline was started.
+const PROMPTS: &str = "\
+    PS1='mine> '; RPROMPT=; prompt() { __codexline_prompt; wc -l <\"$LOG\"; }\n\
+    i=0; while [ $i -lt 999 ]; do __codexline_prompt; i=$((i+1)); done; prompt\n\
+    SECONDS=$((SECONDS+30)); prompt\n\
+    cd /; prompt\n\
+    export CODEX_HOME=/x; prompt\n\
+    export TZ=UTC; prompt\n\
+    SECONDS=$((SECONDS+61)); prompt\n\
+    SECONDS=0; prompt\n\
+    printf '%s\\n' \"$__codexline_line\"\n";
+
+#[test]
+fn most_prompts_start_no_process() {
+    needs!("bash", "zsh");
+    let stage = Stage::new();
+    let bin = stage.path("counting");
+    std::fs::create_dir_all(&bin).unwrap();
+    let program = bin.join("codexline");
+    std::fs::write(&program, COUNTING).unwrap();
+    crate::support::home::set_mode(&program, 0o755);
+    let bash = include_str!("../../../integrations/bash/codexline.bash");
+    for (shell, snippet, end) in [("bash", bash, "\\n"), ("zsh", SNIPPETS[0].1, "")] {
+        let log = stage.path(&format!("{shell}.log"));
+        let script = stage.write(shell, &format!("{snippet}{PROMPTS}"));
+        let mut command = std::process::Command::new(shell);
+        command.args(if shell == "bash" { ["--norc", "--noprofile"] } else { ["-f", "-d"] });
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        command.arg(script).env("PATH", path).env("LOG", &log).current_dir(&bin);
+        command.env_remove("CODEX_HOME").env_remove("TZ");
+        let output = command.output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = shown.lines().map(str::trim).collect();
+        let hostile = format!("$(touch pwned) `touch pwned` %n \\u{end}");
+        let expected = ["1", "1", "2", "3", "4", "5", "6", &hostile];
+        assert_eq!(lines, expected, "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+        let starts = std::fs::read_to_string(&log).unwrap();
+        assert!(starts.lines().all(|line| line == format!("{shell} --ttl")), "{starts}");
+        assert!(!bin.join("pwned").exists() && output.stderr.is_empty(), "{shell}");
+    }
+}
+
 #[test]
 fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
     needs!("tmux", "zsh", "fish");
@@ -62,7 +109,11 @@ fn neither_a_missing_login_nor_a_hanging_network_holds_the_prompt() {
             }
             // Four prompts, with two calls of tmux each: one types and one looks.
             assert!(start.elapsed() < Duration::from_secs(5), "{name}: {:?}", start.elapsed());
-            terminal.wait_for(word);
+            // zsh asks again at the first prompt after a second.
+            until("the word", || {
+                terminal.enter("");
+                terminal.text().contains(word).then_some(())
+            });
         }
     }
 }
