@@ -7,6 +7,7 @@
 
 pub mod claude_code;
 pub mod picture;
+pub mod scene;
 pub mod starship;
 pub mod status_command;
 pub mod terminal;

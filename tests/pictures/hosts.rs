@@ -1,37 +1,36 @@
-//! The READMEs' pictures, taken in the real hosts: `CODEXLINE_PICTURES=integrations cargo test gallery` writes one for each,
-//! `integrations/HOST/picture.png`. Without the variable nothing is done.
+//! The pictures, one function for each host or a few that are alike.
 
-use super::Scene;
 use crate::support::hosts::claude_code;
 use crate::support::hosts::picture::{Colour, Picture};
+use crate::support::hosts::scene::Scene;
 use crate::support::hosts::terminal::shell;
 use crate::support::hosts::tmux::Tmux;
 use crate::support::hosts::wayland::Sway;
 use crate::support::hosts::x11::Xvfb;
 use crate::support::hosts::{Stage, quoted};
-use crate::support::needs::find_all;
+use crate::support::needs::program;
 use crate::support::usage_of;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-const STARSHIP: &str = include_str!("../../../integrations/starship/starship.toml");
-const TMUX: &str = include_str!("../../../integrations/tmux/tmux.conf");
-const BASH: &str = include_str!("../../../integrations/bash/codexline.bash");
-const ZSH: &str = include_str!("../../../integrations/zsh/codexline.zsh");
-const FISH: &str = include_str!("../../../integrations/fish/codexline.fish");
-const WAYBAR: &str = include_str!("../../../integrations/waybar/config.jsonc");
-const WAYBAR_STYLE: &str = include_str!("../../../integrations/waybar/style.css");
-const I3BLOCKS: &str = include_str!("../../../integrations/i3blocks/i3blocks.conf");
-const I3STATUS: &str = include_str!("../../../integrations/i3status-rust/config.toml");
-const CLAUDE: &str = include_str!("../../../integrations/claude-code/settings.json");
-const POLYBAR: &str = include_str!("../../../integrations/polybar/config.ini");
+const STARSHIP: &str = include_str!("../../integrations/starship/starship.toml");
+const TMUX: &str = include_str!("../../integrations/tmux/tmux.conf");
+const BASH: &str = include_str!("../../integrations/bash/codexline.bash");
+const ZSH: &str = include_str!("../../integrations/zsh/codexline.zsh");
+const FISH: &str = include_str!("../../integrations/fish/codexline.fish");
+const WAYBAR: &str = include_str!("../../integrations/waybar/config.jsonc");
+const WAYBAR_STYLE: &str = include_str!("../../integrations/waybar/style.css");
+const I3BLOCKS: &str = include_str!("../../integrations/i3blocks/i3blocks.conf");
+const I3STATUS: &str = include_str!("../../integrations/i3status-rust/config.toml");
+const CLAUDE: &str = include_str!("../../integrations/claude-code/settings.json");
+const POLYBAR: &str = include_str!("../../integrations/polybar/config.ini");
 
 /// Small enough for a README on a telephone.
 const WIDTH: usize = 620;
 const MOST_BYTES: u64 = 60_000;
 
-/// xterm's yellow: the warning's.
-const YELLOW: Colour = [0xcd, 0xcd, 0];
+/// The warning's colour in a terminal: number 220 of 256.
+const YELLOW: Colour = [0xff, 0xd7, 0];
 /// What the terminal leaves free around its text.
 const BORDER: usize = 6;
 
@@ -40,21 +39,36 @@ fn scene(stage: Stage) -> Scene {
     Scene::warm(stage, usage_of(78, 17))
 }
 
-/// Where pictures are wanted, if everything for them is there.
-fn wanted(programs: &[&str]) -> Option<PathBuf> {
-    let directory = std::env::var_os("CODEXLINE_PICTURES")?;
-    find_all(programs, test_name!()).map(|_| PathBuf::from(directory))
+/// What can be taken, by name.
+pub const PICTURES: [(&str, fn()); 8] = [
+    ("terminal", terminal),
+    ("prompts", prompts),
+    ("tmux", tmux),
+    ("waybar", waybar_with_its_tooltip),
+    ("i3blocks", i3bar_and_swaybar),
+    ("i3status-rust", i3status_rust),
+    ("claude-code", claude_code),
+    ("polybar", polybar),
+];
+
+/// Stops with the name of the first of these programs that is not installed.
+fn require(programs: &[&str]) {
+    for name in programs {
+        assert!(program(name).is_some(), "{name} is not installed; .ci/hosts installs it");
+    }
 }
 
-/// Writes `HOST/picture.png`.
-fn keep(directory: &std::path::Path, host: &str, picture: &Picture) {
+/// Writes `integrations/HOST/picture.png`.
+fn keep(host: &str, picture: &Picture) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations");
     let path = directory.join(host).join("picture.png");
     picture.write(&path);
     let size = std::fs::metadata(&path).expect("it was just written").len();
     assert!(size < MOST_BYTES, "{}: {size} bytes", path.display());
 }
 
-/// The first picture that has been the same for a while and is not blank: all that had to be drawn is drawn.
+/// The first picture that has been the same for a while and is not blank: all that had to be drawn
+/// is drawn.
 fn at_rest(take: impl Fn() -> Picture) -> Picture {
     let mut since = Instant::now();
     let mut last = take();
@@ -78,11 +92,8 @@ fn in_terminal(stage: &Stage, columns: usize, rows: usize, command: &str) -> Pic
 }
 
 /// `integrations/picture.png`, on top of the README.
-#[test]
 fn terminal() {
-    let Some(directory) = wanted(&["xterm", "Xvfb", "import", "xdotool"]) else {
-        return;
-    };
+    require(&["xterm", "Xvfb", "import", "xdotool"]);
     let scene = scene(Stage::new());
     let typed = |line: &str| format!("printf '\\033[36m$\\033[0m {line}\\n'; {line};");
     let script = format!(
@@ -91,27 +102,20 @@ fn terminal() {
         typed("codexline --short"),
         typed("codexline status")
     );
-    keep(
-        &directory,
-        ".",
-        &in_terminal(&scene.stage, 70, 15, &format!("sh -c {}", quoted(&script))),
-    );
+    keep(".", &in_terminal(&scene.stage, 70, 15, &format!("sh -c {}", quoted(&script))));
 }
 
-#[test]
 fn prompts() {
-    let programs = ["xterm", "Xvfb", "import", "xdotool", "starship", "zsh", "fish"];
-    let Some(directory) = wanted(&programs) else {
-        return;
-    };
+    require(&["xterm", "Xvfb", "import", "xdotool", "starship", "zsh", "fish"]);
     let mut scene = scene(Stage::new());
     let config = format!(
-        "format = \"[~/project](bold cyan) on [main](bold purple) ${{custom.codexline}}\\n$character\"\n\
+        "format = \"[~/project](bold cyan) on [main](bold purple) \
+         ${{custom.codexline}}\\n$character\"\n\
          add_newline = false\n{STARSHIP}"
     );
     scene.stage.set("STARSHIP_CONFIG", scene.stage.write("starship.toml", &config));
     let start = shell(&scene.stage, "bash", "eval \"$(starship init bash)\"\n");
-    keep(&directory, "starship", &in_terminal(&scene.stage, 66, 2, &start));
+    keep("starship", &in_terminal(&scene.stage, 66, 2, &start));
     let left = "PROMPT='%F{cyan}~/project%f %# '\n";
     for (host, setup) in [
         ("bash", format!("PS1='\\[\\e[36m\\]~/project\\[\\e[0m\\]\\$ '\n{BASH}")),
@@ -119,33 +123,27 @@ fn prompts() {
         (
             "fish",
             format!(
-                "function fish_prompt; set_color cyan; echo -n '~/project'; set_color normal; echo -n '> '; end\n{FISH}"
+                "function fish_prompt; set_color cyan; echo -n '~/project'; \
+                 set_color normal; echo -n '> '; end\n{FISH}"
             ),
         ),
     ] {
         let start = shell(&scene.stage, host, &setup);
         // zsh shows nothing on the right in a terminal of fewer lines.
-        keep(&directory, host, &in_terminal(&scene.stage, 66, 3, &start));
+        keep(host, &in_terminal(&scene.stage, 66, 3, &start));
     }
 }
 
-#[test]
 fn tmux() {
-    let Some(directory) = wanted(&["xterm", "Xvfb", "import", "xdotool", "tmux"]) else {
-        return;
-    };
+    require(&["xterm", "Xvfb", "import", "xdotool", "tmux"]);
     let scene = scene(Stage::new());
     let looks = "set -g status-style 'bg=#303030,fg=#dddddd'\nset -g status-left ' work '\n";
     let tmux = Tmux::start(&scene.stage, &format!("{TMUX}\n{looks}"));
-    keep(&directory, "tmux", &in_terminal(&scene.stage, 66, 2, &tmux.attach_command()));
+    keep("tmux", &in_terminal(&scene.stage, 66, 2, &tmux.attach_command()));
 }
 
-#[test]
 fn waybar_with_its_tooltip() {
-    let programs = ["waybar", "sway", "grim", "Xvfb", "xdotool", "import"];
-    let Some(directory) = wanted(&programs) else {
-        return;
-    };
+    require(&["waybar", "sway", "grim", "Xvfb", "xdotool", "import"]);
     const HEIGHT: usize = 200;
     const PANEL: Colour = [0x24, 0x24, 0x30];
     let scene = scene(Stage::unprivileged());
@@ -154,13 +152,15 @@ fn waybar_with_its_tooltip() {
     let lines = WAYBAR.lines().filter(|line| !line.trim_start().starts_with("//"));
     let module = lines.collect::<Vec<_>>().join("\n");
     let config = format!(
-        "{{ \"height\": 28, \"modules-left\": [\"custom/codexline\"], \"modules-right\": [\"custom/clock\"], \
+        "{{ \"height\": 28, \"modules-left\": [\"custom/codexline\"], \
+         \"modules-right\": [\"custom/clock\"], \
          \"custom/clock\": {{ \"exec\": \"echo 14:53\" }}, {module} }}"
     );
     let style = format!(
         "* {{ font: 14px 'DejaVu Sans Mono'; border: none; border-radius: 0; min-height: 0; }}
          window {{ background: #16161e; color: #ffffff; }} #custom-clock {{ padding: 0 8px; }}
-         tooltip {{ background: rgb({},{},{}); }} tooltip label {{ color: #ffffff; }}\n{WAYBAR_STYLE}",
+         tooltip {{ background: rgb({},{},{}); }} tooltip label {{ color: #ffffff; }}
+         {WAYBAR_STYLE}",
         PANEL[0], PANEL[1], PANEL[2]
     );
     let config = serde_json::from_str(&config).expect("the snippet is JSON");
@@ -174,7 +174,7 @@ fn waybar_with_its_tooltip() {
         }
         picture.count(PANEL) > 2000
     });
-    keep(&directory, "waybar", &at_rest(|| sway.picture()));
+    keep("waybar", &at_rest(|| sway.picture()));
 }
 
 /// A bar's configuration for i3 and sway, with a clock beside codexline.
@@ -182,7 +182,8 @@ fn bar(stage: &Stage) -> String {
     let blocks = stage
         .write("blocks.conf", &format!("{I3BLOCKS}\n[clock]\ncommand=echo 14:53\ninterval=60\n"));
     format!(
-        "bar {{\n position top\n font pango:DejaVu Sans Mono 10\n status_command i3blocks -c {}\n}}\n",
+        "bar {{\n position top\n font pango:DejaVu Sans Mono 10\n \
+         status_command i3blocks -c {}\n}}\n",
         quoted(blocks)
     )
 }
@@ -192,30 +193,23 @@ fn bar_alone(picture: &Picture, height: usize) -> Picture {
     picture.part(0, 0, picture.width, height)
 }
 
-#[test]
 fn i3bar_and_swaybar() {
-    let programs = ["i3", "i3bar", "i3blocks", "Xvfb", "import", "sway", "swaybar", "grim"];
-    let Some(directory) = wanted(&programs) else {
-        return;
-    };
+    require(&["i3", "i3bar", "i3blocks", "Xvfb", "import", "sway", "swaybar", "grim"]);
     let first = scene(Stage::new());
     let screen = Xvfb::start(&first.stage, WIDTH, 60);
     let config =
         first.stage.write("i3.conf", &format!("# i3 config file (v4)\n{}", bar(&first.stage)));
     let _i3 = first.stage.start("i3", screen.command("i3").arg("-c").arg(config));
-    keep(&directory, "i3blocks", &bar_alone(&at_rest(|| screen.picture()), 24));
+    keep("i3blocks", &bar_alone(&at_rest(|| screen.picture()), 24));
     let second = scene(Stage::unprivileged());
     let sway = Sway::start(&second.stage, WIDTH, 60, &bar(&second.stage));
-    keep(&directory, "swaybar", &bar_alone(&at_rest(|| sway.picture()), 24));
+    keep("swaybar", &bar_alone(&at_rest(|| sway.picture()), 24));
 }
 
-#[test]
 fn i3status_rust() {
-    let Some(directory) = wanted(&["i3", "i3bar", "i3status-rs", "Xvfb", "import"]) else {
-        return;
-    };
+    require(&["i3", "i3bar", "i3status-rs", "Xvfb", "import"]);
     let scene = scene(Stage::new());
-    // Its own theme `plain`, which is installed only with a package of it.
+    // The theme `plain`. i3status-rust has it, but installs it only with a package.
     let colours = [
         ("idle", "93a1a1"),
         ("info", "93a1a1"),
@@ -233,44 +227,41 @@ fn i3status_rust() {
         scene.stage.write("i3status.toml", &format!("theme.theme = {theme:?}\n{I3STATUS}{clock}"));
     let screen = Xvfb::start(&scene.stage, WIDTH, 60);
     let config = format!(
-        "# i3 config file (v4)\nbar {{\n position top\n font pango:DejaVu Sans Mono 10\n status_command i3status-rs {}\n}}\n",
+        "# i3 config file (v4)\nbar {{\n position top\n font pango:DejaVu Sans Mono 10\n \
+         status_command i3status-rs {}\n}}\n",
         quoted(config)
     );
     let config = scene.stage.write("i3.conf", &config);
     let _i3 = scene.stage.start("i3", screen.command("i3").arg("-c").arg(config));
-    keep(&directory, "i3status-rust", &bar_alone(&at_rest(|| screen.picture()), 24));
+    keep("i3status-rust", &bar_alone(&at_rest(|| screen.picture()), 24));
 }
 
-#[test]
 fn claude_code() {
-    let Some(directory) = wanted(&["xterm", "Xvfb", "import", "xdotool", "claude"]) else {
-        return;
-    };
+    require(&["xterm", "Xvfb", "import", "xdotool", "claude"]);
     let scene = scene(Stage::new());
     let start = claude_code::command(&scene.stage, CLAUDE);
     let rows = 16;
     let whole = in_terminal(&scene.stage, 66, rows, &start);
-    // From the field in which one types to the line below it; what it says on top is of the day and of this place.
+    // From the field in which one types to the line below it; what it says on top is of the day and
+    // of this place.
     let row = (whole.height - 2 * BORDER) / rows;
     let line = whole.part(0, whole.height - BORDER - 5 * row, whole.width, 4 * row);
     assert!(line.count(YELLOW) > 8, "the line stands somewhere else");
-    keep(&directory, "claude-code", &line);
+    keep("claude-code", &line);
 }
 
-#[test]
 fn polybar() {
-    let Some(directory) = wanted(&["polybar", "Xvfb", "import"]) else {
-        return;
-    };
+    require(&["polybar", "Xvfb", "import"]);
     let scene = scene(Stage::new());
     let config = format!(
-        "[bar/main]\nwidth = 100%\nheight = 26\nfont-0 = DejaVu Sans Mono:size=10;2\nbackground = #16161e\n\
-         foreground = #ffffff\npadding = 1\nmodules-left = codexline\nmodules-right = clock\n{POLYBAR}\n\
+        "[bar/main]\nwidth = 100%\nheight = 26\nfont-0 = DejaVu Sans Mono:size=10;2\n\
+         background = #16161e\nforeground = #ffffff\npadding = 1\n\
+         modules-left = codexline\nmodules-right = clock\n{POLYBAR}\n\
          [module/clock]\ntype = custom/script\nexec = echo 14:53\ninterval = 60\n"
     );
     let config = scene.stage.write("polybar.ini", &config);
     let screen = Xvfb::start(&scene.stage, WIDTH, 26);
     let _polybar =
         scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
-    keep(&directory, "polybar", &at_rest(|| screen.picture()));
+    keep("polybar", &at_rest(|| screen.picture()));
 }
