@@ -115,7 +115,7 @@ fn prompts() {
     );
     scene.stage.set("STARSHIP_CONFIG", scene.stage.write("starship.toml", &config));
     let start = shell(&scene.stage, "bash", "eval \"$(starship init bash)\"\n");
-    keep("starship", &in_terminal(&scene.stage, 66, 2, &start));
+    keep("starship", &in_terminal(&scene.stage, 66, 3, &start));
     let left = "PROMPT='%F{cyan}~/project%f %# '\n";
     for (host, setup) in [
         ("bash", format!("PS1='\\[\\e[36m\\]~/project\\[\\e[0m\\]\\$ '\n{BASH}")),
