@@ -34,7 +34,7 @@ fn a_login_in_a_keyring_is_codex_s_to_ask() {
     let output = run(&issuer, &home, &["fetch", "--verbose", "--codex-bin", &codex.path()]);
     succeeds(&output);
     let log = codex.log();
-    assert!(log.starts_with("started app-server\n"), "{log}");
+    assert!(log.starts_with("started app-server "), "{log}");
     assert!(
         log.ends_with("input closed\nended\n") && !log.contains("killed"),
         "waited for, not killed: {log}"
