@@ -33,7 +33,7 @@ fn run(env: &Env) -> Result<u8, Error> {
         Invocation::Auth => auth::show(env)?,
         Invocation::AuthRefresh(args) => auth::refresh(&args, env)?,
         Invocation::Config(args) => config::show(&args, env)?,
-        Invocation::Demo(settings) => demo::run(&settings, env),
+        Invocation::Demo(args) => demo::run(&args, env),
         Invocation::Init(args) => return init::run(&args, env),
         Invocation::Uninstall(args) => return init::uninstall(&args, env),
         Invocation::Print(text) => output::print(&text),

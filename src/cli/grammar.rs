@@ -113,6 +113,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .args(args(&ASKING, false));
     let doctor = Command::new("doctor")
         .about("Look at everything that can be wrong, and say what to do; exit 1 if something is broken")
+        .arg(switch("all", "every check, one a line; always so without a terminal"))
         .arg(switch("json", "as JSON, for programs"))
         .arg(switch("email", "with the e-mail address of the login"))
         .args(args(&["account", "source", "codex-bin", "color", "colors"], false));
@@ -128,7 +129,13 @@ pub fn grammar(with_hidden: bool) -> Command {
         .args(args(&["account"], false))
         .args(told(Worker::Count, &[]).filter(|_| with_hidden));
     let demo = Command::new("demo")
-        .about("Show every host's output from a sample answer: no login, no network, no files")
+        .about("Show what the line says in each state, from made-up numbers")
+        .arg(
+            Arg::new("host")
+                .value_name("HOST")
+                .help("exactly what this host is given, and nothing else"),
+        )
+        .arg(switch("raw", "exactly what each host is given"))
         .args(args(&LOOKS, false));
     Command::new(NAME)
         .about("Prints how much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.")

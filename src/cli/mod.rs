@@ -18,6 +18,7 @@ use crate::commands::activity::ActivityArgs;
 use crate::commands::auth::RefreshArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::config::{self, ConfigArgs};
+use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::init::{InitArgs, UninstallArgs};
 use crate::commands::status::StatusArgs;
@@ -51,8 +52,8 @@ pub enum Invocation {
     /// Refresh the login now, or show how that would be done.
     AuthRefresh(RefreshArgs),
     Config(ConfigArgs),
-    /// Show every host's output from a sample.
-    Demo(Box<Settings>),
+    /// Show what the line says, from made-up numbers.
+    Demo(Box<DemoArgs>),
     Init(InitArgs),
     Uninstall(UninstallArgs),
     /// Print this text.
@@ -110,8 +111,13 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
             settings: with_file(env, matches)?,
             json: is_set("json"),
             email: is_set("email"),
+            all: is_set("all"),
         })),
-        "demo" => Invocation::Demo(Box::new(without_file(env, matches)?)),
+        "demo" => Invocation::Demo(Box::new(DemoArgs {
+            settings: without_file(env, matches)?,
+            host: named("host").map(host).transpose()?,
+            is_raw: is_set("raw"),
+        })),
         "config" if is_set("default") => Invocation::Print(config::default_file()),
         "config" => {
             let TypedLine { host: name, typed } = line_of(matches);

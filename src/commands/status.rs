@@ -164,6 +164,11 @@ impl Screen<'_> {
     }
 }
 
+/// How many columns there are to write on.
+pub(crate) fn terminal_columns(env: &Env) -> usize {
+    size(env).0
+}
+
 /// Columns and lines: `COLUMNS`, else what the terminal says, else the usual. The lines are known
 /// only of a terminal.
 fn size(env: &Env) -> (usize, Option<usize>) {

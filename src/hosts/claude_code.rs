@@ -1,5 +1,5 @@
-//! Claude Code's `statusLine`: shows every line it is given, takes ANSI. It sends JSON on stdin, which is left unread: to wait
-//! for it would be to wait for its end.
+//! Claude Code's `statusLine` shows every line that it is given, and takes ANSI. It sends JSON on
+//! stdin, which is not read: to wait for it would be to wait for its end.
 
 use super::{Host, PROMPT};
 

@@ -1,4 +1,5 @@
-//! fish's prompt functions. What they print is shown as it is, and fish knows that ANSI sequences take no room.
+//! fish's prompt functions. What they print is shown as it is, and fish knows that ANSI sequences
+//! take no room.
 
 use super::{Host, PROMPT};
 

@@ -1,5 +1,6 @@
 //! powerlevel10k's segments: the state in capitals, by which the theme colours, then the text, for
-//! `p10k segment -s "${line%% *}" -t "${line#* }"`. The text is expanded for `%`, as in any prompt of zsh.
+//! `p10k segment -s "${line%% *}" -t "${line#* }"`. The text is expanded for `%`, as in any prompt
+//! of zsh.
 
 use super::zsh::MARKUP;
 use super::{AutoColour, Host, Output, PROMPT};

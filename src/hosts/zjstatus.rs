@@ -1,5 +1,5 @@
-//! zjstatus, a bar for zellij, with `rendermode "dynamic"`: it cuts the text at each `#[` and takes what follows up to `]`
-//! as attributes, of the first piece even without the `#[`.
+//! zjstatus, a bar for zellij, with `rendermode "dynamic"`: it cuts the text at each `#[` and takes
+//! what follows up to `]` as attributes, those of the first piece even without the `#[`.
 
 use super::{Host, Output, PLAIN_MARKUP, PROMPT, Wait};
 use crate::render::colour::{Colour, Style};

@@ -71,6 +71,25 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// Lines of at most `columns`. A word that is longer is broken, behind a `/` if it has one.
+pub fn fit(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in wrap(text, columns) {
+        let mut part = String::new();
+        for character in line.chars() {
+            let letter = width(character.encode_utf8(&mut [0; 4]));
+            if width(&part) + letter > columns && !part.is_empty() {
+                let end = part.rfind('/').filter(|end| *end > 0).map_or(part.len(), |end| end + 1);
+                let rest = part.split_off(end);
+                lines.push(std::mem::replace(&mut part, rest));
+            }
+            part.push(character);
+        }
+        lines.push(part);
+    }
+    lines
+}
+
 /// The known name nearest to a mistyped one; empty only if none is known.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
     let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
@@ -117,6 +136,12 @@ mod tests {
         ] {
             assert_eq!(short_count(count), expected);
         }
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_breaks_behind_a_slash() {
+        assert_eq!(fit("in /home/me/file: no", 10), ["in", "/home/me/", "file:", "no"]);
+        assert_eq!(fit("abcdefgh", 3), ["abc", "def", "gh"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::glyphs::{ASCII, Glyphs};
 use crate::model::entry::{Problem, Source};
 use crate::model::pace::{self, Pace, Sample};
 use crate::model::show::Show;
-use crate::model::text::{self, width};
+use crate::model::text::{fit, width};
 use crate::model::time::{DAY, Timestamp, age, countdown};
 use crate::model::usage::{Limit, Measure, Severity, Thresholds, Usage, Window};
 use crate::model::view::View;
@@ -566,25 +566,6 @@ fn sentence(text: &str) -> String {
     });
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{}{}{end}", start.unwrap_or_default(), letters.as_str())
-}
-
-/// Lines of at most `columns`. A word that is longer is broken, behind a `/` if it has one.
-fn fit(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for line in text::wrap(text, columns) {
-        let mut part = String::new();
-        for character in line.chars() {
-            let letter = width(character.encode_utf8(&mut [0; 4]));
-            if width(&part) + letter > columns && !part.is_empty() {
-                let end = part.rfind('/').filter(|end| *end > 0).map_or(part.len(), |end| end + 1);
-                let rest = part.split_off(end);
-                lines.push(std::mem::replace(&mut part, rest));
-            }
-            part.push(character);
-        }
-        lines.push(part);
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -1239,8 +1239,21 @@ fn the_demo_needs_no_login_no_network_and_leaves_nothing_behind() {
     }
     assert!(output.stdout.contains("5h 58% left"), "{output:?}");
     assert!(std::fs::read_dir(home.path().join("cache")).unwrap().next().is_none());
+    for name in HOSTS {
+        let raw = home.run(&["demo", name]);
+        assert_eq!((raw.stderr.as_str(), raw.code), ("", Some(0)));
+        let all = home.run(&["demo", "--raw"]).stdout;
+        let first = raw.stdout.lines().next().unwrap();
+        assert!(
+            all.contains(&format!("\n  {}\n", first)) || name.ends_with("json"),
+            "{name}: {all}"
+        );
+    }
+    let tmux =
+        "Codex 5h 58% left · #[fg=colour16,bg=colour220]7d 23% left#[default], resets in 5d8h\n";
+    assert_eq!(home.run(&["demo", "tmux"]).stdout, tmux);
     let formatted = home.run(&["demo", "--format", "{5h.used}", "--color", "never"]);
-    assert!(formatted.stdout.contains("  42%\n"), "{formatted:?}");
+    assert!(formatted.stdout.contains("  fine                42%\n"), "{formatted:?}");
 }
 
 #[test]

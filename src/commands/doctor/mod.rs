@@ -1,21 +1,26 @@
-//! `codexline doctor`: what could be wrong, looked at in the order in which things break. A bug report is its output, so it
-//! holds no secret, no account and no e-mail address (unless `--email` asks for it), and the home directory is `~`.
+//! `codexline doctor`: everything that can be wrong, checked in the order in which things break. Its
+//! output is a bug report, so it holds no secret, no account and no e-mail address (unless `--email`
+//! asks for it), and the home directory is `~`.
 
 mod checks;
 mod network;
+mod summary;
 
+use self::summary::{ACCOUNT, Summary};
 use crate::cache::Cache;
 use crate::codex::config::Config;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
+use crate::commands::status::terminal_columns;
 use crate::config::settings::{LoginEnv, Settings};
 use crate::io::env::Env;
 use crate::io::http::{Endpoint, Reply};
 use crate::io::output;
 use crate::model::error::Error;
-use crate::model::text::one_line;
+use crate::model::text::{fit, one_line};
 use crate::model::usage::Severity;
 use crate::refresh::auth_file::AuthFile;
+use crate::render::page::NARROWEST;
 use crate::render::style::{paint_ansi, uncoloured};
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -23,6 +28,8 @@ use std::cell::OnceCell;
 /// `codexline doctor`.
 pub struct DoctorArgs {
     pub(crate) settings: Settings,
+    /// Every check, also on a terminal.
+    pub all: bool,
     pub json: bool,
     pub email: bool,
 }
@@ -49,7 +56,7 @@ impl Verdict {
     const fn severity(self) -> Severity {
         match self {
             Verdict::Ok => Severity::Ok,
-            Verdict::Note => Severity::Warning,
+            Verdict::Note => Severity::Ok,
             Verdict::Broken => Severity::Critical,
         }
     }
@@ -63,11 +70,14 @@ struct Finding {
     found: String,
     /// What to do.
     advice: Option<String>,
+    /// The part of the program that it is about.
+    #[serde(skip)]
+    area: &'static str,
 }
 
 impl Finding {
     fn new(name: &str, state: Verdict, found: impl Into<String>) -> Finding {
-        Finding { name: name.into(), state, found: found.into(), advice: None }
+        Finding { name: name.into(), state, found: found.into(), advice: None, area: "" }
     }
 
     fn ok(name: &str, found: impl Into<String>) -> Finding {
@@ -80,6 +90,14 @@ impl Finding {
 
     fn broken(name: &str, error: &Error) -> Finding {
         Finding::new(name, Verdict::Broken, error.to_string()).with(error.hint())
+    }
+
+    /// What was found and what to do.
+    fn text(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}; {advice}", self.found),
+            None => self.found.clone(),
+        }
     }
 
     fn with(self, advice: impl Into<String>) -> Finding {
@@ -125,29 +143,27 @@ impl DoctorContext<'_> {
     }
 }
 
-/// In the order in which things break.
-const CHECKS: &[fn(&DoctorContext) -> Vec<Finding>] = &[
-    checks::binary,
-    checks::settings,
-    checks::source,
-    checks::home,
-    checks::login,
-    checks::renewal,
-    checks::store,
-    checks::config,
-    network::endpoint,
-    network::proxy,
-    network::certificates,
-    network::name,
-    network::server,
-    network::clock,
-    checks::cache,
-    checks::lock,
-    checks::back_off,
-    checks::ledger,
-    checks::rescue,
-    checks::codex,
-    checks::hosts,
+type Check = fn(&DoctorContext) -> Vec<Finding>;
+
+/// The areas, each with its checks, in the order in which things break.
+const AREAS: &[(&str, &[Check])] = &[
+    ("program", &[checks::binary, checks::settings, checks::source]),
+    ("login", &[checks::home, checks::login, checks::renewal, checks::store, checks::config]),
+    (
+        "network",
+        &[
+            network::endpoint,
+            network::proxy,
+            network::certificates,
+            network::name,
+            network::server,
+            network::clock,
+        ],
+    ),
+    ("numbers", &[checks::cache, checks::lock, checks::back_off]),
+    ("login", &[checks::ledger, checks::rescue]),
+    ("codex", &[checks::codex]),
+    ("hosts", &[checks::hosts]),
 ];
 
 /// Looks at everything and prints it. Whether nothing is broken.
@@ -162,22 +178,35 @@ pub fn run(args: &DoctorArgs, env: &Env) -> bool {
             .map_or_else(|| text.to_string(), |person| text.replace(person.as_str(), "~"))
     };
     let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
+    let columns = env.stdout_is_terminal.then(|| terminal_columns(env));
+    // Without a terminal it is a bug report or a script's: they want everything.
+    let is_summary = columns.is_some() && !args.all && !args.json;
     let mut findings = Vec::new();
     let mut tell = |mut finding: Finding| {
         finding.found = shorten(&finding.found);
         finding.advice = finding.advice.as_deref().map(&shorten);
-        if !args.json {
+        if !args.json && !is_summary {
             // One by one: the network can take its time.
-            output::print(&line(&finding, settings, is_coloured));
+            output::print(&line(&finding, settings, is_coloured, columns));
         }
         findings.push(finding);
     };
     for LoginEnv { account, env } in &settings.logins(env) {
         let context = DoctorContext::begin(settings, env, args);
-        account.iter().for_each(|name| tell(Finding::ok("account", name.as_str())));
-        CHECKS.iter().flat_map(|check| check(&context)).for_each(&mut tell);
+        account.iter().for_each(|name| {
+            tell(Finding { area: ACCOUNT, ..Finding::ok("account", name.as_str()) });
+        });
+        for (area, checks) in AREAS {
+            let found = checks.iter().flat_map(|check| check(&context));
+            found.map(|finding| Finding { area, ..finding }).for_each(&mut tell);
+        }
     }
     let broken = findings.iter().filter(|finding| finding.state == Verdict::Broken).count();
+    if let Some(columns) = columns.filter(|_| is_summary) {
+        let paint = if is_coloured { paint_ansi } else { uncoloured };
+        let palette = settings.host.palette.with(&settings.colors);
+        output::print(&Summary { findings: &findings, palette, paint, columns }.text());
+    }
     if args.json {
         let report = DoctorReport { version: env!("CARGO_PKG_VERSION"), broken, checks: &findings };
         output::print(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
@@ -192,16 +221,26 @@ struct DoctorReport<'a> {
     checks: &'a [Finding],
 }
 
-fn line(finding: &Finding, settings: &Settings, is_coloured: bool) -> String {
+/// A finding on one line, or, on a terminal of so many columns, on several with an indent.
+fn line(
+    finding: &Finding,
+    settings: &Settings,
+    is_coloured: bool,
+    columns: Option<usize>,
+) -> String {
+    const INDENT: usize = 22;
     let paint = if is_coloured { paint_ansi } else { uncoloured };
-    let style = settings.host.palette.with(&settings.colors).of(finding.state.severity());
+    let palette = settings.host.palette.with(&settings.colors);
     let mut text = String::new();
-    paint(style, &format!("{:<8}", finding.state.name()), &mut text);
-    text.push_str(&format!("{:<14}{}", finding.name, finding.found));
-    if let Some(advice) = &finding.advice {
-        text.push_str("; ");
-        text.push_str(advice);
-    }
+    paint(palette.of(finding.state.severity()), finding.state.name(), &mut text);
+    text.push_str(&" ".repeat(8 - finding.state.name().len()));
+    text.push_str(&format!("{:<14}", finding.name));
+    let found = finding.text();
+    let lines = columns.map_or_else(
+        || vec![found.clone()],
+        |columns| fit(&found, columns.saturating_sub(INDENT).max(NARROWEST)),
+    );
+    text.push_str(&lines.join(&format!("\n{}", " ".repeat(INDENT))));
     text.push('\n');
     text
 }

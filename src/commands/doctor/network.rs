@@ -1,4 +1,4 @@
-//! The way to the endpoint. Asked without a login: what is looked at is the way, and the token is nobody's business here.
+//! The way to the endpoint. It is asked without a login, because only the way is checked here.
 
 use super::{DoctorContext, Finding, Verdict};
 use crate::io::certificates::Trust;
