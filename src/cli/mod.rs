@@ -193,6 +193,11 @@ impl TypedLine {
 fn host(name: &str) -> Result<&'static Host, Error> {
     hosts::find(name).ok_or_else(|| {
         let command = command();
+        if command.get_subcommands().any(|known| known.get_name() == name) {
+            return Error::Usage(format!(
+                "the options of a command stand behind it: codexline {name} [OPTIONS]"
+            ));
+        }
         let commands = command.get_subcommands().map(Command::get_name);
         let near = nearest(name, HOSTS.iter().map(|host| host.name).chain(commands));
         let name = crate::model::text::plain(name, 60);

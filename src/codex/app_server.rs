@@ -1,10 +1,10 @@
 //! Asking Codex itself: `codex app-server`, JSON lines on its standard input and output.
 //!
 //! For logins that are not in a file of ours to use. Checked by running Codex 0.169:
-//! * it takes 0.2 s and 117 MB, so nobody asks it who has a token;
-//! * on a plain 401 it answers an error; `getAuthStatus` with `refreshToken` makes it renew the login first;
-//! * closing its standard input ends it, after whatever it is doing. It is never killed: it may be in the
-//!   middle of a renewal. Interrupts do kill it there, so it runs in a session of its own.
+//! * it takes 0.2 s and 117 MB, so it is not asked where the API can be;
+//! * on a plain 401 it answers an error; `getAuthStatus` with `refreshToken` makes it refresh first;
+//! * closing its standard input ends it, after whatever it is doing. It is never killed, because it
+//!   may be in the middle of a refresh. An interrupt would kill it, so it runs in its own session.
 
 use super::answer::{self, UsageAnswer};
 use super::home::Home;
@@ -301,15 +301,21 @@ mod tests {
         let result = json!({
             "rateLimits": {
                 "limitId": "codex",
-                "primary": {"usedPercent": 42, "windowDurationMins": 300, "resetsAt": 1_795_363_200},
+                "primary": {
+                    "usedPercent": 42, "windowDurationMins": 300, "resetsAt": 1_795_363_200
+                },
                 "secondary": null,
                 "credits": {"hasCredits": true, "unlimited": false, "balance": "7"},
-                "individualLimit": {"limit": "100", "used": "5", "usedPercent": 5, "resetsAt": null},
+                "individualLimit": {
+                    "limit": "100", "used": "5", "usedPercent": 5, "resetsAt": null
+                },
                 "planType": "plus",
             },
             "rateLimitsByLimitId": {
                 "codex": {},
-                "spark": {"limitName": "Spark", "primary": {"usedPercent": 1, "windowDurationMins": 60}},
+                "spark": {
+                    "limitName": "Spark", "primary": {"usedPercent": 1, "windowDurationMins": 60}
+                },
             },
             "accountId": "acc-1",
         });

@@ -29,7 +29,7 @@ impl Home {
         Home { path: normal(&path), named: true }
     }
 
-    /// Whether `CODEX_HOME` names it, or an account does; else it is the default one, which need not be there.
+    /// Whether `CODEX_HOME` or an account names it. The default home need not exist.
     pub fn is_named(&self) -> bool {
         self.named
     }
@@ -47,7 +47,7 @@ impl Home {
     }
 
     /// # Errors
-    /// [`Error::HomeMissing`] if `CODEX_HOME` is set but is not a directory: Codex refuses that too.
+    /// [`Error::HomeMissing`] if `CODEX_HOME` is set and is not a directory. Codex refuses that too.
     pub fn check(&self) -> Result<(), Error> {
         if self.named && !self.path.is_dir() {
             return Err(Error::HomeMissing { path: self.path.clone() });

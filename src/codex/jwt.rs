@@ -1,4 +1,4 @@
-//! Tokens as far as a stranger may look into them. Nothing is verified: whoever holds the file holds the tokens.
+//! The claims of tokens. Nothing is verified, because whoever can read the file has the tokens.
 
 use crate::model::time::Timestamp;
 use base64::Engine;

@@ -21,7 +21,7 @@ pub struct CheckArgs {
     pub window: Option<String>,
 }
 
-/// Whether it is left, of every account; if not, or if that is not known, one line on stderr says why.
+/// Whether enough is left of every account. If not, or if nobody knows, one line on stderr says why.
 pub fn run(args: &CheckArgs, env: &Env) -> bool {
     let settings = &args.settings;
     let log = Log::new(settings.verbose);
@@ -36,10 +36,10 @@ pub fn run(args: &CheckArgs, env: &Env) -> bool {
     true
 }
 
-/// Pure.
+/// Whether enough is left of one account.
 ///
 /// # Errors
-/// Why not: too little is left, or nobody knows.
+/// Why not: too little is left, work is refused, or nobody knows.
 fn judge(args: &CheckArgs, view: &View) -> Result<(), String> {
     let why = || match &view.problem {
         Some(problem) => format!("{}; {}", problem.message, problem.hint),

@@ -1,4 +1,4 @@
-//! When to ask again after a failure. Pure.
+//! When to ask again after a failure.
 //!
 //! * The n-th failure in a row waits 1, 2, 4, 8, 16, then 30 minutes: an outage of hours costs the
 //!   service two requests an hour from each user, and a blip costs the user a minute.

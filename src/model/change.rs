@@ -95,7 +95,7 @@ impl LimitChange {
     }
 }
 
-/// What has changed from one answer for an account to the next. A limit that is new changes nothing:
+/// What has changed from one answer for an account to the next. A new limit is no change, because
 /// what it was before is not known.
 pub fn changes(
     before: &Answer,
@@ -142,7 +142,7 @@ fn models(before: &Answer, after: &Answer) -> impl Iterator<Item = Change> {
 
 fn has_reset(old: &Limit, new: &Limit, at: Timestamp) -> bool {
     let Some(expected) = old.resets_at else { return false };
-    // In time, or before it: a banked reset. A time of reset may wander by seconds from answer to answer.
+    // A banked reset comes before the time. The time itself may differ by seconds in each answer.
     let is_later = new.resets_at.is_none_or(|reset| reset > expected.plus(MINUTE));
     is_later && (expected <= at || new.used < old.used)
 }

@@ -1,4 +1,4 @@
-//! The rule that tells fresh from stale. Pure.
+//! The rule that tells fresh from stale.
 
 use crate::model::entry::{Entry, Miss, Source};
 use crate::model::time::Timestamp;
@@ -70,7 +70,7 @@ impl fmt::Display for Decision {
     }
 }
 
-/// Fresh or stale, and why. Pure.
+/// Fresh or stale, and why.
 ///
 /// A changed login comes first: it ends a back-off, and numbers of another account are not "fresh".
 pub fn decide(entry: Result<&Entry, &Miss>, login: &str, max_age: i64, now: Timestamp) -> Decision {

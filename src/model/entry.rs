@@ -1,4 +1,4 @@
-//! What is kept between runs: the last answer, the last failure, and whose they are. Pure.
+//! What is kept between runs: the last answer, the last failure, and whose they are.
 
 use crate::model::backoff;
 use crate::model::error::Error;
@@ -13,7 +13,8 @@ use std::path::Path;
 
 /// Raised when a field changes its meaning; unknown fields are ignored.
 const SCHEMA: u32 = 1;
-/// Clocks of one machine may step back a little; beyond that an entry from the future is not believed.
+/// In seconds. A machine's clock may step back a little. An entry that is further in the future is
+/// not believed.
 const TOLERATED_FUTURE: i64 = 60;
 /// Bytes of the home's path that are kept in an entry, from its end.
 pub(crate) const MAX_HOME: usize = 500;
@@ -35,7 +36,8 @@ pub struct Entry {
     /// What was used when, for the pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
-    /// What was done today, by the session files of this home, whosever the login is; only if it is shown somewhere.
+    /// What was done today by the session files of this home, whoever is signed in. Counted only
+    /// if it is shown somewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub today: Option<Today>,
     /// When numbers that are not fetched, but found, were last looked for.
@@ -52,7 +54,7 @@ pub struct Entry {
 /// The last good answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// When the numbers held: when the answer came, or, from session files, when the line was written.
+    /// When the answer came. For session files: when the line was written.
     pub fetched_at: Timestamp,
     #[serde(default)]
     pub source: Source,
@@ -86,9 +88,9 @@ impl Source {
 impl Answer {
     /// The numbers as they read `now`; `None` if nothing is left of them.
     ///
-    /// What was fetched speaks for the whole account: a window whose time has passed is empty. A session file speaks for this
-    /// machine at the time of its last turn, and others may have begun the next window since: such a window is not
-    /// known any more.
+    /// An answer speaks for the whole account, so a window whose time has passed is empty. A session
+    /// file speaks for this machine at its last turn. Another machine may have begun the next
+    /// window since, so such a window is not known any more.
     pub fn usage_at(&self, now: Timestamp) -> Option<Usage> {
         self.holds(now).then(|| match self.source {
             Source::Api | Source::Codex => self.usage.clone().as_of(self.fetched_at, now),
@@ -101,7 +103,8 @@ impl Answer {
         self.source != Source::Sessions || self.usage.goes_on(self.fetched_at, now)
     }
 
-    /// Whether these numbers take the place of others: newer ones, or any where nothing is left of those.
+    /// Whether these numbers take the place of others: they are newer, or nothing is left of the
+    /// others.
     fn supersedes(&self, other: &Answer, now: Timestamp) -> bool {
         self.fetched_at > other.fetched_at || !other.holds(now)
     }
@@ -243,8 +246,9 @@ impl Entry {
         Entry { account, answer: Some(answer), ..Entry::empty(home, login) }
     }
 
-    /// The same with the samples of the one before it, if that is surely of the same account, and one more; and with
-    /// its numbers, if those are newer, as they can be if these are found and not fetched. Its counts are no account's.
+    /// With the samples of the entry before it and one more, if that is surely of the same account.
+    /// Its numbers stay if they are newer, as they can be when these come from session files. Its
+    /// counts belong to no account.
     pub fn following(mut self, previous: Option<&Entry>, now: Timestamp) -> Entry {
         self.today = previous.and_then(|previous| previous.today);
         self.sign_ins =
@@ -303,8 +307,8 @@ impl Entry {
         }
     }
 
-    /// The entry after a failure: numbers are kept if they are surely of the same account. `account` is
-    /// the one that auth.json names now, as far as it could be read.
+    /// The entry after a failure. Numbers are kept if they are surely of the same account. `account`
+    /// is the one that auth.json names now, if it could be read.
     pub fn failed(
         previous: Option<Entry>,
         home: &Path,

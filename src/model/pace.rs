@@ -1,22 +1,25 @@
-//! Whether a limit will last: used against elapsed, and the rate of use from a few samples. Pure.
+//! Whether a limit will last, from how much is used and how fast.
 //!
-//! **Pace.** A window of `S` seconds that ends at `R` began at `R - S`. At the time `t` at which its numbers were
-//! measured, an even use would stand at `100 · (t - (R - S)) / S` percent; the pace is what is used minus that, in
-//! points. `+12` is twelve points ahead of an even use: at that pace it will not last.
+//! **Pace.** A window of `S` seconds that ends at `R` began at `R - S`. At the time `t` of the
+//! numbers, even use would stand at `100 · (t - (R - S)) / S` percent. The pace is what is used minus
+//! that, in points: `+12` is twelve points ahead of even use, and will not last.
 //!
-//! **Rate.** Points per second, from the first of these that can be told:
-//! 1. From the samples of the last sixth of a window's length before `t` (50 minutes of 5 hours, 28 hours of 7 days: long
-//!    enough for whole percents to say something, short enough to be "at present"): the sum of all increases divided by the
-//!    time from first to last. A pair of samples with the window's beginning between them increases from 0, so a reset is no
-//!    decrease; any other decrease (a correction, a banked reset) counts as nothing. The samples must span at least a third
-//!    of that time: after a gap (a machine that slept) there is no present rate yet.
-//! 2. Used divided by elapsed, once a thirtieth of the window has passed (10 minutes of 5 hours): before that one
-//!    percent, which may be rounded up, would foretell anything.
+//! **Rate.** Points per second, from the first of these that is known:
+//! 1. The samples of the last sixth of a window's length before `t` (50 minutes of 5 hours, 28 hours
+//!    of 7 days): the sum of all increases, divided by the time from the first sample to the last.
+//!    That is long enough for whole percents to say something, and short enough to be the present.
+//!    Between two samples with the beginning of the window between them, the increase starts at 0, so
+//!    a reset is no decrease. Any other decrease (a correction, a banked reset) counts as nothing.
+//!    The samples must span a third of that time: after a gap there is no present rate yet.
+//! 2. Used divided by elapsed, once a thirtieth of the window has passed (10 minutes of 5 hours).
+//!    Before that, one percent, which may be rounded up, would foretell anything.
 //!
-//! **Running out.** At a rate `r` the rest lasts `(100 - used) / r` from `t`. It is told only if that is before the reset.
+//! **Running out.** At a rate `r` the rest lasts `(100 - used) / r` from `t`. It is told only if that
+//! is before the reset.
 //!
-//! **Samples.** One for every 24th of a window's length, on a grid that does not depend on resets: the last reading in a
-//! cell is kept, so whoever asks often keeps no more. They are of one account: the cache entry of another starts anew.
+//! **Samples.** One for every 24th of a window's length, on a grid that does not depend on resets.
+//! Of each cell the last reading is kept, so that frequent fetches keep no more. All are of one
+//! account: the cache entry of another begins without any.
 
 use crate::model::hash::hash;
 use crate::model::time::Timestamp;
@@ -29,7 +32,8 @@ use std::collections::BTreeMap;
 pub const MAX_SAMPLES: usize = 24;
 /// Most limits that samples are kept of: two windows and a budget are all that was ever seen.
 const MAX_TRACKS: usize = 4;
-/// The same of pools, of which only the present rate is told: what its part of a window holds, and one before that.
+/// Most samples kept of a pool. Only its present rate is told, so the look-back and one sample
+/// before it are enough.
 const MAX_POOL_SAMPLES: usize = MAX_SAMPLES / LOOK_BACK as usize + 2;
 const MAX_POOL_TRACKS: usize = 8;
 /// For limits that do not say how long they are (budgets): a week, in seconds.
@@ -49,9 +53,10 @@ pub struct Sample {
     pub used: f64,
 }
 
-/// Readings of every limit, as the cache entry keeps them: `{"5h": [[unix seconds, tenths of a percent], …]}`.
+/// Readings of every limit, as the cache entry keeps them:
+/// `{"5h": [[unix seconds, tenths of a percent], …]}`.
 ///
-/// Kept as text and read only by who wants the pace: a prompt without it pays for a copy.
+/// It stays text until the pace is wanted, so that a prompt without a pace only copies it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct History(Box<RawValue>);
@@ -123,7 +128,8 @@ fn tenths(used: f64) -> u16 {
     (used.clamp(0.0, 100.0) * 10.0).round() as u16
 }
 
-/// Appends a sample: one a cell of the grid, none from the future (the clock was set back), none older than a length.
+/// Appends a sample. Each cell of the grid keeps one; none is from the future (the clock was set
+/// back) or older than the window's length.
 fn with_sample(
     mut track: Vec<(Timestamp, u16)>,
     next: (Timestamp, u16),
@@ -142,7 +148,8 @@ fn with_sample(
 /// How a limit is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
-    /// Points ahead of an even use (behind, if negative); `None` where beginning or end are not known.
+    /// Points ahead of even use; negative is behind. `None` if the window's beginning or end is not
+    /// known.
     pub points: Option<f64>,
     /// Seconds from now until it is empty, if that is before its reset.
     pub runs_out: Option<i64>,
@@ -189,7 +196,8 @@ pub fn pace(limit: &Limit, samples: &[Sample], measured_at: Timestamp, now: Time
     }
 }
 
-/// Points per second over the `look_back` seconds before `latest`; `None` if the samples span too little of them.
+/// Points per second over the `look_back` seconds before `latest`. `None` if the samples span too
+/// little of them.
 fn present_rate(
     samples: &[Sample],
     latest: Sample,
@@ -290,7 +298,7 @@ mod tests {
             // 5 minutes span too little, an hour ago is not the present.
             ("short", 40.0, 4 * HOUR, vec![(-5, 10.0)], Some(5400)),
             ("gap", 40.0, 4 * HOUR, vec![(-60, 0.0), (-5, 39.0)], Some(5400)),
-            // The window began 20 minutes ago: what was used before it does not count as a decrease.
+            // The window began 20 minutes ago, so what was used before is no decrease.
             ("reset", 20.0, 18_000 - 1200, vec![(-40, 70.0), (-30, 80.0)], Some(6400)),
             // A decrease without a reset is a correction.
             ("correction", 30.0, 4 * HOUR, vec![(-40, 80.0), (-20, 25.0)], Some(33_600)),

@@ -1,4 +1,4 @@
-//! Which accounts have been seen signed in, and when. Pure.
+//! Which accounts have been seen signed in, and when.
 
 use crate::model::hash::hash;
 use crate::model::time::Timestamp;

@@ -1,5 +1,5 @@
-//! What was done today, as it is kept for the line: with the moment at which the day is over, so that no time zone is needed
-//! to show it. Pure.
+//! What was done today, as the cache keeps it. The end of the day stands with it, so that showing
+//! it needs no time zone.
 
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};

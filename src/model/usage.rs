@@ -1,4 +1,5 @@
-//! How much of a plan is used: windows, budget, pools, credits. Which limit binds, and how bad it is.
+//! How much of a plan is used: windows, budget, pools, credits. Also which limit binds, and how bad
+//! it is.
 //!
 //! Times are handed in; nothing is read. The cache stores these types as they are, and
 //! `codex::answer` makes them from what the server says.
@@ -338,8 +339,8 @@ impl Usage {
         self
     }
 
-    /// Takes the block away if it has ended since the answer came. One whose end is not known stays:
-    /// the next answer tells.
+    /// Takes the block away if it has ended since the answer came. One whose end is not known stays
+    /// until the next answer.
     fn unblock(&mut self, fetched_at: Timestamp, now: Timestamp) {
         if self.blocked.as_ref().is_some_and(|blocked| passed(blocked.until, fetched_at, now)) {
             self.blocked = None;

@@ -1,5 +1,5 @@
-//! What there is to show at a moment: the numbers as they read now, how old they are, what is wrong.
-//! Pure: made from a cache entry, handed to whichever host renders it.
+//! What there is to show now: the numbers, how old they are, and what is wrong. It is made from a
+//! cache entry and handed to the host.
 
 use crate::model::entry::{Answer, Entry, Problem, Source};
 use crate::model::error::Mistake;
@@ -46,8 +46,9 @@ pub struct View {
 }
 
 impl View {
-    /// What an entry has to show for a login. Numbers of another login are not shown: they may be of
-    /// another account. `problem` is what went wrong in this very run; it comes before the stored one.
+    /// What an entry has to show for a login. Numbers of another login are not shown, because they
+    /// may be of another account. `problem` is what went wrong in this run; it counts more than the
+    /// stored one.
     pub fn new(
         entry: Option<&Entry>,
         login: &str,
@@ -110,7 +111,7 @@ impl View {
         }
     }
 
-    /// With a mistake of the config file: it marks the line, and is the problem unless there is one already, which is worse.
+    /// With a mistake in the config file. It marks the line, and is the problem if there is no other.
     pub fn with_mistake(mut self, mistake: Option<&Mistake>) -> View {
         if let Some(mistake) = mistake {
             self.mistake = Some(mistake.mark());
@@ -119,7 +120,8 @@ impl View {
         self
     }
 
-    /// The same, with severities by another measure: the worst of all limits then counts, for the fullest may last.
+    /// With severities by another measure. By the pace, the worst of all limits counts: the fullest
+    /// one may last.
     pub fn measured_by(mut self, measure: Measure, thresholds: Thresholds) -> View {
         self.measure = measure;
         self.classify(thresholds);
@@ -135,7 +137,7 @@ impl View {
             }
             _ => usage.severity(thresholds),
         };
-        // Codex has answered since, with numbers that nobody could read: "ok" is not known any more.
+        // Codex has answered since, with numbers that could not be read. So it may be worse by now.
         let is_unreadable = self.problem.as_ref().is_some_and(Problem::is_bad_answer);
         if is_unreadable && self.severity == Severity::Ok {
             self.severity = Severity::Unknown;
@@ -274,7 +276,7 @@ impl View {
         }
     }
 
-    /// The credits that can be spent: a number, or `unlimited`; `None` if there are none to speak of.
+    /// The credits that can be spent: a number, or `unlimited`. `None` if there are none.
     pub fn credits(&self) -> Option<String> {
         let credits = self.usage.as_ref()?.credits.as_ref()?;
         if credits.unlimited {

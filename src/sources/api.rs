@@ -208,7 +208,7 @@ pub(super) fn may_refresh(
     }
 }
 
-/// What an answer means. Pure.
+/// What an answer means.
 fn classify(
     reply: &Reply,
     endpoint: &Endpoint,

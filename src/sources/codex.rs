@@ -1,18 +1,22 @@
-//! Codex itself, by `codex app-server`. It takes 0.2 s and 117 MB, so `auto` asks it only where the API's failure is ours
-//! and not everybody's:
+//! Codex itself, by `codex app-server`. That takes 0.2 s and 117 MB, so `auto` asks it only where
+//! it may succeed after the API has failed:
 //!
 //! | the API's failure | Codex is asked |
 //! |---|---|
-//! | the login is not in a file of ours (keyring) | yes |
-//! | refused, and renewing is Codex's affair (store `auto`) | yes, if it could store what it gets; else carefully |
+//! | the login is in a keyring, or of a kind that only Codex can use | yes |
+//! | refused, and the refresh is Codex's affair (store `auto`) | yes, if it can store new tokens |
 //! | refused, and auth.json cannot be written | carefully |
-//! | 403, or 401, as a page: something on the way does not like us | carefully |
-//! | 404 or 410, or an answer that is not understood: a newer Codex may know better | carefully |
-//! | no network, time-outs, TLS, a portal, 429, 5xx: it would meet the same, and twice is impolite | no |
+//! | a web page with 401 or 403: something on the way refuses codexline | carefully |
+//! | 404, 410, or an answer that cannot be read: a newer Codex may know better | carefully |
+//! | no network, a time-out, TLS, a portal, 429, 5xx: it would meet the same | no |
 //! | not signed in, an API key, another account, a login that has ended | no |
 //!
-//! **Carefully:** Codex renews a token that is about to end by itself. Where that could lose the login, it is asked only
-//! while the token has time left, is not told to renew, and its numbers count only for the account of auth.json.
+//! **Carefully:** Codex refreshes by itself a token that is about to end. Where that could lose the
+//! login, it is asked only while the token has time left, and is not told to refresh. Its numbers
+//! count only for the account of auth.json.
+//!
+//! It is never asked where Codex's own configuration has a `profile`: see
+//! [`Config::check_for_codex`].
 
 use super::{FetchContext, Fetched, Provider, SourceError, api};
 use crate::codex::app_server;
@@ -29,8 +33,8 @@ use crate::refresh::{TokenRefresh, why_not_again};
 
 pub const PROVIDER: Provider = Provider { source: Source::Codex, about: "codex app-server", ask };
 
-/// An access token that ends sooner is renewed by Codex at its start (5 minutes before the end, checked by running it);
-/// the rest is for a slow network. In seconds.
+/// In seconds. Codex refreshes at its start an access token that ends within 5 minutes (checked by
+/// running it). The rest is for a slow network.
 const CODEX_NEEDS: i64 = 15 * MINUTE;
 /// How the ids of users begin, by which they can be told from those of accounts.
 const USER_ID: &str = "user-";
@@ -99,7 +103,8 @@ fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
     let config = Config::read(home)?;
     let renews = settings.recover == Recover::Full;
     if renews {
-        // New tokens that wait beside auth.json mean that those in it are spent: Codex must not spend them again.
+        // If new tokens wait beside auth.json, those in it are spent. Codex must not spend them
+        // again.
         let client = Client::new(env)?;
         TokenRefresh { env, home, client: &client, log }.resume_interrupted()?;
     }
@@ -116,8 +121,8 @@ fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
         .map_err(|error| SourceError { error, account: login.account_id.clone(), login: None })
 }
 
-/// Whether nothing is lost if Codex renews the login in the file: it could store the new one, and the old one is still to be
-/// spent.
+/// Whether Codex may refresh the login in the file without losing it: it can store the new tokens,
+/// and the old one has not been sent yet.
 fn may_refresh_by_itself(context: &FetchContext, login: &Login) -> Result<(), Error> {
     let file = AuthFile::locate(context.home)?;
     file.check_all()?;

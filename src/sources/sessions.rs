@@ -1,15 +1,16 @@
-//! The newest rate limits in the local session files: what Codex was told of the plan at its last turn. No network, and
-//! of auth.json only whose it is.
+//! The newest rate limits in the local session files: what Codex was told of the plan at its last
+//! turn. This needs no network, and of auth.json only whose it is.
 //!
-//! `auto` reads them when nobody else has numbers, except where nobody is signed in to a plan.
+//! `auto` reads them when no other source has numbers, except where nobody is signed in to a plan.
 //!
-//! **Never another account's.** A session file names the account that began it, and:
-//! * a session that is resumed after somebody else has signed in goes on in its old file, so lines from a time at which
-//!   another account was seen signed in do not count ([`crate::model::sign_ins::SignIns`]);
-//! * a file that names none (Codex's older versions), or one where auth.json names none, counts only if the session began
-//!   after the last change of auth.json: whoever was signed in then is signed in now;
-//! * for a login in a keyring the account is the one of Codex's last answer. It may have changed since without a trace,
-//!   so a later session of another account ends that.
+//! **Never another account's.** A session file names the account that began it. But:
+//! * A session that is resumed after somebody else has signed in goes on in its old file. So lines
+//!   from a time at which another account was seen signed in do not count
+//!   ([`crate::model::sign_ins::SignIns`]).
+//! * Files of older versions of Codex name no account, and auth.json may name none. Then a session
+//!   counts only if it began after the last change of auth.json.
+//! * For a login that only Codex can see, the account is the one of Codex's last answer. It may have
+//!   changed since without a trace, so a later session of another account ends that.
 
 use super::{FetchContext, Fetched, Provider, SourceError};
 use crate::activity::discover::Tree;

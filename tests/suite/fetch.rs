@@ -155,6 +155,15 @@ fn a_login_in_the_environment_beats_the_file() {
 }
 
 #[test]
+fn options_before_a_command_are_told_where_to_stand() {
+    let (server, home) = signed_in();
+    let output = home.run(&["--source", "api", "fetch"]);
+    assert_eq!((output.code, server.total()), (Some(2), 0), "{output:?}");
+    assert!(output.stderr.contains("codexline fetch [OPTIONS]"), "{output:?}");
+    assert_eq!(home.run(&["fetch", "--source", "api"]).code, Some(0));
+}
+
+#[test]
 fn an_api_key_in_the_environment_does_not_beat_the_file() {
     let (server, mut home) = signed_in();
     home.set("CODEX_API_KEY", "sk-made-up");
