@@ -47,6 +47,11 @@ impl Picture {
         }
     }
 
+    /// All pixels, row by row.
+    pub fn pixels(&self) -> &[Colour] {
+        &self.pixels
+    }
+
     /// How many pixels have this colour, with a tolerance of 8 in each channel. Half-transparent
     /// edges do not count.
     pub fn count(&self, colour: Colour) -> usize {
