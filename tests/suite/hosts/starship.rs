@@ -59,6 +59,45 @@ fn the_number_is_in_the_prompt() {
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
 }
 
+/// The code in the README that is in this language.
+fn readme(language: &str) -> &'static str {
+    let readme = include_str!("../../../integrations/starship/README.md");
+    let (_, block) = readme.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0
+}
+
+#[test]
+fn it_can_be_drawn_from_a_variable_that_the_shell_keeps() {
+    needs!("starship", "tmux", "bash", "zsh");
+    let scene = Scene::warm(Stage::new(), plan(HOSTILE));
+    let mut stage = scene.stage;
+    let format = "scan_timeout = 2000\nadd_newline = false\nformat = '<$env_var>'\n";
+    let config = format!("{format}{}", readme("toml"));
+    stage.set("STARSHIP_CONFIG", stage.write("starship.toml", &config));
+    let arguments = "codexline starship --warn 40 --format \"{plan} {windows}\" \
+                     --window \"{label} {used}\"";
+    // No countdown, so it lasts a minute.
+    let windows = "5h 42% · 7d 17%";
+    let hook = readme("bash").replace("codexline starship", arguments);
+    for name in ["bash", "zsh"] {
+        let setup = format!("{}\n{hook}", start(name));
+        let terminal = Terminal::open(&stage, name, 120, 8, &shell(&stage, name, &setup));
+        let shown = terminal.wait_for(windows);
+        let as_root = name == "bash" && is_root();
+        let plan = if as_root { HOSTILE.replace('$', "#") } else { HOSTILE.into() };
+        assert!(shown.contains(&format!("<{plan} {windows} >")), "{name}:\n{shown}");
+        assert!(terminal.coloured().contains("\x1b[38;5;16m\x1b[48;5;220m5h 42%"));
+        // The next prompt has it from the variable, and the shell knows how wide it is.
+        terminal.enter("codexline() { echo started; }; echo a''b");
+        let shown = terminal.wait_for("\nab");
+        assert!(shown.contains(" >codexline() {"), "{name}:\n{shown}");
+        terminal.enter("echo c''d");
+        let shown = terminal.wait_for("\ncd");
+        assert!(!shown.contains("\nstarted") && shown.matches(windows).count() >= 3, "{shown}");
+    }
+    assert!(!stage.path("x").exists());
+}
+
 #[test]
 fn every_shell_draws_it() {
     needs!("starship", "tmux", "bash", "zsh", "fish");
