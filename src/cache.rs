@@ -1,7 +1,8 @@
-//! The cache: one small file per `CODEX_HOME` with the last answer and the last failure ([`Entry`]).
+//! The cache: one small file per `CODEX_HOME` with the last answer and the last failure
+//! ([`Entry`]).
 //!
-//! An entry that cannot be used, for whatever reason, is a miss and never an error: the next fetch
-//! writes it anew. Entries are replaced in one step, so a reader needs no lock.
+//! An entry that cannot be used is a [`Miss`] and never an error: the next fetch writes a new one.
+//! Entries are replaced in one step, so a reader needs no lock.
 
 use crate::codex::home::Home;
 use crate::io::env::Env;
@@ -13,7 +14,7 @@ use crate::model::time::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An entry is smaller than this by construction (`codex::answer` bounds every part).
+/// An entry is smaller than this, because `codex::answer` bounds every part of it.
 const MAX_BYTES: usize = 8 * 1024;
 /// The files of one `CODEX_HOME`.
 #[derive(Clone, Debug)]
@@ -23,13 +24,13 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The entry for numbers from this source, or from any (`None`). One each: what a bar with `--source sessions` finds must
-    /// not take the place of what another fetches, nor must its failures keep that from asking.
+    /// The entry for numbers from this source, or from any (`None`). Each source has its own. So
+    /// the numbers and failures of a bar with `--source sessions` do not disturb another bar.
     ///
     /// # Errors
     /// [`Error::NoHome`] if there is neither `XDG_CACHE_HOME` nor a home directory.
     pub fn locate(home: &Home, source: Option<Source>, env: &Env) -> Result<Cache, Error> {
-        // The XDG specification: a relative path is to be ignored.
+        // The XDG specification says that a relative path is ignored.
         let named =
             env.variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let directory = match named {
@@ -56,7 +57,7 @@ impl Cache {
         self.entry.with_extension("lock")
     }
 
-    /// Where the counts of session files are kept, with a lock of their own; the same for every source.
+    /// The file for the counts of session files, the same for every source. It has its own lock.
     pub fn activity_path(&self) -> PathBuf {
         let key = hash(self.home.path().as_os_str().as_encoded_bytes());
         self.entry.with_file_name(format!("{key:016x}-activity.bin"))
@@ -79,7 +80,7 @@ impl Cache {
         Entry::parse(bytes, self.home.path(), now)
     }
 
-    /// Makes the directory if need be, and makes sure that files can be made in it.
+    /// Makes the directory if there is none, and checks that files can be made in it.
     ///
     /// # Errors
     /// [`Error::CacheUnwritable`].
@@ -100,7 +101,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Takes the room for the next entry. For the holder of the lock.
+    /// Takes disk space for the next entry. Only the holder of the lock may call this.
     ///
     /// # Errors
     /// [`Error::CacheUnwritable`].
@@ -111,7 +112,7 @@ impl Cache {
     }
 }
 
-/// Room for an entry.
+/// Disk space for an entry.
 pub struct ReservedEntry {
     replacement: Replacement,
     path: PathBuf,
@@ -119,13 +120,13 @@ pub struct ReservedEntry {
 
 impl ReservedEntry {
     /// # Errors
-    /// [`Error::CacheUnwritable`]; the old entry is still there.
+    /// [`Error::CacheUnwritable`]. The old entry is then still there.
     pub fn store(self, entry: &Entry) -> Result<(), Error> {
         let failed = |error: serde_json::Error| unwritable(&self.path, &error.into());
         let mut bytes = serde_json::to_vec(entry).map_err(failed)?;
         if bytes.len() >= MAX_BYTES {
-            // Names at their longest, in the widest letters. A reader would take it for damaged and ask again, at every
-            // prompt: the numbers of the plan matter more than the rest.
+            // The names are as long as they can be, in the widest letters. A reader would take the
+            // entry for damaged, and ask again at every prompt. So what matters less is left out.
             let mut smaller = entry.clone();
             smaller.history = None;
             bytes = serde_json::to_vec(&smaller).map_err(failed)?;

@@ -1,4 +1,5 @@
-//! Completions, by clap's generators, and what those leave out or take wrong: hosts as first words.
+//! Completions from clap's generators. They do not know that the first word can be a host, which is
+//! mended here.
 
 use super::grammar::{NAME, SHELLS, grammar};
 use crate::commands::init;
@@ -11,7 +12,7 @@ use clap::{Arg, Command};
 use clap_complete::{Shell, generate};
 use clap_complete_nushell::Nushell;
 
-/// What a shell is to read.
+/// The completion script for a shell.
 ///
 /// # Errors
 /// [`Error::Usage`] for a shell that is not known.
@@ -40,8 +41,9 @@ pub fn completions(shell: &str) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The generator for zsh takes the first word for a host and looks for the command behind it. Here hosts stand among the
-/// commands, with the options of the line behind them. `None` if the text is not of the form that is known.
+/// The generator for zsh takes the first word for a host and expects the command after it. This
+/// puts the hosts among the commands, with the options of the line after them. `None`: the script
+/// has another form than this code knows.
 fn zsh_hosts(text: &str) -> Option<String> {
     let (before, rest) = text.split_once("'::host -- ")?;
     let (_, rest) = rest.split_once('\n')?;
@@ -57,7 +59,8 @@ fn zsh_hosts(text: &str) -> Option<String> {
     Some(format!("{before}{before_words}commands=(\n{hosts}{words}"))
 }
 
-/// The generator for fish forgets the line's options behind a host, and where the value of one is what is to be completed.
+/// The generator for fish leaves out the line's options after a host, and where the value of an
+/// option is to be completed.
 fn fish_options(text: &str) -> String {
     let commands: Vec<_> =
         grammar(false).get_subcommands().map(|command| command.get_name().to_string()).collect();
@@ -71,7 +74,8 @@ fn fish_options(text: &str) -> String {
     })
 }
 
-/// What can stand first, or behind `init`: the generator for fish leaves out all that is not an option.
+/// The words that can come first, or after `init`. The generator for fish leaves out all that is
+/// not an option.
 fn fish_words() -> String {
     let line = |condition: &str, word: &str, about: &str| {
         let about = about.replace('\'', "\\'");
@@ -88,7 +92,8 @@ fn fish_words() -> String {
     hosts.chain(config).chain(init).chain(shells).collect()
 }
 
-/// The grammar with what can stand in a place, which clap would check a second time.
+/// The grammar with the possible values of each argument. Only for the generators, because clap
+/// would check the values a second time.
 fn with_values() -> Command {
     let values = |arg: Arg| {
         let names: Vec<&'static str> = match arg.get_id().as_str() {

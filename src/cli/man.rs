@@ -1,11 +1,11 @@
-//! The man page, by clap's generator.
+//! The man page, from clap's generator.
 
 use super::grammar::{NAME, grammar};
 use clap::Command;
 use clap_mangen::Man;
 use std::io::Write;
 
-/// The man page: of the program, and a section for each of its commands, which are too small for pages of their own.
+/// The man page of the program, with a section for each command.
 pub fn man() -> String {
     let mut out = Vec::new();
     // Writing to memory does not fail.
@@ -36,12 +36,12 @@ fn write_man_of(command: &Command, parent: &str, out: &mut Vec<u8>) -> std::io::
     page.render_synopsis_section(&mut part)?;
     page.render_description_section(&mut part)?;
     page.render_options_section(&mut part)?;
-    // Their headings stand one level lower here.
+    // Their headings are one level lower here.
     out.write_all(String::from_utf8_lossy(&part).replace("\n.SH ", "\n.SS ").as_bytes())?;
     command.get_subcommands().try_for_each(|command| write_man_of(command, &name, out))
 }
 
-/// What the grammar does not know.
+/// What the grammar does not say.
 const MAN_END: &str = "\
 .SH ENVIRONMENT
 .TP
@@ -59,11 +59,13 @@ No colours where \\-\\-color is auto.
 .SH FILES
 .TP
 $XDG_CONFIG_HOME/codexline/config.toml
-The same options as keys, in a common part and in a section for each host: see codexline config \\-\\-default.
+The same options as keys, in a common part and in a section for each host:
+see codexline config \\-\\-default.
 .TP
 $XDG_CACHE_HOME/codexline/
 The last answer, the counts of activity, and locks.
 .SH EXIT STATUS
-0 whenever a line was printed, also one that tells of a failure; 1 where fetch, auth, activity or config failed; 2 for a mistake in the
+0 whenever a line was printed, also one that tells of a failure;
+1 where fetch, auth, activity or config failed; 2 for a mistake in the
 command line or the environment.
 ";

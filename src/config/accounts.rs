@@ -1,24 +1,25 @@
-//! Several accounts in one line: `--account NAME=CODEX_HOME`, and `--account NAME` to pick one of them. Pure.
+//! Several accounts in one line: `--account NAME=CODEX_HOME` defines one, `--account NAME` picks
+//! one.
 
 use crate::model::text::{nearest, plain};
 use std::path::PathBuf;
 
-/// A login of its own: everything about it (cache entry, lock, back-off, worker) goes by its home.
+/// An account. Its cache entry, lock, back-off and worker depend on its home alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub name: String,
-    /// Its `CODEX_HOME`; may begin with `~/`.
+    /// Its `CODEX_HOME`. May begin with `~/`.
     pub home: PathBuf,
 }
 
-/// What one word of the option says.
+/// One word of the option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     Define(Account),
     Pick(String),
 }
 
-/// Reads a value: words with commas between them.
+/// Parses a value: words with commas between them.
 ///
 /// # Errors
 /// What is wrong with it, without naming the option.
@@ -40,11 +41,11 @@ pub fn parse(text: &str) -> Result<Vec<Word>, String> {
     text.split(',').filter(|text| !text.trim().is_empty()).map(word).collect()
 }
 
-/// Which accounts are shown. `layers`, the topmost first: definitions come from the first that has any, picks from it and from
-/// those above it. None at all: the one login that `CODEX_HOME` names.
+/// The accounts to show. `layers`: the topmost first. Definitions come from the first layer that
+/// has any, picks from that layer and those above it. Empty: the login in `CODEX_HOME`.
 ///
 /// # Errors
-/// A picked name that is not defined, with the nearest that is.
+/// A picked name is not defined. The text has the nearest name that is.
 pub fn choose(layers: impl IntoIterator<Item = Vec<Word>>) -> Result<Vec<Account>, String> {
     let mut defined: Vec<Account> = Vec::new();
     let mut picked: Vec<String> = Vec::new();

@@ -1,7 +1,9 @@
-//! codexline's own config file (Codex's is [`crate::codex::config`]): which one it is, what it says, in which line.
+//! codexline's own config file: where it is, and what it says in which line. Codex's config file is
+//! read in [`crate::codex::config`].
 //!
-//! Its keys are the long options' names, in a common part and in a section for each host. What is wrong in it never keeps a
-//! line from being printed: it becomes a [`Mistake`], and [`crate::config::layers`] goes on with the next one.
+//! Its keys are the names of the long options, in a common part and in a section for each host.
+//! What is wrong in it becomes a [`Mistake`]. The line is printed all the same, with the value of
+//! the next layer ([`crate::config::layers`]).
 
 use crate::config::options::{OPTIONS, Opt};
 use crate::config::settings::Settings;
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A file of every option for every host, with comments, has a tenth of it.
+/// A file with every option for every host, with comments, has a tenth of this.
 const MAX_BYTES: u64 = 256 * 1024;
 
 /// The file, read.
@@ -26,14 +28,14 @@ pub struct ConfigFile {
     pub path: PathBuf,
     /// In the order of the file.
     pub entries: Vec<ConfigEntry>,
-    /// What is wrong whatever host is meant; wrong values are found when they are applied.
+    /// What is wrong for every host. Wrong values are found when they are applied.
     pub mistakes: Vec<Mistake>,
 }
 
 /// One key and its value.
 #[derive(Debug, PartialEq)]
 pub struct ConfigEntry {
-    /// The host whose section it stands in; `None`: the common part.
+    /// The host of its section. `None`: the common part.
     pub section: Option<&'static str>,
     pub option: &'static Opt,
     /// As it would be typed.
@@ -42,12 +44,12 @@ pub struct ConfigEntry {
     pub line: usize,
 }
 
-/// Where the file is looked for, and whether somebody said so.
+/// Where the file is, and whether `CODEXLINE_CONFIG` names it.
 pub fn locate(env: &Env) -> Option<(PathBuf, bool)> {
     if let Some(named) = env.variable("CODEXLINE_CONFIG") {
         return Some((PathBuf::from(named), true));
     }
-    // The XDG specification: a relative path is to be ignored.
+    // The XDG specification says that a relative path is ignored.
     let named =
         env.variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let directory = named.or_else(|| env.home_directory().map(|home| home.join(".config")))?;
@@ -55,7 +57,7 @@ pub fn locate(env: &Env) -> Option<(PathBuf, bool)> {
 }
 
 impl ConfigFile {
-    /// Reads it if it is there: otherwise a failing `open` is all that it costs.
+    /// Reads the file. `None`: there is none, which costs one failing `open`.
     pub fn read(env: &Env) -> Option<ConfigFile> {
         let (path, is_named) = locate(env)?;
         if is_named && path == Path::new("/dev/null") {
@@ -75,7 +77,7 @@ impl ConfigFile {
                     Some(ConfigFile { path, mistakes: vec![mistake], ..ConfigFile::default() })
                 }
             },
-            // A directory that is none (`~/.config` as a file) holds no file either.
+            // `~/.config` can be a file. Then there is no config file either.
             Err(error)
                 if !is_named
                     && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
@@ -86,7 +88,7 @@ impl ConfigFile {
         }
     }
 
-    /// What a file says. Pure. Whatever can be understood is kept.
+    /// Parses a file, and keeps whatever can be understood.
     pub fn parse(path: PathBuf, text: &str) -> ConfigFile {
         let mut file = ConfigFile { path, ..ConfigFile::default() };
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -98,7 +100,7 @@ impl ConfigFile {
         file.part(bytes, None, table.get_ref());
         file.entries.sort_by_key(|entry| entry.line);
         file.mistakes.sort_by_key(|mistake| mistake.line);
-        // One word a line is enough: what the parser makes of a broken line is wrong in further ways.
+        // One mistake a line is enough, because a broken line leads to further ones.
         file.mistakes.dedup_by_key(|mistake| mistake.line);
         let broken: Vec<usize> = file.mistakes.iter().filter_map(|mistake| mistake.line).collect();
         file.entries.retain(|entry| !broken.contains(&entry.line));
@@ -143,7 +145,7 @@ impl ConfigFile {
         self.mistakes.push(Mistake { path: self.path.clone(), line, text: plain(&text, 200) });
     }
 
-    /// The values of an option for a section, the one that wins first.
+    /// The values of an option for a section. The first one wins.
     pub fn values(
         &self,
         option: &Opt,
@@ -156,7 +158,7 @@ impl ConfigFile {
         own.chain(common).filter(move |entry| entry.option.name == name)
     }
 
-    /// Every mistake, also in the sections of hosts that are not meant now.
+    /// Every mistake, in the sections of all hosts.
     pub fn every_mistake(&self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.clone();
         for entry in &self.entries {
@@ -169,7 +171,7 @@ impl ConfigFile {
         mistakes
     }
 
-    /// The mistake of a value that its option does not take.
+    /// The mistake for a value that its option does not take.
     pub fn wrong_value(&self, entry: &ConfigEntry, reason: &str) -> Mistake {
         let text = format!("{} = {}: {reason}", entry.option.name, quoted(&plain(&entry.text, 60)));
         Mistake { path: self.path.clone(), line: Some(entry.line), text }
@@ -194,7 +196,7 @@ fn line_of(bytes: &[u8], offset: usize) -> usize {
     bytes[..offset.min(bytes.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// A string as TOML writes it: as it is where that is possible.
+/// A string in TOML's quotes, with escapes only where they are needed.
 pub fn quoted(text: &str) -> String {
     if !text.contains(['"', '\\']) && !text.chars().any(char::is_control) {
         return format!("\"{text}\"");

@@ -1,4 +1,4 @@
-//! What the values of options mean, as they are typed. Pure.
+//! What the values of options mean, as they are typed.
 
 use crate::model::text::nearest;
 use std::time::Duration;
