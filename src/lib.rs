@@ -7,6 +7,7 @@
 //!   lock → read again → ask → refresh → store.
 //!
 //! The rooms, from the top down:
+//! * [`program`]: the edge: what was typed is done, and an exit status goes out.
 //! * [`cli`]: what was typed. The only user of clap.
 //! * [`commands`]: one file a verb. Each owns its arguments.
 //! * [`line`]: what a prompt runs.
@@ -26,16 +27,19 @@
 //! and holds what each room may use.
 
 pub mod activity;
-pub mod background;
-pub mod cache;
-pub mod cli;
+mod background;
+mod cache;
+mod cli;
 pub mod codex;
 pub mod commands;
 pub mod config;
 pub mod hosts;
 pub mod io;
-pub mod line;
+mod line;
 pub mod model;
+mod program;
 pub mod refresh;
 pub mod render;
-pub mod sources;
+mod sources;
+
+pub use program::main;

@@ -1,42 +1,7 @@
-//! The edge: arguments, environment and clock come in here, and an exit status goes out.
+//! The program. All of it is in the library, where the compiler finds what nobody uses.
 
-use codexline::background::{count, fetch};
-use codexline::cli::{self, Invocation};
-use codexline::commands::{activity, auth, check, config, demo, doctor, init, status};
-use codexline::io::env::Env;
-use codexline::io::output;
-use codexline::line;
-use codexline::model::error::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let env = Env::from_process();
-    match run(&env) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            output::warn(format_args!("{error}; {}", error.hint()));
-            ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
-        }
-    }
-}
-
-/// Does what was typed, and returns the exit status.
-fn run(env: &Env) -> Result<u8, Error> {
-    match cli::parse(std::env::args_os().collect(), env)? {
-        Invocation::Line(settings) => return Ok(line::run(&settings, env)),
-        Invocation::Fetch(args) => fetch::run(&args, env)?,
-        Invocation::Count(settings) => count::run(&settings, env)?,
-        Invocation::Status(args) => status::run(&args, env),
-        Invocation::Check(args) => return Ok(u8::from(!check::run(&args, env))),
-        Invocation::Doctor(args) => return Ok(u8::from(!doctor::run(&args, env))),
-        Invocation::Activity(args) => return activity::run(&args, env),
-        Invocation::Auth => auth::show(env)?,
-        Invocation::AuthRefresh(args) => auth::refresh(&args, env)?,
-        Invocation::Config(args) => config::show(&args, env)?,
-        Invocation::Demo(args) => demo::run(&args, env),
-        Invocation::Init(args) => return init::run(&args, env),
-        Invocation::Uninstall(args) => return init::uninstall(&args, env),
-        Invocation::Print(text) => output::print(&text),
-    }
-    Ok(0)
+    codexline::main()
 }

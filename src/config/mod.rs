@@ -1,8 +1,8 @@
 //! What is in force for a run: the options, the layers that set them, codexline's config file.
 
-pub mod accounts;
-pub mod file;
-pub mod layers;
+pub(crate) mod accounts;
+pub(crate) mod file;
+pub(crate) mod layers;
 pub mod options;
 pub mod settings;
-pub mod values;
+pub(crate) mod values;
