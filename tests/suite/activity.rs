@@ -573,7 +573,8 @@ fn a_report_has_the_keys_that_are_documented() {
     assert_eq!(report["days"][0]["date"], "2026-11-19");
 }
 
-/// A file with a `session_meta` of `acc-1` (and `more` in it) and one line for each of `limits`, a minute apart.
+/// A file with a `session_meta` of `acc-1` (and `more` in it) and one line for each of `limits`, a
+/// minute apart.
 fn with_limits(home: &Home, file: &str, more: &str, begun: i64, limits: &[&str]) -> PathBuf {
     let time = |minutes: i64| Timestamp::from_unix_seconds(begun + 60 * minutes).rfc3339();
     let mut text = format!(
@@ -802,7 +803,8 @@ fn disturb(home: &Home, random: &mut Random, script: &Script, store: &mut Store)
             scan_now(random, store);
         }
         if random.one_in(15) {
-            // Cut off, seen so, and written again: a machine that went down and a copy that was put back.
+            // Cut off, seen so, and written again: a machine that went down and a copy that was put
+            // back.
             let path = home.path().join(file);
             let whole = fs::read(&path).unwrap();
             let keep = random.below(whole.len() as u64) as usize;

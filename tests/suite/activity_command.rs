@@ -237,7 +237,8 @@ fn accounts_are_told_each_for_itself() {
         output.stdout
     );
 
-    // Those of the config file, and one picked of them; one that is not there hides nobody's numbers.
+    // Those of the config file, and one picked of them; one that is not there hides nobody's
+    // numbers.
     let config = home.path().join("config/codexline");
     std::fs::create_dir(&config).unwrap();
     let accounts = format!("account = 'work={}, gone=/nowhere/at/all'", other.path().display());
@@ -247,7 +248,8 @@ fn accounts_are_told_each_for_itself() {
     assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
     assert_report(&told[0], 30, &others.work);
     let output = home.run(&["activity", "--json", "--days=30"]);
-    let expected = "codexline: gone: CODEX_HOME /nowhere/at/all is not a directory; create the directory or correct CODEX_HOME\n";
+    let expected = "codexline: gone: CODEX_HOME /nowhere/at/all is not a directory; \
+                    create the directory or correct CODEX_HOME\n";
     assert_eq!((output.code, output.stderr.as_str()), (Some(1), expected));
     let told: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_report(&told[0], 30, &others.work);
@@ -278,7 +280,8 @@ fn position(process: u32, file: &Path) -> Option<u64> {
     info.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
 }
 
-/// Overwrites what is before the last few bytes of a file with blanks, without making it another one.
+/// Overwrites what is before the last few bytes of a file with blanks, without making it another
+/// one.
 fn spoil(path: &Path) {
     let modified = path.metadata().unwrap().modified().unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -287,7 +290,8 @@ fn spoil(path: &Path) {
     file.set_modified(modified).unwrap();
 }
 
-/// The last file ends with a line so long that nobody reads it within a test's time: there the scan is when the signal comes.
+/// The last file ends with a line so long that nobody reads it within a test's time: there the scan
+/// is when the signal comes.
 #[test]
 fn a_scan_that_is_interrupted_keeps_what_it_has_counted() {
     const HOLE: u64 = 1 << 40;
@@ -317,7 +321,8 @@ fn a_scan_that_is_interrupted_keeps_what_it_has_counted() {
         unsafe { libc::kill(process as i32, signal) };
         let output = collect(child, Instant::now());
         assert_eq!((output.code, output.stdout.as_str()), (Some(status), ""), "{output:?}");
-        let told = "codexline: interrupted; what has been counted is kept, the next run goes on from there\n";
+        let told = "codexline: interrupted; what has been counted is kept, the next run goes on \
+                    from there\n";
         assert_eq!(output.stderr, told);
 
         // What is before that is not read again, and what comes now is added.
@@ -348,6 +353,7 @@ fn mistakes_are_named_in_one_line() {
     }
     home.set("CODEX_HOME", "/nowhere/at/all");
     let output = home.run(&["activity"]);
-    let told = "codexline: CODEX_HOME /nowhere/at/all is not a directory; create the directory or correct CODEX_HOME\n";
+    let told = "codexline: CODEX_HOME /nowhere/at/all is not a directory; \
+                create the directory or correct CODEX_HOME\n";
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(1), "", told));
 }

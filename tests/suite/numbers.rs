@@ -1,5 +1,5 @@
-//! What is made of an answer: the numbers that Codex itself would show, and never a fine state where
-//! work is refused or the numbers are not known.
+//! What is made of an answer: the numbers that Codex itself would show, and never a fine state
+//! where work is refused or the numbers are not known.
 
 use std::time::Duration;
 
@@ -249,8 +249,8 @@ fn no_fixture_is_fine_in_any_host_unless_its_state_is_ok() {
     assert!(names.len() >= 16, "{names:?}");
     let mut states = std::collections::BTreeMap::new();
     for name in names {
-        // Two are bodies of errors, two are of other endpoints: whoever takes them for a usage answer
-        // must not call that fine either.
+        // Two are bodies of errors, two are of other endpoints: whoever takes them for a usage
+        // answer must not call that fine either.
         serde_json::from_str::<Value>(&fixture(&name)).unwrap();
         let server = Server::usage(fresh_fixture(&name));
         let home = Home::new(&server);

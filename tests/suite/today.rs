@@ -1,4 +1,5 @@
-//! What was done today, in the line: counted by a worker behind it, from session files with known totals.
+//! What was done today, in the line: counted by a worker behind it, from session files with known
+//! totals.
 
 use crate::support::home::{Home, Login, TempDir, collect, kill};
 use crate::support::server::{Answer, Server};

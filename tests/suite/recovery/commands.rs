@@ -148,7 +148,8 @@ fn print_only_shows_the_request_and_has_no_network() {
     let shown = |url: &str| {
         format!(
             "method         POST\nurl            {url}\nheader         Accept: application/json\n\
-             header         Content-Type: application/x-www-form-urlencoded\nheader         User-Agent: codexline/{}\n\
+             header         Content-Type: application/x-www-form-urlencoded\n\
+             header         User-Agent: codexline/{}\n\
              field          grant_type=refresh_token\nfield          refresh_token=***\n\
              field          client_id=app_EMoamEEZ73f0CkXaXp7hrann\n",
             env!("CARGO_PKG_VERSION")

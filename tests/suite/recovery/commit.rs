@@ -426,7 +426,8 @@ fn only_the_four_values_change() {
     let text = codex_text(&login)
         .replace(
             "  \"OPENAI_API_KEY\"",
-            "  \"zz\" : {\"access_token\":\"x\" , \"n\":1.50,\"u\":\"\\u00e9\\/\"},\n\t\"OPENAI_API_KEY\"",
+            "  \"zz\" : {\"access_token\":\"x\" , \"n\":1.50,\"u\":\"\\u00e9\\/\"},\n\
+             \t\"OPENAI_API_KEY\"",
         )
         .replace("    \"id_token\"", "    \"~\": null, \"id_token\"")
         + "\r\n\n";
