@@ -14,6 +14,8 @@ mod commit;
 mod crash;
 mod herd;
 mod merge;
+#[cfg(target_os = "linux")]
+mod order;
 mod sidecars;
 #[cfg(target_os = "linux")]
 mod steps;
