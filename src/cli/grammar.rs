@@ -1,5 +1,6 @@
 //! The grammar of the command line: every command, and which options it takes.
 
+use crate::commands::help;
 use crate::commands::init::INTEGRATIONS;
 use crate::config::options::{OPTIONS, Opt, Worker};
 use crate::hosts::{self, HOSTS};
@@ -67,6 +68,14 @@ pub fn grammar(with_hidden: bool) -> Command {
     let completions = Command::new("completions")
         .about("Print completions for a shell")
         .arg(Arg::new("shell").value_name("SHELL").help(shells).required(true));
+    let topics: Vec<&str> = help::TOPICS.iter().map(|topic| topic.name).collect();
+    let help =
+        Command::new("help").about("Show the help of a command, or a topic of the reference").arg(
+            Arg::new("topic")
+                .value_name("TOPIC")
+                .num_args(0..=2)
+                .help(format!("a command, or {}", topics.join(", "))),
+        );
     let man = Command::new("man").about("Print the man page");
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
     let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
@@ -138,7 +147,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .arg(switch("raw", "exactly what each host is given"))
         .args(args(&LOOKS, false));
     Command::new(NAME)
-        .about("Prints how much of a Codex (ChatGPT) plan is used, for a shell prompt or a bar.")
+        .about("Prints how much of a Codex (ChatGPT) plan is left, for a shell prompt or a bar.")
         .version(env!("CARGO_PKG_VERSION"))
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
@@ -156,6 +165,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .subcommand(uninstall)
         .subcommand(completions)
         .subcommand(man)
+        .subcommand(help)
 }
 
 /// The options of a fetch by hand.

@@ -1,6 +1,7 @@
 //! The man page, from clap's generator.
 
 use super::grammar::{NAME, grammar};
+use crate::commands::help;
 use clap::Command;
 use clap_mangen::Man;
 use std::io::Write;
@@ -25,7 +26,21 @@ fn write_man(out: &mut Vec<u8>) -> std::io::Result<()> {
     for subcommand in command.get_subcommands() {
         write_man_of(subcommand, NAME, out)?;
     }
+    for topic in &help::TOPICS {
+        write_topic(topic, out)?;
+    }
     out.write_all(MAN_END.as_bytes())
+}
+
+/// A topic as it is written: its tables and code are laid out already.
+fn write_topic(topic: &help::Topic, out: &mut Vec<u8>) -> std::io::Result<()> {
+    writeln!(out, ".SH \"TOPIC: {}\"\n.nf", topic.name)?;
+    for line in topic.text.lines() {
+        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+        writeln!(out, "{guard}{line}")?;
+    }
+    writeln!(out, ".fi")
 }
 
 fn write_man_of(command: &Command, parent: &str, out: &mut Vec<u8>) -> std::io::Result<()> {

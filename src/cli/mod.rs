@@ -20,6 +20,7 @@ use crate::commands::check::CheckArgs;
 use crate::commands::config::{self, ConfigArgs};
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::help;
 use crate::commands::init::{InitArgs, UninstallArgs};
 use crate::commands::status::StatusArgs;
 use crate::config::file::ConfigFile;
@@ -139,8 +140,44 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
             dry_run: is_set("dry-run"),
         }),
         "completions" => Invocation::Print(completions(named("shell").unwrap_or_default())?),
+        "help" => {
+            let words = matches.get_many::<String>("topic").unwrap_or_default();
+            Invocation::Print(help(&words.map(String::as_str).collect::<Vec<_>>())?)
+        }
         _ => Invocation::Print(man()),
     })
+}
+
+/// What `codexline help` prints: the help of the program or of a command, or a topic.
+///
+/// # Errors
+/// [`Error::Usage`] for a word that is neither.
+fn help(words: &[&str]) -> Result<String, Error> {
+    let topic = words.first().and_then(|word| help::find(word));
+    let mut command = grammar::grammar(false);
+    command.build();
+    let mut found = Some(&mut command);
+    for word in words {
+        found = found.and_then(|command| command.find_subcommand_mut(word));
+    }
+    match (found, topic) {
+        (Some(command), topic) => {
+            let mut text = command.render_help().to_string();
+            match topic {
+                Some(topic) => text.push_str(&format!("\n{}", topic.text)),
+                None if words.is_empty() => text.push_str(&help::list()),
+                None => {}
+            }
+            Ok(text)
+        }
+        (None, Some(topic)) if words.len() == 1 => Ok(topic.text.to_string()),
+        _ => {
+            let words = crate::model::text::plain(&words.join(" "), 60);
+            Err(Error::Usage(format!(
+                "help: a command or a topic was expected, not '{words}'; codexline help lists them"
+            )))
+        }
+    }
 }
 
 /// # Errors

@@ -6,5 +6,6 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod help;
 pub mod init;
 pub mod status;

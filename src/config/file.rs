@@ -5,7 +5,7 @@
 //! What is wrong in it becomes a [`Mistake`]. The line is printed all the same, with the value of
 //! the next layer ([`crate::config::layers`]).
 
-use crate::config::options::{OPTIONS, Opt};
+use crate::config::options::{ACCOUNT, OPTIONS, Opt};
 use crate::config::settings::Settings;
 use crate::hosts::{self, HOSTS};
 use crate::io::env::Env;
@@ -188,6 +188,15 @@ fn text<'a>(option: &Opt, value: &'a Spanned<DeValue>) -> Result<Cow<'a, str>, &
             Ok(Cow::Borrowed(number.as_str()))
         }
         (DeValue::Float(number), Some(_)) => Ok(Cow::Borrowed(number.as_str())),
+        // Accounts come several at a time: as in `account = ["home=~/.codex", "work=~/.codex-work"]`.
+        (DeValue::Array(values), Some(_)) if option.name == ACCOUNT => {
+            let strings: Option<Vec<&str>> =
+                values.iter().map(|value| value.get_ref().as_str()).collect();
+            match strings {
+                Some(strings) => Ok(Cow::Owned(strings.join(","))),
+                None => Err("is a string in quotes, or a list of them"),
+            }
+        }
         (_, Some(_)) => Err("is a string in quotes, or a number"),
     }
 }
@@ -250,6 +259,10 @@ pub(crate) mod tests {
             ]
         );
         assert!(mistakes(text).is_empty());
+        assert_eq!(
+            entries("account = ['a=/a', \"b=~/b\"]\n"),
+            [(None, "account", "a=/a,b=~/b".into(), 1)]
+        );
         assert_eq!(entries("tmux.warn = 5\n"), [(Some("tmux"), "warn", "5".into(), 1)]);
     }
 
@@ -266,6 +279,10 @@ pub(crate) mod tests {
         check("offline = 'perhaps'", &["config.toml:1: offline = \"perhaps\": is not 1 or 0"]);
         check("offline = 3", &["config.toml:1: offline is true or false"]);
         check("warn = true", &["config.toml:1: warn is a string in quotes, or a number"]);
+        check(
+            "account = [1]",
+            &["config.toml:1: account is a string in quotes, or a list of them"],
+        );
         check("format = [1]", &["config.toml:1: format is a string in quotes, or a number"]);
         check(
             "[waybar]\nwindow = '{usd}'",

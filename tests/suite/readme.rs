@@ -3,6 +3,7 @@
 use crate::support::home::{Home, finish};
 use crate::support::server::{Answer, Server};
 use crate::support::{TOKEN, usage_of};
+use codexline::commands::help::TOPICS;
 use codexline::commands::init::INTEGRATIONS;
 use codexline::config::options::OPTIONS;
 use codexline::render::template::{FIELD_NAMES, LINE_NAMES};
@@ -13,26 +14,41 @@ use std::process::Command;
 
 const README: &str = include_str!("../../README.md");
 
+/// The README, and the reference that `codexline help` prints.
+const DOCS: &str = concat!(
+    include_str!("../../README.md"),
+    include_str!("../../src/commands/help/line.md"),
+    include_str!("../../src/commands/help/templates.md"),
+    include_str!("../../src/commands/help/config.md"),
+    include_str!("../../src/commands/help/json.md"),
+    include_str!("../../src/commands/help/sources.md"),
+    include_str!("../../src/commands/help/login.md"),
+    include_str!("../../src/commands/help/files.md"),
+    include_str!("../../src/commands/help/activity.md"),
+);
+
 /// The README and those of the hosts: each with its path.
 fn readmes() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let hosts =
         INTEGRATIONS.iter().map(|host| root.join("integrations").join(host.name).join("README.md"));
-    let paths = std::iter::once(root.join("README.md")).chain(hosts);
+    let topics =
+        TOPICS.iter().map(|topic| root.join(format!("src/commands/help/{}.md", topic.name)));
+    let paths = std::iter::once(root.join("README.md")).chain(topics).chain(hosts);
     paths.map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
 /// What stands between `<!-- name -->` and `<!-- /name -->`.
 fn part(name: &str) -> &'static str {
     let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
-    let part = README.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end));
-    part.unwrap_or_else(|| panic!("the README has no part {name:?}")).0
+    let part = DOCS.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end));
+    part.unwrap_or_else(|| panic!("the documentation has no part {name:?}")).0
 }
 
 /// The cells of each row of the table whose heading begins with this.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
     let (_, rest) =
-        README.split_once(heading).unwrap_or_else(|| panic!("the README has no table {heading:?}"));
+        DOCS.split_once(heading).unwrap_or_else(|| panic!("there is no table {heading:?}"));
     // The rest of the heading, the line below it.
     let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
     let rows: Vec<Vec<_>> =
@@ -130,9 +146,57 @@ fn commands(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_help_is_the_programs() {
-    let expected = format!("\n```text\n{}\n```\n", output(&["--help"]).trim_end());
-    assert_eq!(part("help"), expected, "put this into the README:\n{expected}");
+fn help_prints_every_topic_and_the_help_of_every_command() {
+    let (home, _server) = home();
+    let overview = home.run(&["help"]).stdout;
+    let page = home.run(&["man"]).stdout;
+    for topic in &TOPICS {
+        assert!(DOCS.contains(topic.text), "{}", topic.name);
+        let shown = home.run(&["help", topic.name]);
+        assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""), "{}", topic.name);
+        assert!(shown.stdout.ends_with(topic.text), "{}", topic.name);
+        assert!(overview.contains(&format!("\n  {} ", topic.name)), "{}", topic.name);
+        assert!(page.contains(&format!(".SH \"TOPIC: {}\"", topic.name)), "{}", topic.name);
+        let link = format!("[`codexline help {0}`](src/commands/help/{0}.md)", topic.name);
+        assert!(README.contains(&link), "{link}");
+    }
+    let commands = overview.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands: Vec<&str> =
+        commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() > 12, "{commands:?}");
+    for command in commands {
+        let shown = home.run(&["help", command]).stdout;
+        assert!(shown.contains(&format!("Usage: codexline {command}")), "{command}: {shown}");
+    }
+    let shown = home.run(&["help", "auth", "refresh"]).stdout;
+    assert!(shown.contains("--print-only"), "{shown}");
+    let wrong = home.run(&["help", "nothing"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("a command or a topic was expected"), "{wrong:?}");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = README.lines().count();
+    assert!(lines <= 200, "{lines} lines");
+}
+
+#[test]
+fn the_reference_has_every_option_and_every_error_code_and_no_other() {
+    let rows = table("| option | what for |");
+    let shown: BTreeSet<&str> = rows
+        .iter()
+        .flat_map(|row| code(row[0]))
+        .filter_map(|name| name.strip_prefix("--"))
+        .collect();
+    let known: BTreeSet<&str> = OPTIONS.iter().map(|option| option.name).collect();
+    assert_eq!(shown, known);
+    let source = include_str!("../../src/model/error.rs");
+    let calls = source.split("local(\"").skip(1).chain(source.split("asked(\"").skip(1));
+    let codes: BTreeSet<&str> =
+        calls.filter_map(|call| call.split('"').next()).filter(|code| *code != "usage").collect();
+    let shown: BTreeSet<&str> = code(part("error codes")).collect();
+    assert_eq!(shown, codes);
 }
 
 /// Those that are started with another PATH than a person's shell.
@@ -225,7 +289,7 @@ fn every_config_file_that_is_shown_is_sound() {
     let (home, _server) = home();
     let directory = home.path().join("config/codexline");
     std::fs::create_dir_all(&directory).unwrap();
-    let (blocks, _) = fences(README);
+    let (blocks, _) = fences(DOCS);
     let files: Vec<_> = blocks.iter().filter(|(language, _)| *language == "toml").collect();
     assert!(files.len() >= 2);
     for (_, file) in files {
@@ -372,7 +436,7 @@ fn every_variable_that_is_shown_is_read() {
     // Those belong to the library that connects.
     let proxies = ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
     let mut count = 0;
-    let (_, outside) = fences(README);
+    let (_, outside) = fences(DOCS);
     for span in code(&outside) {
         let name = span.trim_start_matches('$').split(['=', '/']).next().unwrap();
         if is_name(name) {
@@ -410,7 +474,7 @@ fn the_table_of_on_change_has_every_variable_and_no_other() {
 fn every_readme_of_a_host_says_what_one_must_know() {
     // Those hosts cannot run here, so there is no picture.
     let without_picture = ["powerlevel10k", "swiftbar", "zjstatus"];
-    for (path, text) in readmes().into_iter().skip(1) {
+    for (path, text) in readmes().into_iter().skip(1 + TOPICS.len()) {
         let host = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         for part in ["**Options**", "**What it costs.**", "**Pitfall"] {
             assert!(text.contains(part), "{host}: no {part}");
@@ -418,6 +482,36 @@ fn every_readme_of_a_host_says_what_one_must_know() {
         assert_eq!(text.contains("](picture.png)"), !without_picture.contains(&host), "{host}");
         // It is in the README's table of what to paste, and in its gallery if there is a picture.
         let links = README.matches(&format!("](integrations/{host}/README.md)")).count();
-        assert_eq!(links, if without_picture.contains(&host) { 1 } else { 2 }, "{host}");
+        assert_eq!(links, 1, "{host}");
+        let pictures = README.matches(&format!("](integrations/{host}/picture.png)")).count();
+        assert_eq!(pictures, usize::from(!without_picture.contains(&host)), "{host}");
     }
+}
+
+#[test]
+fn the_how_to_of_two_accounts_works_as_printed() {
+    let (home, _server) = home();
+    let (other, _other_server) = self::home();
+    let person = home.path().join("home");
+    for (name, home) in [(".codex", &home), (".codex-work", &other)] {
+        std::os::unix::fs::symlink(home.codex_home(), person.join(name)).unwrap();
+    }
+    let (blocks, _) = fences(DOCS);
+    let of_accounts = |language: &str| {
+        let has = |block: &str| block.contains("account") && block.contains("~/.codex-work");
+        blocks.iter().find(|(of, block)| *of == language && has(block)).unwrap().1
+    };
+    let check = |shown: &str| {
+        let (first, second) = shown.split_once(" · ").unwrap_or_else(|| panic!("{shown}"));
+        assert!(first.contains("home 5h 58% left"), "{shown}");
+        assert!(second.contains("work 5h 58% left"), "{shown}");
+    };
+    let command = of_accounts("sh").trim().replace("codexline", "codexline --wait 9s");
+    check(&finish(&mut home.wrapped(&["sh", "-c", &command])).stdout);
+    let directory = home.path().join("config/codexline");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("config.toml"), of_accounts("toml")).unwrap();
+    check(&home.run(&["--wait", "9s"]).stdout);
+    let one = home.run(&["--account", "work"]).stdout;
+    assert!(!one.contains("home") && one.contains("58% left"), "{one}");
 }
