@@ -188,7 +188,7 @@ fn text<'a>(option: &Opt, value: &'a Spanned<DeValue>) -> Result<Cow<'a, str>, &
             Ok(Cow::Borrowed(number.as_str()))
         }
         (DeValue::Float(number), Some(_)) => Ok(Cow::Borrowed(number.as_str())),
-        // Accounts come several at a time: as in `account = ["home=~/.codex", "work=~/.codex-work"]`.
+        // As in `account = ["home=~/.codex", "work=~/.codex-work"]`.
         (DeValue::Array(values), Some(_)) if option.name == ACCOUNT => {
             let strings: Option<Vec<&str>> =
                 values.iter().map(|value| value.get_ref().as_str()).collect();
