@@ -1,7 +1,8 @@
-//! The session files of a Codex home: `sessions/YYYY/MM/DD/rollout-*.jsonl` and, flat, `archived_sessions/`,
+//! The session files of a Codex home: `sessions/YYYY/MM/DD/rollout-*.jsonl` and, flat,
+//! `archived_sessions/`,
 //! each plain or compressed (`.zst`).
 
-use crate::model::hash::{ByHash, hash};
+use crate::model::hash::{ByHash, extend, hash};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, Metadata};
@@ -15,9 +16,12 @@ use std::time::SystemTime;
 /// Directories below `sessions/` are entered so deep.
 const DEEPEST: usize = 4;
 
-/// Threads that list directories at most, and the number of directories from which on they are started.
+/// Threads that list directories at most, and from how many directories on they are started.
 const MOST_LISTERS: usize = 4;
 const WORTH_A_THREAD: usize = 64;
+
+/// How many files a look at the newest ones takes in: those of about a month.
+const RECENT: usize = 1000;
 
 /// A session file as it was found.
 #[derive(Clone, Debug)]
@@ -84,6 +88,18 @@ pub fn nanoseconds(time: io::Result<SystemTime>) -> i64 {
     since.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
 }
 
+/// What tells one state of a file below `home` and of its folder from another: two calls to the
+/// system, and nothing is opened.
+pub fn state_of(home: &Path, file: &Path) -> u64 {
+    let path = home.join(file);
+    let mut sum = hash(b"watched");
+    for path in [path.parent(), Some(&path)].into_iter().flatten() {
+        let state = fs::metadata(path).map(|found| FileState::of(&found)).unwrap_or_default();
+        sum = extend(extend(sum, &state.size.to_le_bytes()), &state.modified.to_le_bytes());
+    }
+    sum
+}
+
 /// The session files, and the directories that could not be read.
 #[derive(Debug, Default)]
 pub struct Tree {
@@ -114,6 +130,35 @@ impl Tree {
         }
         tree.keep_one_of_each();
         tree
+    }
+
+    /// Lists the newest folders of a home, as many as it takes for [`RECENT`] files, and that of a
+    /// file which is known to be in use. Takes a few milliseconds, however many files there are.
+    pub fn recent(home: &Path, in_use: Option<&Path>) -> Tree {
+        let mut tree = Tree::default();
+        tree.list_newest_first(&home.join("sessions"), DEEPEST);
+        if let Some(directory) = in_use.and_then(Path::parent) {
+            tree.list_files(&home.join(directory));
+        }
+        tree.keep_one_of_each();
+        tree
+    }
+
+    fn list_newest_first(&mut self, directory: &Path, depth: usize) {
+        self.list_files(directory);
+        let mut below = if depth == 0 { Vec::new() } else { self.directories_in(directory) };
+        below.sort_unstable();
+        for directory in below.iter().rev() {
+            if self.files.len() >= RECENT {
+                return;
+            }
+            self.list_newest_first(directory, depth - 1);
+        }
+    }
+
+    /// The file that was written last.
+    pub fn newest(&self) -> Option<&SessionFile> {
+        self.files.iter().max_by_key(|found| (found.state.modified, found.name))
     }
 
     fn directories_in(&mut self, directory: &Path) -> Vec<PathBuf> {
@@ -176,7 +221,8 @@ impl Tree {
     }
 }
 
-/// Lists directories, in their order. A `stat` a file is nearly all that a scan with nothing new does, and it is
+/// Lists directories, in their order. A `stat` a file is nearly all that a scan with nothing new
+/// does, and it is
 /// the kernel's time: two processors do it in half.
 fn in_parallel(directories: &[PathBuf]) -> Vec<Tree> {
     let list = |part: &[PathBuf]| {
@@ -214,7 +260,7 @@ fn in_parallel(directories: &[PathBuf]) -> Vec<Tree> {
     done.into_iter().map(|(_, tree)| tree).collect()
 }
 
-/// The plain name of a session file, and whether this name is the compressed one's; `None` for other files.
+/// The plain name of a session file, and whether this one is compressed; `None` for other files.
 fn session_file(name: &str) -> Option<(&str, bool)> {
     let (plain, compressed) = match name.strip_suffix(".zst") {
         Some(plain) => (plain, true),
@@ -223,7 +269,8 @@ fn session_file(name: &str) -> Option<(&str, bool)> {
     (plain.starts_with("rollout-") && plain.ends_with(".jsonl")).then_some((plain, compressed))
 }
 
-/// The thread id in `rollout-2026-11-22T17-08-34-<36 characters>.jsonl`. Something may follow it: the
+/// The thread id in `rollout-2026-11-22T17-08-34-<36 characters>.jsonl`. Something may follow it:
+/// the
 /// segment of a reverted thread (`_<36 characters>`), or what a program that copies files adds.
 /// In any other name, the last 36 characters or the whole name stand for it.
 fn thread_id(plain: &str) -> &str {

@@ -3,6 +3,7 @@
 //! lock → run `--on-fetch` and `--on-change`.
 
 use crate::background::count;
+use crate::background::freshness::decide_now;
 use crate::background::hooks;
 use crate::background::job::{LONGEST_FETCH, under_lock, with_told_hooks};
 use crate::cache::Cache;
@@ -11,11 +12,12 @@ use crate::codex::stamp::stamp;
 use crate::config::settings::{LoginEnv, Settings};
 use crate::io::env::Env;
 use crate::io::output::{self, Log};
+use crate::model::asking::{AskDecision, AskRules, worth_asking};
 use crate::model::change::{self, Change};
-use crate::model::decision::{Decision, Trigger, decide};
+use crate::model::decision::{Decision, Trigger};
 use crate::model::entry::{Answer, Entry, Problem, Source};
 use crate::model::error::Error;
-use crate::sources::{self, FetchContext, Fetched, SourceError, sessions};
+use crate::sources::{self, FetchContext, Fetched, SourceError, freshen, sessions};
 use std::time::Duration;
 
 /// `codexline fetch`.
@@ -65,7 +67,7 @@ fn run_one(settings: &Settings, env: &Env, trigger: Trigger, log: &Log) -> Resul
     let is_done = || match (trigger, cache.read(env.now())) {
         (Trigger::Stale, entry) => {
             let login = stamp(&home, env);
-            let decision = decide(entry.as_ref(), &login, settings.max_age_seconds(), env.now());
+            let decision = decide_now(entry.as_ref(), &login, settings, &home, env.now());
             !matches!(decision, Decision::Stale(_))
         }
         // The user wants an answer that came after the request.
@@ -145,12 +147,38 @@ impl Fetch<'_> {
             slot.store(&entry)?;
             return Ok(self.outcome(Some(previous), &entry, Ok(())));
         }
+        // As it is once newer limits from the session files are in it.
+        let mut known = previous.clone();
+        let mut asked = None;
+        let is_same_login = |entry: &&Entry| entry.login_stamp == stamp;
+        if let Some(entry) = previous.as_ref().filter(is_same_login)
+            && self.settings.source.is_none()
+        {
+            let (mut entry, asking) = self.freshen(&context, entry);
+            asked = Some(asking.to_string());
+            entry.asking.clone_from(&asked);
+            if self.trigger == Trigger::Stale
+                && let AskDecision::Rest(_) = asking
+            {
+                slot.store(&entry)?;
+                if previous.as_ref().is_some_and(|previous| previous.answer == entry.answer) {
+                    return Ok(FetchOutcome {
+                        has_news: false,
+                        changes: Vec::new(),
+                        result: Ok(()),
+                    });
+                }
+                return Ok(self.outcome(previous.as_ref(), &entry, Ok(())));
+            }
+            known = Some(entry);
+        }
+        let context = FetchContext { previous: known.as_ref(), ..context };
         let found = self.ask(&context);
         let now = self.env.now();
         let failed = |SourceError { error, account, .. }: &SourceError| {
             self.log.debug(format_args!("{error}; {}", error.hint()));
             Entry::failed(
-                previous.clone(),
+                known.clone(),
                 self.home.path(),
                 stamp.clone(),
                 account.as_deref(),
@@ -171,13 +199,44 @@ impl Fetch<'_> {
                 // A refresh changed the file. The numbers are of the login that was read last.
                 let stamp = renewed.unwrap_or(stamp.clone());
                 let entry = Entry::answered(self.home.path(), stamp, account, answer);
-                let entry = entry.following(previous.as_ref(), now);
+                let entry = entry.following(known.as_ref(), now);
                 (if is_found { entry.checked(now) } else { entry }, Ok(()))
             }
             Err(failure) => (failed(&failure), Err(failure.error)),
         };
+        let mut entry = entry;
+        entry.asking = asked.filter(|_| self.trigger == Trigger::Stale);
+        if self.settings.source.is_none() && entry.watched.is_none() {
+            entry.watched = freshen::watch(&context);
+        }
         slot.store(&entry)?;
         Ok(self.outcome(previous.as_ref(), &entry, result))
+    }
+
+    /// The entry with what the session files tell since, and whether a request is worth it.
+    fn freshen(&self, context: &FetchContext, previous: &Entry) -> (Entry, AskDecision) {
+        let seconds = |duration: Duration| duration.as_secs() as i64;
+        let rules = AskRules {
+            max_age: seconds(self.settings.max_age),
+            max_idle: seconds(self.settings.max_idle),
+            thresholds: self.settings.thresholds,
+            shows_pools: self.settings.shows_pools,
+        };
+        let look = |thorough: bool| {
+            let freshen::Glance { entry, seen } = freshen::look(context, previous, thorough);
+            let asking = worth_asking(&entry, seen, rules, self.env.now());
+            (entry, asking)
+        };
+        let (entry, asking) = look(false);
+        // Beside a request it does not matter how long it takes to look everywhere.
+        let (entry, asking) = match asking {
+            AskDecision::Ask(_) => look(true),
+            AskDecision::Rest(_) => (entry, asking),
+        };
+        if self.trigger == Trigger::Stale {
+            self.log.debug(asking);
+        }
+        (entry, asking)
     }
 
     /// Asks one source after the other until one has numbers. A source is told what failed before

@@ -9,6 +9,7 @@ use crate::activity::lock_path;
 use crate::cache::Cache;
 use crate::config::options::{self, Worker};
 use crate::config::settings::Settings;
+use crate::hosts;
 use crate::io::env::{Env, LOGIN_VARIABLES};
 use crate::io::files::{self, Lock};
 use crate::io::platform;
@@ -112,6 +113,11 @@ impl Job<'_> {
             // A worker must not keep a file system busy that the user wants to unmount.
             .current_dir("/")
             .env_remove("CODEXLINE_ACCOUNT");
+        // Of all hosts, json alone always has the pools.
+        let is_json = settings.host.name == hosts::json::HOST.name;
+        if self.worker == Worker::Fetch && (settings.shows_pools || is_json) {
+            command.arg("--shows-pools");
+        }
         if trigger == Trigger::Click {
             command.arg("--force");
         }

@@ -2,5 +2,6 @@
 
 pub mod count;
 pub mod fetch;
+pub(crate) mod freshness;
 pub mod hooks;
 pub mod job;

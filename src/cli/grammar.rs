@@ -79,9 +79,10 @@ pub fn grammar(with_hidden: bool) -> Command {
     let man = Command::new("man").about("Print the man page");
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
     let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
+    let pools = switch("shows-pools", "with --worker: the line shows pools").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
-        .args([worker.clone(), force].into_iter().filter(|_| with_hidden))
+        .args([worker.clone(), force, pools].into_iter().filter(|_| with_hidden))
         .args(args(&FETCHING, false))
         .args(told(Worker::Fetch, &FETCHING).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
@@ -181,8 +182,17 @@ const FETCHING: [&str; 9] = [
     "verbose",
 ];
 /// The options of a command that waits for new numbers.
-const ASKING: [&str; 8] =
-    ["account", "max-age", "wait", "offline", "source", "recover", "codex-bin", "verbose"];
+const ASKING: [&str; 9] = [
+    "account",
+    "max-age",
+    "max-idle",
+    "wait",
+    "offline",
+    "source",
+    "recover",
+    "codex-bin",
+    "verbose",
+];
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)

@@ -87,6 +87,8 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
                 (true, false) => (without_file(env, matches)?, Trigger::Stale),
                 (true, true) => (without_file(env, matches)?, Trigger::Click),
             };
+            let shows_pools = is_set("shows-pools");
+            let settings = Settings { shows_pools, ..settings };
             Invocation::Fetch(Box::new(FetchArgs { settings, trigger }))
         }
         "activity" if is_set("worker") => Invocation::Count(Box::new(without_file(env, matches)?)),

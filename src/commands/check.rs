@@ -126,7 +126,8 @@ mod tests {
     }
 
     fn judged(left: f64, window: Option<&str>, usage: Usage, age: i64) -> Result<(), String> {
-        let answer = Answer { fetched_at: NOW.plus(-age), source: Source::Api, usage };
+        let answer =
+            Answer { fetched_at: NOW.plus(-age), source: Source::Api, asked_at: None, usage };
         let args = CheckArgs {
             settings: Settings::new(hosts::DEFAULT),
             left,

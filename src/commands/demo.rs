@@ -87,7 +87,7 @@ fn sample(now: Timestamp, settings: &Settings) -> View {
     let Ok(sample) = answer::parse(SAMPLE, fetched_at) else {
         unreachable!("the sample is tested below")
     };
-    let answer = Answer { fetched_at, source: Source::Api, usage: sample.usage };
+    let answer = Answer { fetched_at, source: Source::Api, asked_at: None, usage: sample.usage };
     View::of_answer(&answer, now, settings.thresholds)
 }
 
@@ -106,7 +106,7 @@ fn states(now: Timestamp, settings: &Settings) -> Vec<(&'static str, View)> {
         ..Usage::default()
     };
     let of = |usage: Usage| {
-        let answer = Answer { fetched_at: now, source: Source::Api, usage };
+        let answer = Answer { fetched_at: now, source: Source::Api, asked_at: None, usage };
         View::of_answer(&answer, now, settings.thresholds)
     };
     let failed = |error: Option<&Error>| {

@@ -132,6 +132,15 @@ pub const OPTIONS: &[Opt] = &[
         ..BLANK
     },
     Opt {
+        name: "max-idle",
+        value: Some("DURATION"),
+        help: "ask so seldom while Codex is not in use here",
+        default: Some("15m"),
+        apply: |settings, text| duration(text, LONGEST_AGE).map(|value| settings.max_idle = value),
+        forward: forward(FETCH, |settings| format!("{}s", settings.max_idle.as_secs()).into()),
+        ..BLANK
+    },
+    Opt {
         name: "wait",
         value: Some("DURATION"),
         help: "wait so long for fresh numbers when there are none or only stale ones",

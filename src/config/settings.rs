@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const MAX_AGE: Duration = Duration::from_secs(120);
+const MAX_IDLE: Duration = Duration::from_secs(900);
 const FORMAT: &str = "{windows}";
 const WINDOW: &str = "{label} {used} {reset}";
 pub(super) const WARN: f64 = 70.0;
@@ -28,6 +29,10 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// Older numbers are fetched anew.
     pub max_age: Duration,
+    /// While Codex is not in use on this machine, the service is asked when its answer gets older.
+    pub max_idle: Duration,
+    /// Pools are shown, which only the service tells.
+    pub shows_pools: bool,
     /// How long to wait for fresh numbers. `None`: as long as the host allows.
     pub wait: Option<Duration>,
     /// Never start a worker.
@@ -188,6 +193,8 @@ impl Settings {
             host,
             accounts: Vec::new(),
             max_age: MAX_AGE,
+            max_idle: MAX_IDLE,
+            shows_pools: false,
             wait: None,
             offline: false,
             format: None,

@@ -40,6 +40,7 @@ struct JsonReport<'a> {
     activity: Option<ActivityReport>,
     source: Option<&'a str>,
     age_seconds: Option<i64>,
+    answer_age_seconds: Option<i64>,
     stale: bool,
     error: Option<ErrorReport<'a>>,
 }
@@ -163,6 +164,7 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> JsonReport<'a> {
             .map(|today| ActivityReport { counts: today.counts, age_seconds: today.age(view.now) }),
         source: view.source.map(Source::name),
         age_seconds: view.age_seconds,
+        answer_age_seconds: view.answer_age_seconds,
         stale: view.is_stale,
         error: view.problem.as_ref().map(ErrorReport::from),
     }

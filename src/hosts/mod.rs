@@ -206,7 +206,8 @@ mod tests {
         };
         let usage = Usage { plan: Some(plan.into()), windows: vec![window], ..Usage::default() };
         let thresholds = Thresholds { warn: 70.0, critical: 90.0 };
-        let answer = Answer { fetched_at: NOW.plus(-41), source: Source::Api, usage };
+        let answer =
+            Answer { fetched_at: NOW.plus(-41), source: Source::Api, asked_at: None, usage };
         let view = View::of_answer(&answer, NOW, thresholds);
         let changes = if colors.is_empty() { Vec::new() } else { colour::parse(colors).unwrap() };
         let coloured = host.colour != AutoColour::Never;

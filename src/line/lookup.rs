@@ -1,6 +1,7 @@
 //! What the cache says of each login that is shown, and the jobs that a lookup starts and waits for.
 
 use super::ttl::Jobs;
+use crate::background::freshness::decide_now;
 use crate::background::job::{Job, Launch};
 use crate::cache::Cache;
 use crate::codex::home::Home;
@@ -124,8 +125,11 @@ impl Lookup {
                 lookup.login = stamp(&home, env);
                 lookup.entry = cache.read(now);
                 let entry = lookup.entry.as_ref();
-                lookup.decision = decide(entry, &lookup.login, settings.max_age_seconds(), now);
+                lookup.decision = decide_now(entry, &lookup.login, settings, &home, now);
                 log.debug(format_args!("{}: {}", cache.entry_path().display(), lookup.decision));
+                if let Some(look) = entry.ok().and_then(|entry| entry.asking.as_ref()) {
+                    log.debug(format_args!("at the last look: {look}"));
+                }
                 lookup.cache = Some(cache);
             }
             Err(error) => {

@@ -61,6 +61,8 @@ pub(crate) fn views(
     shows_today: bool,
     log: &Log,
 ) -> Vec<View> {
+    // Whoever waits is shown the pools as well.
+    let settings = &Settings { shows_pools: true, ..settings.clone() };
     let mut lookups = look_up(settings, env, log);
     if may_start_jobs(settings, env) {
         for lookup in &mut lookups {
@@ -195,7 +197,7 @@ mod tests {
             let [hours, week] = windows;
             let windows = vec![window(18_000, hours), window(604_800, week)];
             let usage = Usage { windows, banked_resets: banked, ..Usage::default() };
-            let answer = Answer { fetched_at: NOW, source: Source::Api, usage };
+            let answer = Answer { fetched_at: NOW, source: Source::Api, asked_at: None, usage };
             let stamp = stamp(&home, &self.env);
             let entry = Entry::answered(home.path(), stamp, None, answer);
             let cache = Cache::locate(&home, None, &self.env).unwrap();

@@ -176,7 +176,7 @@ mod tests {
             started: resets_at.is_some(),
         };
         let usage = Usage { windows: vec![window], ..Usage::default() };
-        Answer { fetched_at: NOW.plus(at), source: Source::Api, usage }
+        Answer { fetched_at: NOW.plus(at), source: Source::Api, asked_at: None, usage }
     }
 
     fn told(

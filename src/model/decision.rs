@@ -35,6 +35,8 @@ pub enum Reason {
         age: i64,
     },
     WindowReset,
+    /// Codex has written to a session file since the last look.
+    SessionsWritten,
     RetryDue {
         code: String,
     },
@@ -59,6 +61,9 @@ impl fmt::Display for Decision {
             Decision::Stale(Reason::TooOld { age }) => write!(out, "stale: {} old", short(*age)),
             Decision::Stale(Reason::WindowReset) => {
                 write!(out, "stale: a window has been reset since")
+            }
+            Decision::Stale(Reason::SessionsWritten) => {
+                write!(out, "stale: Codex has been at work since")
             }
             Decision::Stale(Reason::RetryDue { code }) => {
                 write!(out, "stale: the last fetch failed ({code}) and it is time to try again")

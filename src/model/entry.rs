@@ -43,12 +43,28 @@ pub struct Entry {
     /// When numbers that are not fetched, but found, were last looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<Timestamp>,
+    /// The session file that was written last, as it was when it was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<WatchedFile>,
+    /// Whether the service was worth a request at the last look, and why: for `--verbose` and
+    /// `doctor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asking: Option<String>,
     /// Which accounts have been seen signed in, and when.
     #[serde(rename = "stays", default, skip_serializing_if = "SignIns::is_empty")]
     pub sign_ins: SignIns,
     /// What went wrong last; `None` once an answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+}
+
+/// A session file as it was found: when it or its folder changes, Codex has been at work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedFile {
+    /// Below the `CODEX_HOME`.
+    pub file: String,
+    /// What tells one state of the file and its folder from another.
+    pub state: u64,
 }
 
 /// The last good answer.
@@ -58,6 +74,10 @@ pub struct Answer {
     pub fetched_at: Timestamp,
     #[serde(default)]
     pub source: Source,
+    /// When the service last answered, if the windows are newer: they were merged into its
+    /// answer from a session file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
     pub usage: Usage,
 }
 
@@ -92,15 +112,28 @@ impl Answer {
     /// file speaks for this machine at its last turn. Another machine may have begun the next
     /// window since, so such a window is not known any more.
     pub fn usage_at(&self, now: Timestamp) -> Option<Usage> {
-        self.holds(now).then(|| match self.source {
-            Source::Api | Source::Codex => self.usage.clone().as_of(self.fetched_at, now),
-            Source::Sessions => self.usage.clone().without_passed(self.fetched_at, now),
+        self.holds(now).then(|| match self.answered_at() {
+            Some(_) => self.usage.clone().as_of(self.fetched_at, now),
+            None => self.usage.clone().without_passed(self.fetched_at, now),
         })
     }
 
     /// Whether anything is left of the numbers.
     pub fn holds(&self, now: Timestamp) -> bool {
-        self.source != Source::Sessions || self.usage.goes_on(self.fetched_at, now)
+        self.answered_at().is_some() || self.usage.goes_on(self.fetched_at, now)
+    }
+
+    /// When the service gave the answer; `None` for numbers that are from session files alone.
+    pub fn answered_at(&self) -> Option<Timestamp> {
+        self.asked_at.or((self.source != Source::Sessions).then_some(self.fetched_at))
+    }
+
+    /// This answer with the newer limits of a session file: see [`Usage::take`]. Numbers that are
+    /// from session files alone are replaced.
+    fn merged(self, found: Answer) -> Answer {
+        let Some(answered_at) = self.answered_at() else { return found };
+        let usage = self.usage.take(found.usage);
+        Answer { usage, asked_at: Some(answered_at), ..found }
     }
 
     /// Whether these numbers take the place of others: they are newer, or nothing is left of the
@@ -236,6 +269,8 @@ impl Entry {
             history: None,
             today: None,
             checked_at: None,
+            watched: None,
+            asking: None,
             sign_ins: SignIns::default(),
             failure: None,
         }
@@ -251,6 +286,7 @@ impl Entry {
     /// counts belong to no account.
     pub fn following(mut self, previous: Option<&Entry>, now: Timestamp) -> Entry {
         self.today = previous.and_then(|previous| previous.today);
+        self.watched = previous.and_then(|previous| previous.watched.clone());
         self.sign_ins =
             SignIns::after(previous.map(|entry| &entry.sign_ins), self.account.as_deref(), now);
         let previous = previous.filter(|previous| self.is_of_same_account(previous));
@@ -277,8 +313,12 @@ impl Entry {
         }
         self.account = account.or(self.account);
         if self.answer.as_ref().is_none_or(|kept| found.supersedes(kept, now)) {
-            self.history = History::after(self.history.as_ref(), &found.usage, found.fetched_at);
-            self.answer = Some(found);
+            let answer = match self.answer.take() {
+                Some(kept) => kept.merged(found),
+                None => found,
+            };
+            self.history = History::after(self.history.as_ref(), &answer.usage, answer.fetched_at);
+            self.answer = Some(answer);
         }
         self.checked(now)
     }
@@ -289,7 +329,7 @@ impl Entry {
     }
 
     /// When the numbers were last asked for or looked for, if there are any.
-    pub(crate) fn looked_at(&self) -> Option<Timestamp> {
+    pub fn looked_at(&self) -> Option<Timestamp> {
         let answer = self.answer.as_ref()?;
         Some(self.checked_at.map_or(answer.fetched_at, |at| at.max(answer.fetched_at)))
     }
@@ -323,6 +363,7 @@ impl Entry {
         let mut count = 1;
         if let Some(previous) = previous {
             entry.today = previous.today;
+            entry.watched = previous.watched;
             let same_login = previous.login_stamp == entry.login_stamp;
             if same_login || (account.is_some() && previous.account.as_deref() == account) {
                 count += previous.failure.as_ref().map_or(0, |failure| failure.count);
@@ -349,6 +390,8 @@ impl Entry {
             checked_at,
             sign_ins,
             failure,
+            watched: _,
+            asking: _,
             today: _,
         } = self;
         (schema, home, login_stamp, account)
@@ -398,7 +441,8 @@ pub(crate) mod tests {
             started: true,
         };
         let usage = Usage { windows: vec![window], ..Usage::default() };
-        let answer = Answer { fetched_at: NOW.plus(-age), source: Source::Api, usage };
+        let answer =
+            Answer { fetched_at: NOW.plus(-age), source: Source::Api, asked_at: None, usage };
         Entry::answered(home(), "login".into(), Some("acc-1".into()), answer)
     }
 

@@ -261,6 +261,11 @@ impl Window {
         }
     }
 
+    /// Whether both have the same length: versions of Codex round it differently.
+    fn is_as_long_as(&self, other: &Window) -> bool {
+        self.label() == other.label()
+    }
+
     fn has_reset(&self, fetched_at: Timestamp, now: Timestamp) -> bool {
         passed(self.resets_at, fetched_at, now)
     }
@@ -350,6 +355,27 @@ impl Usage {
     /// The block, if no limit that is used up explains it.
     pub fn block_without_limit(&self) -> Option<&Blocked> {
         self.blocked.as_ref().filter(|_| self.limits().all(|limit| limit.used < 100.0))
+    }
+
+    /// These numbers with the newer ones of a session file. A window of the same length takes the
+    /// newer percent and reset, and so does the budget. A block is taken back only by the service:
+    /// not every version of Codex writes it. Everything else stays.
+    #[must_use]
+    pub fn take(mut self, newer: Usage) -> Usage {
+        for window in &mut self.windows {
+            if let Some(found) = newer.windows.iter().find(|found| found.is_as_long_as(window)) {
+                window.clone_from(found);
+            }
+        }
+        self.budget = newer.budget.or(self.budget);
+        self.blocked = newer.blocked.or(self.blocked);
+        self
+    }
+
+    /// Whether another answer tells of a window that is not among these.
+    pub fn lacks_window_of(&self, other: &Usage) -> bool {
+        let is_known = |window: &Window| self.windows.iter().any(|own| own.is_as_long_as(window));
+        !other.windows.iter().all(is_known)
     }
 
     /// The budget as one limit among others.

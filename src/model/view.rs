@@ -28,6 +28,8 @@ pub struct View {
     pub age_seconds: Option<i64>,
     /// Where the numbers come from.
     pub source: Option<Source>,
+    /// Seconds since the service last answered; `None` if all that is shown is from session files.
+    pub answer_age_seconds: Option<i64>,
     /// Old, or the last fetch failed.
     pub is_stale: bool,
     pub problem: Option<Problem>,
@@ -83,6 +85,7 @@ impl View {
             usage: None,
             age_seconds: None,
             source: None,
+            answer_age_seconds: None,
             is_stale: false,
             problem: None,
             retry_at: None,
@@ -106,6 +109,7 @@ impl View {
             usage: Some(usage),
             age_seconds: Some(age_seconds),
             source: Some(answer.source),
+            answer_age_seconds: answer.answered_at().map(|at| now.seconds_since(at).max(0)),
             is_stale: age_seconds > OLD,
             ..View::empty(now)
         }
@@ -331,7 +335,11 @@ mod tests {
         };
         let windows = vec![window(18_000, 42.0), window(604_800, 100.0)];
         let usage = Usage { windows, budget: Some(budget), ..Usage::default() };
-        View::of_answer(&Answer { fetched_at: NOW, source: Source::Api, usage }, NOW, THRESHOLDS)
+        View::of_answer(
+            &Answer { fetched_at: NOW, source: Source::Api, asked_at: None, usage },
+            NOW,
+            THRESHOLDS,
+        )
     }
 
     #[test]

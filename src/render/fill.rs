@@ -244,7 +244,8 @@ mod tests {
             })
             .collect();
         let usage = Usage { windows, plan: Some("plus".into()), ..Usage::default() };
-        let answer = Answer { fetched_at: NOW.plus(-42), source: Source::Api, usage };
+        let answer =
+            Answer { fetched_at: NOW.plus(-42), source: Source::Api, asked_at: None, usage };
         View::of_answer(&answer, NOW, Thresholds { warn: 70.0, critical: 90.0 })
     }
 

@@ -318,7 +318,11 @@ mod tests {
     }
 
     fn view(usage: Usage) -> View {
-        View::of_answer(&Answer { fetched_at: NOW, source: Source::Api, usage }, NOW, THRESHOLDS)
+        View::of_answer(
+            &Answer { fetched_at: NOW, source: Source::Api, asked_at: None, usage },
+            NOW,
+            THRESHOLDS,
+        )
     }
 
     fn problem(word: &str) -> Option<Problem> {

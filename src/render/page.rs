@@ -603,7 +603,11 @@ mod tests {
     }
 
     fn view(usage: Usage) -> View {
-        View::of_answer(&Answer { fetched_at: NOW, source: Source::Api, usage }, NOW, THRESHOLDS)
+        View::of_answer(
+            &Answer { fetched_at: NOW, source: Source::Api, asked_at: None, usage },
+            NOW,
+            THRESHOLDS,
+        )
     }
 
     /// As in the design: a week that does not last, and resets in hand.

@@ -130,7 +130,7 @@ impl Attempt<'_> {
         log.debug(format_args!("status {}, {} bytes", reply.status, reply.body.len()));
         let mut usage = classify(&reply, &self.endpoint, login, env.now())?;
         self.find_expiry(&mut usage, login, &headers);
-        let answer = Answer { fetched_at: env.now(), source: Source::Api, usage };
+        let answer = Answer { fetched_at: env.now(), source: Source::Api, asked_at: None, usage };
         Ok(Fetched::of(answer, login.account_id.clone()))
     }
 }

@@ -186,6 +186,11 @@ fn call(context: &FetchContext, may_refresh: bool) -> Result<Fetched, Error> {
     })?;
     log.debug(format_args!("asking {} app-server", codex.display()));
     let answer = app_server::ask(&codex, home, may_refresh, env)?;
-    let found = Answer { fetched_at: env.now(), source: Source::Codex, usage: answer.usage };
+    let found = Answer {
+        fetched_at: env.now(),
+        source: Source::Codex,
+        asked_at: None,
+        usage: answer.usage,
+    };
     Ok(Fetched::of(found, answer.account_id))
 }

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod codex;
+pub mod freshen;
 pub mod sessions;
 
 use crate::codex::home::Home;

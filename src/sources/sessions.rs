@@ -58,12 +58,17 @@ fn may_stand_in(error: &Error) -> bool {
 
 /// Reads the files.
 pub fn look(context: &FetchContext) -> Result<Fetched, SourceError> {
+    look_in(context, &Tree::list(context.home.path()))
+}
+
+/// The same with only those of `tree`.
+pub(super) fn look_in(context: &FetchContext, tree: &Tree) -> Result<Fetched, SourceError> {
     let FetchContext { env, home, log, .. } = context;
     let whose = Ownership::find_out(context)?;
     log.debug(format_args!("reading the session files in {}", home.path().display()));
     let is_ours = |origin: &SnapshotOrigin| whose.owns(origin);
     let now = env.now();
-    let snapshot = newest(&Tree::list(home.path()), &is_ours, now);
+    let snapshot = newest(tree, &is_ours, now);
     match snapshot.filter(|snapshot| !whose.has_changed_since(snapshot.time)) {
         Some(snapshot) => match answer(snapshot, now) {
             Ok(answer) => Ok(Fetched::of(answer, whose.account)),
@@ -144,7 +149,7 @@ fn answer(snapshot: Snapshot, now: Timestamp) -> Result<Answer, &'static str> {
     // Clocks step back a little.
     let fetched_at = snapshot.time.min(now);
     let usage = answer::parse(as_usage(&snapshot).to_string().as_bytes(), fetched_at)?.usage;
-    Ok(Answer { fetched_at, source: Source::Sessions, usage })
+    Ok(Answer { fetched_at, source: Source::Sessions, asked_at: None, usage })
 }
 
 /// The limits in the words of the usage endpoint.

@@ -4,14 +4,15 @@
 #![cfg(target_os = "linux")]
 
 use crate::support::codex::AppServer;
-use crate::support::home::{Home, Login};
-use crate::support::now;
+use crate::support::home::{ACCOUNT, Home, Login};
 use crate::support::server::{Answer, Request, Server};
+use crate::support::{USAGE, now, usage};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Response number `n` uses `100 n` tokens of input and 7 of output.
 const MODEL: &str = "POST /backend-api/codex/responses";
@@ -191,5 +192,36 @@ fn the_counts_are_codexs_own_after_forks_reverts_and_compactions() {
     let fork = codex.fork(&thread);
     codex.turn(&fork);
     check(&codex, 3, 4);
+    codex.server.close();
+}
+
+#[test]
+fn after_a_turn_of_codex_the_next_line_has_its_numbers_and_the_service_was_not_asked() {
+    let program = needs!("codex");
+    let responses = AtomicU64::new(0);
+    let server = Server::start(move |request: &Request| match request.line().as_str() {
+        MODEL => model(&responses, 61),
+        USAGE => Answer::json(200, &usage()),
+        _ => Answer::json(404, &json!({})),
+    });
+    let mut home = Home::at(&server, &Login::of(ACCOUNT));
+    home.unset("CODEXLINE_MAX_IDLE");
+    point_at_model(&home, &server);
+    home.fill();
+    let used = || {
+        let told = home.run(&["json", "--wait", "5s"]).json();
+        let windows = told["windows"].as_array().unwrap();
+        let used: Vec<f64> =
+            windows.iter().map(|window| window["used_percent"].as_f64().unwrap()).collect();
+        (used, told["source"].as_str().unwrap().to_string())
+    };
+    assert_eq!(used(), (vec![42.0, 17.0], "api".to_string()));
+    home.age(Duration::from_secs(300));
+    let mut codex = Codex::start(&program, &home);
+    let thread = codex.begin();
+    codex.turn(&thread);
+    let asked = server.count(USAGE);
+    assert_eq!(used(), (vec![61.0, 22.0], "sessions".to_string()));
+    assert_eq!(server.count(USAGE), asked);
     codex.server.close();
 }

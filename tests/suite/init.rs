@@ -180,7 +180,7 @@ fn completions_know_hosts_commands_and_options() {
                       words() { COMP_WORDS=(codexline \"$@\"); COMP_CWORD=$#; COMPREPLY=(); \
                       _codexline codexline \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; \
                       echo \"${COMPREPLY[*]}\"; }; \
-                      words tm; words --max; words init way; words completions nu; words fe; \
+                      words tm; words --max-a; words init way; words completions nu; words fe; \
                       words --color \"\"; words tmux --glyphs \"\"; words status --severity \"\"; \
                       words fetch --recover re";
         let found = in_shell(&["bash", "-c", script]);
@@ -192,11 +192,11 @@ fn completions_know_hosts_commands_and_options() {
     }
     if has!("fish") {
         let script = "codexline completions fish | source; \
-                      for line in 'codexline tm' 'codexline --max' \
+                      for line in 'codexline tm' 'codexline --max-a' \
                       'codexline init way' 'codexline fe' \
                       'codexline --color ' 'codexline tmux --glyphs ' \
                       'codexline status --severity ' 'codexline fetch --recover re' \
-                      'codexline tmux --max'; echo (complete -C $line | string split -f1 \\t); end";
+                      'codexline tmux --max-a'; echo (complete -C $line | string split -f1 \\t); end";
         assert_eq!(
             in_shell(&["fish", "-N", "-c", script]),
             "tmux\n--max-age\nwaybar\nfetch\nalways auto never\nascii nerd unicode\npace used\n\

@@ -479,6 +479,7 @@ fn check_keys(json: &Value) {
             "unavailable_models",
             "source",
             "age_seconds",
+            "answer_age_seconds",
             "stale",
             "error",
         ],
@@ -847,11 +848,13 @@ fn every_option_can_be_given_in_the_environment() {
         }
     }
     for option in OPTIONS {
-        // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs.
+        // The looks are in looks.rs, the push is in config.rs, the sources are in sources.rs,
+        // what is worth a request is in fresh.rs.
         let looks = ["short", "icon", "glyphs", "colors", "urgent-exit"];
-        let elsewhere = ["account", "source", "recover", "codex-bin", "on-fetch", "on-change"]
-            .into_iter()
-            .chain(looks);
+        let elsewhere =
+            ["account", "source", "recover", "codex-bin", "on-fetch", "on-change", "max-idle"]
+                .into_iter()
+                .chain(looks);
         let covered =
             cases.iter().map(|(name, ..)| *name).chain(elsewhere).any(|name| name == option.name);
         assert!(covered, "--{} is not covered here", option.name);

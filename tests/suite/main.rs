@@ -15,7 +15,9 @@ mod activity_command;
 mod codex_real;
 mod codex_turns;
 mod config;
+mod day;
 mod fetch;
+mod fresh;
 mod herd;
 #[cfg(target_os = "linux")]
 mod hosts;

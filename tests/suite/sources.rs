@@ -514,7 +514,7 @@ fn older_numbers_never_take_the_place_of_newer_ones() {
     home.age(Duration::from_secs(60));
     assert_eq!(
         home.run(&["--wait", "20s"]).stdout,
-        "Codex 5h 54% left, resets in 1h00m (4m ago, outage)\n"
+        "Codex 5h 54% left, resets in 1h00m · 7d 83% left, resets in 5d8h (4m ago, outage)\n"
     );
     let shown = home.run(&["json"]).json();
     assert_eq!((&shown["source"], &shown["stale"]), (&json!("sessions"), &json!(true)));

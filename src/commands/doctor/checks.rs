@@ -219,7 +219,10 @@ pub fn cache(context: &DoctorContext) -> Vec<Finding> {
         Ok(entry) => match &entry.answer {
             Some(answer) => {
                 let old = countdown(now.seconds_since(answer.fetched_at));
-                Finding::ok(NAME, format!("{path}: {old} old, source {}", answer.source.name()))
+                let look = entry.asking.as_ref();
+                let look = look.map(|look| format!("; at the last look: {look}"));
+                let (source, look) = (answer.source.name(), look.unwrap_or_default());
+                Finding::ok(NAME, format!("{path}: {old} old, source {source}{look}"))
             }
             None => {
                 Finding::note(NAME, format!("{path}: no answer yet")).with("run codexline fetch")

@@ -218,6 +218,8 @@ impl Home {
         // say), it gets no further than this proxy. Plain http to loopback never goes through a
         // proxy, and tests of TLS use `direct`.
         home.set("HTTPS_PROXY", "http://127.0.0.1:1");
+        // Every stale line asks; a test of what makes a request worth it says otherwise.
+        home.set("CODEXLINE_MAX_IDLE", "0s");
         // A process that may not be dumped shows its environment to root only, by which the
         // processes of a home are found.
         #[cfg(unix)]
