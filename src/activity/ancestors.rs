@@ -1,4 +1,5 @@
-//! What files hold that forks of them repeat: read when the first fork asks, and kept for the others until the scan ends.
+//! What files hold that forks of them repeat: read when the first fork asks, and kept for the
+//! others until the scan ends.
 
 use super::discover::SessionFile;
 use super::fork::{Ancestors, Known};
@@ -117,8 +118,8 @@ impl<'a> Asking<'a> {
         Asking { histories, own, last, goes_on, relied: false, deferred: false }
     }
 
-    /// Whether the scan has been broken off: then the files that were asked may not have been read to their ends, and the
-    /// answer waits.
+    /// Whether the scan has been broken off: then the files that were asked may not have been read
+    /// to their ends, and the answer waits.
     fn is_broken_off(&mut self) -> bool {
         let broken_off = !(self.goes_on)(0);
         self.deferred |= broken_off;

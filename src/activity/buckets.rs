@@ -1,10 +1,11 @@
-//! When something happened, to a quarter of an hour: what days of any time zone are put together from.
+//! When something happened, to a quarter of an hour: what days of any time zone are put together
+//! from.
 
 use super::record::Tokens;
 use serde::{Deserialize, Serialize};
 
-/// The length of a [`Bucket`] in seconds. Every time zone of today is a multiple of it away from UTC, so days
-/// can be put together from buckets for any zone without reading a file again.
+/// The length of a [`Bucket`] in seconds. Every time zone of today is a multiple of it away from
+/// UTC, so days can be put together from buckets for any zone without reading a file again.
 pub const BUCKET_SECONDS: i64 = 900;
 
 /// What happened in a quarter of an hour.

@@ -1,24 +1,25 @@
-//! LineOrigin a line is, in the file of a fork. Pure: what other files hold is asked of [`Ancestors`].
+//! LineOrigin a line is, in the file of a fork. Pure: what other files hold is asked of
+//! [`Ancestors`].
 //!
-//! A fork begins with its parent's history: by reference (`history_base`: nothing is repeated), or as a copy in
-//! which every line carries the time of the fork, or (older) its own time. Copied lines come first, in one
-//! piece; the first line that is surely the fork's own ends them. For each line, the first of these that has an
-//! answer decides:
+//! A fork begins with its parent's history: by reference (`history_base`: nothing is repeated), or
+//! as a copy in which every line carries the time of the fork, or (older) its own time. Copied
+//! lines come first, in one piece; the first line that is surely the fork's own ends them. For each
+//! line, the first of these that has an answer decides:
 //! 1. it is older than the thread → the parent's;
 //! 2. `subagent_history_start_ordinal` is known: lines with a lower ordinal are the parent's;
 //! 3. `thread_id` of a `token_usage_record` names its thread;
-//! 4. a turn's identifier (a UUID that holds its time, else `started_at`) is older than the thread → the
-//!    parent's, and so is what follows up to the next turn; younger → own;
-//! 5. the parent's file (or that of a thread that it repeats itself), as far as it is older than the fork, has the
-//!    same response, running total or turn → the parent's; none has → own;
-//! 6. one of these files is not there: within a second of the line before → the parent's (a copy is written in one go),
-//!    after a pause → own.
+//! 4. a turn's identifier (a UUID that holds its time, else `started_at`) is older than the thread
+//!    → the parent's, and so is what follows up to the next turn; younger → own;
+//! 5. the parent's file (or that of a thread that it repeats itself), as far as it is older than
+//!    the fork, has the same response, running total or turn → the parent's; none has → own;
+//! 6. one of these files is not there: within a second of the line before → the parent's (a copy is
+//!    written in one go), after a pause → own.
 
 use super::record::{Line, Record};
 use super::thread::Thread;
 
-/// Pause between two lines that ends a copy whose original is not there, in milliseconds. Copies are written
-/// within tens of milliseconds; a model takes seconds.
+/// Pause between two lines that ends a copy whose original is not there, in milliseconds. Copies
+/// are written within tens of milliseconds; a model takes seconds.
 const COPY_PAUSE: i64 = 1000;
 
 /// What another file says about a line that may be copied from it.
@@ -34,8 +35,8 @@ pub enum Known {
 
 /// The histories that a fork may repeat.
 pub trait Ancestors {
-    /// Whether one of `threads`, or one of theirs, has a line with this [`Record::key`] that is not younger than
-    /// `until` (unix milliseconds).
+    /// Whether one of `threads`, or one of theirs, has a line with this [`Record::key`] that is not
+    /// younger than `until` (unix milliseconds).
     fn know(&mut self, threads: &[u64], key: u64, until: i64) -> Known;
 }
 
@@ -82,7 +83,8 @@ impl Thread {
             _ => {}
         }
         let Some(key) = line.record.key() else { return LineOrigin::Unclear };
-        // Turns that are only numbered begin anew at 1: the same number for the second time is a new turn.
+        // Turns that are only numbered begin anew at 1: the same number for the second time is a
+        // new turn.
         let repeated_number = matches!(line.record, Record::TaskStarted { .. })
             && turn.is_some_and(|turn| self.turns.as_slice().contains(&turn.hash));
         match ancestors.know(&self.parents, key, if dated { self.created } else { i64::MAX }) {

@@ -1,4 +1,5 @@
-//! Fields as they come: Codex's versions differ, and one field of an unexpected type must not cost the whole line.
+//! Fields as they come: Codex's versions differ, and one field of an unexpected type must not cost
+//! the whole line.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -36,7 +37,8 @@ pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Erro
 
 /// A number that is not negative, without its fraction; `None` for every other value.
 pub fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    // The cast stops at the integer's end; token counts are far below the 2^53 that a float holds exactly.
+    // The cast stops at the integer's end; token counts are far below the 2^53 that a float holds
+    // exactly.
     Ok(number(from)?.filter(|number| *number >= 0.0).map(|number| number as u64))
 }
 

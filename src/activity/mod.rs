@@ -1,15 +1,15 @@
-//! Local activity: sessions, turns and tokens by day, from Codex's session files; and the newest rate limits that
-//! stand in them.
+//! Local activity: sessions, turns and tokens by day, from Codex's session files; and the newest
+//! rate limits that stand in them.
 //!
-//! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not counted, [`line`]
-//! parses the rest (field by field, [`lenient`]), [`copies`] knows what is a repetition, [`tally`] adds up the others into [`buckets`] (both by the state
-//! of a [`thread`]),
-//! [`store`] keeps that between runs, [`report`] puts days together, [`today`] the present one for the line. [`scan`] drives it for
-//! all files, reading only what is new; what forks repeat it looks up in [`histories`]. [`snapshot`] is the other use of
-//! the same files.
+//! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not
+//! counted, [`line`] parses the rest (field by field, [`lenient`]), [`copies`] knows what is a
+//! repetition, [`tally`] adds up the others into [`buckets`] (both by the state of a [`thread`]),
+//! [`store`] keeps that between runs, [`report`] puts days together, [`today`] the present one for
+//! the line. [`scan`] drives it for all files, reading only what is new; what forks repeat it looks
+//! up in [`histories`]. [`snapshot`] is the other use of the same files.
 //!
-//! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing knows a clock, an
-//! environment or a time zone but what is handed in.
+//! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing
+//! knows a clock, an environment or a time zone but what is handed in.
 
 pub mod ancestors;
 pub mod buckets;
@@ -46,8 +46,9 @@ pub struct Refreshed<E = io::Error> {
 
 /// Brings the store at `place` up to date with the session files of `home` and keeps it there.
 ///
-/// `place` needs a name of its own even without its extension: `.lock` and `.new` lie beside it. If another
-/// process is at it, this one reads for itself and keeps nothing. `threads` and `watch`: see [`scan`].
+/// `place` needs a name of its own even without its extension: `.lock` and `.new` lie beside it. If
+/// another process is at it, this one reads for itself and keeps nothing. `threads` and `watch`:
+/// see [`scan`].
 pub fn refresh(
     home: &Path,
     place: &Path,
@@ -71,7 +72,8 @@ pub fn refresh(
     }
 }
 
-/// The store and the list of files, both at once: one is computing, the other mostly waiting for the kernel.
+/// The store and the list of files, both at once: one is computing, the other mostly waiting for
+/// the kernel.
 fn known_and_found(home: &Path, place: &Path) -> (Store, Tree) {
     std::thread::scope(|scope| {
         let store = scope.spawn(|| Store::load(place));
@@ -85,8 +87,8 @@ pub fn lock_path(place: &Path) -> PathBuf {
     place.with_extension("lock")
 }
 
-/// As [`refresh`], but of files not known yet only those that have been written to since a time. For the holder of the
-/// lock; what is new is read on this thread.
+/// As [`refresh`], but of files not known yet only those that have been written to since a time.
+/// For the holder of the lock; what is new is read on this thread.
 pub fn refresh_since(home: &Path, place: &Path, since: SystemTime) -> Store {
     let (mut store, tree) = known_and_found(home, place);
     let mut watch = |_: Progress| ControlFlow::Continue(());

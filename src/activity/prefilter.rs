@@ -1,9 +1,10 @@
 //! What kind of record a line holds, told from its first bytes.
 //!
-//! Session files are mostly prompts, tool output and reasoning: lines of up to megabytes in which nothing is
-//! counted. Codex writes `{"timestamp":…,"ordinal":…,"type":…,"payload":{"type":…`, so a few dozen bytes decide
-//! whether a line is worth a JSON parser. White space and other scalar keys before `type` are allowed; whatever
-//! cannot be told from the first [`WINDOW`] bytes is [`RecordKind::Unsure`] and is left to the parser.
+//! Session files are mostly prompts, tool output and reasoning: lines of up to megabytes in which
+//! nothing is counted. Codex writes `{"timestamp":…,"ordinal":…,"type":…,"payload":{"type":…`, so a
+//! few dozen bytes decide whether a line is worth a JSON parser. White space and other scalar keys
+//! before `type` are allowed; whatever cannot be told from the first [`WINDOW`] bytes is
+//! [`RecordKind::Unsure`] and is left to the parser.
 
 /// How many bytes of a line are looked at.
 pub const WINDOW: usize = 512;
@@ -66,7 +67,8 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The kind, read from behind the opening brace; `None` where the window or the simple grammar ends.
+    /// The kind, read from behind the opening brace; `None` where the window or the simple grammar
+    /// ends.
     fn record(&mut self) -> Option<RecordKind> {
         let mut record: Option<&[u8]> = None;
         loop {
@@ -80,7 +82,8 @@ impl<'a> Cursor<'a> {
                     }
                 }
                 b"payload" => {
-                    // A payload before the type says nothing: its own `type` is read only for an event.
+                    // A payload before the type says nothing: its own `type` is read only for an
+                    // event.
                     let record = record?;
                     if !self.eat(b'{') {
                         return None;

@@ -1,7 +1,9 @@
-//! The newest rate limits in the session files: what Codex was last told of its plan, without the network.
+//! The newest rate limits in the session files: what Codex was last told of its plan, without the
+//! network.
 //!
-//! Cheap by looking only where the newest can be: the files written last, from their ends. A line is not newer
-//! than its file, so the search ends at the first file that is older than the best line.
+//! Cheap by looking only where the newest can be: the files written last, from their ends. A line
+//! is not newer than its file, so the search ends at the first file that is older than the best
+//! line.
 
 use super::discover::{SessionFile, Tree};
 use super::lenient::{count, milliseconds, number, read, text};
@@ -20,8 +22,8 @@ use std::ops::ControlFlow;
 /// The pool that the plan's own windows are in; further ones have limits of their own.
 const PLANS_POOL: &str = "codex";
 
-/// Files looked into at most, and bytes read from the end of each: where a limit was told, it is told with
-/// every response.
+/// Files looked into at most, and bytes read from the end of each: where a limit was told, it is
+/// told with every response.
 const MOST_FILES: usize = 64;
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// Larger compressed files are passed over: their end can only be reached from their beginning.
@@ -31,7 +33,8 @@ const CHUNK: usize = 256 * 1024;
 const LONGEST_LINE: usize = 256 * 1024;
 /// Bytes of a file's beginning that hold its `session_meta`.
 const HEAD: u64 = 1024 * 1024;
-/// A fork repeats its parent's lines with the time of the fork: they are older than they say. In milliseconds.
+/// A fork repeats its parent's lines with the time of the fork: they are older than they say. In
+/// milliseconds.
 const COPY_SPAN: i64 = 2000;
 /// Clocks of one machine may step back a little. In seconds.
 const TOLERATED_FUTURE: i64 = 60;
@@ -70,7 +73,8 @@ pub struct SnapshotOrigin<'a> {
     pub time: Timestamp,
 }
 
-/// The newest snapshot in the files of `tree`, as of `now`. Files whose last one is not `wanted` are passed over.
+/// The newest snapshot in the files of `tree`, as of `now`. Files whose last one is not `wanted`
+/// are passed over.
 pub fn newest(
     tree: &Tree,
     wanted: &dyn Fn(&SnapshotOrigin) -> bool,
@@ -279,15 +283,16 @@ fn window(raw: &RawWindow, told_at: i64) -> Option<SnapshotWindow> {
     })
 }
 
-/// Gives complete lines from the last one back until one is `wanted`, as far as [`MOST_BYTES`] from the end.
+/// Gives complete lines from the last one back until one is `wanted`, as far as [`MOST_BYTES`] from
+/// the end.
 fn lines_from_end(
     file: &mut File,
     size: u64,
     wanted: &mut dyn FnMut(&[u8]) -> bool,
 ) -> io::Result<()> {
     let mut position = size;
-    // The bytes from `position` to the end of their line; nothing while that line is of no use, being half
-    // written or too long.
+    // The bytes from `position` to the end of their line; nothing while that line is of no use,
+    // being half written or too long.
     let mut bytes: Vec<u8> = Vec::new();
     let mut useful = false;
     while position > size.saturating_sub(MOST_BYTES) {

@@ -1,12 +1,13 @@
-//! Lines out of a file of any size, in bounded memory: a line that is not counted is stepped over without being
-//! kept, however long it is.
+//! Lines out of a file of any size, in bounded memory: a line that is not counted is stepped over
+//! without being kept, however long it is.
 
 use super::prefilter::{RecordKind, WINDOW, sniff};
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-/// Bytes asked for at once: large enough for the page cache's speed, small enough for the processor's.
+/// Bytes asked for at once: large enough for the page cache's speed, small enough for the
+/// processor's.
 pub const CHUNK: usize = 256 * 1024;
 
 /// Longer lines are not parsed: the longest that is counted, `session_meta`, has tens of kilobytes.
@@ -32,9 +33,9 @@ impl Read for Watched<'_> {
 #[derive(Default)]
 pub struct Buffer(Vec<u8>);
 
-/// Gives each complete line that may be counted to `line`, without its end, until that breaks off. Returns the
-/// number of bytes up to the end of the last complete line, where the next reading begins, and the error that
-/// ended the reading.
+/// Gives each complete line that may be counted to `line`, without its end, until that breaks off.
+/// Returns the number of bytes up to the end of the last complete line, where the next reading
+/// begins, and the error that ended the reading.
 pub fn read_lines(
     source: &mut impl Read,
     buffer: &mut Buffer,
@@ -44,8 +45,8 @@ pub fn read_lines(
     if bytes.is_empty() {
         bytes.resize(CHUNK, 0);
     }
-    // Of the bytes in the buffer: [..end] are filled, and begin with the line that is not complete yet, in
-    // which there is no line end before `searched`.
+    // Of the bytes in the buffer: [..end] are filled, and begin with the line that is not complete
+    // yet, in which there is no line end before `searched`.
     let (mut end, mut searched) = (0, 0);
     // Bytes of complete lines, and bytes of the present line that are not in the buffer any more.
     let (mut done, mut stepped_over) = (0_u64, 0_u64);

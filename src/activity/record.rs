@@ -1,7 +1,8 @@
 //! One line of a session file, as far as it is counted.
 //!
-//! The formats are those of Codex 0.36 to 0.169, checked by running 0.64, 0.120 and 0.169. A field of an
-//! unexpected type counts as absent; a line that is not JSON, or not an object with a `type`, is no line.
+//! The formats are those of Codex 0.36 to 0.169, checked by running 0.64, 0.120 and 0.169. A field
+//! of an unexpected type counts as absent; a line that is not JSON, or not an object with a `type`,
+//! is no line.
 
 use super::lenient::{count, milliseconds, read, text};
 use super::prefilter::{RecordKind, kind_of};
@@ -10,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Tokens, as Codex counts them: `input` includes `cached_input`, `output` includes `reasoning_output`,
-/// `total` is `input` and `output`.
+/// Tokens, as Codex counts them: `input` includes `cached_input`, `output` includes
+/// `reasoning_output`, `total` is `input` and `output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     pub input: u64,
@@ -139,7 +140,8 @@ pub struct Meta {
 }
 
 impl Record {
-    /// What this record is recognised by where it is repeated in another file; `None` if by nothing.
+    /// What this record is recognised by where it is repeated in another file; `None` if by
+    /// nothing.
     pub fn key(&self) -> Option<u64> {
         match self {
             Record::TokenUsage { response, .. } => *response,

@@ -12,7 +12,8 @@ use serde::{Serialize, Serializer};
 use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};
 
-/// A file that was written before the day began holds nothing of it; that clocks differ is allowed for.
+/// A file that was written before the day began holds nothing of it; that clocks differ is allowed
+/// for.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// What was done on some days: what `activity --json` prints.
@@ -114,8 +115,8 @@ pub fn written_since(zone: &TimeZone, now: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(begin).saturating_sub(MARGIN)
 }
 
-/// The session that a file's work belongs to. A subagent of an old Codex names only the thread that started it,
-/// which may be a subagent itself.
+/// The session that a file's work belongs to. A subagent of an old Codex names only the thread that
+/// started it, which may be a subagent itself.
 fn session(entry: &FileEntry, parts: &ByHash<u64>) -> u64 {
     const DEEPEST: usize = 8;
     let up = |session: &u64| parts.get(session).copied();
@@ -213,7 +214,8 @@ mod tests {
         assert_eq!(check("UTC0", 18), 24);
         assert_eq!(check("XXX-5:30", 7), 24);
         assert_eq!(check("XXX5", 28), 24);
-        // Where clocks are put forward at two o'clock on the 326th day of the year, which is this one.
+        // Where clocks are put forward at two o'clock on the 326th day of the year, which is this
+        // one.
         assert_eq!(check("XXX0YYY,J326,J1", 16), 23);
     }
 }

@@ -1,14 +1,15 @@
 //! Brings a [`Store`] up to date with the files of a home, reading only what is new.
 //!
-//! A plain file is read on from where its reading ended if it is the same file (device and inode), has not
-//! become shorter, and still has the same bytes before that place; else from its beginning. A file whose device,
-//! inode, size and time are as they were is not even opened. A compressed file is read whole once: Codex replaces
-//! it when it changes. Archiving renames a file and keeps its inode: nothing is read.
+//! A plain file is read on from where its reading ended if it is the same file (device and inode),
+//! has not become shorter, and still has the same bytes before that place; else from its beginning.
+//! A file whose device, inode, size and time are as they were is not even opened. A compressed file
+//! is read whole once: Codex replaces it when it changes. Archiving renames a file and keeps its
+//! inode: nothing is read.
 //!
-//! What a fork repeats may have to be looked up in its parent's file ([`Histories`]); that file is read there and
-//! then, so it has all that was copied from it, in whatever order files are read and written. If the parent
-//! comes, goes or is rewritten later, the fork is read again: what is counted depends on the files alone, not on
-//! when they were read.
+//! What a fork repeats may have to be looked up in its parent's file ([`Histories`]); that file is
+//! read there and then, so it has all that was copied from it, in whatever order files are read and
+//! written. If the parent comes, goes or is rewritten later, the fork is read again: what is
+//! counted depends on the files alone, not on when they were read.
 
 use super::ancestors::{Asking, Histories, lock};
 use super::discover::{FileState, SessionFile, Tree, nanoseconds};
@@ -27,8 +28,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// A file that was missing in so many scans in a row is forgotten. Not at once: while Codex moves a file, a
-/// listing can miss it, and reading it again may take minutes.
+/// A file that was missing in so many scans in a row is forgotten. Not at once: while Codex moves a
+/// file, a listing can miss it, and reading it again may take minutes.
 const FORGET_AFTER: u8 = 3;
 
 /// Bytes before the place to read on from that must be as they were.
@@ -62,8 +63,8 @@ pub struct ScanSummary {
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
-/// Reads what is new in the files of `tree` into `store`, with so many threads. `watch` is told how far it is,
-/// on the calling thread, and may break it off: what was read until then is kept.
+/// Reads what is new in the files of `tree` into `store`, with so many threads. `watch` is told how
+/// far it is, on the calling thread, and may break it off: what was read until then is kept.
 pub fn scan(
     tree: Tree,
     store: &mut Store,
@@ -73,8 +74,8 @@ pub fn scan(
     scan_since(tree, store, None, threads, watch)
 }
 
-/// The same without the files that are not in the store and have not been written to since a time. A scan without that
-/// bound reads them later.
+/// The same without the files that are not in the store and have not been written to since a time.
+/// A scan without that bound reads them later.
 pub fn scan_since(
     tree: Tree,
     store: &mut Store,
@@ -160,7 +161,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Reads these files. Returns those that repeat one that is not known, unless this is the `last` chance.
+    /// Reads these files. Returns those that repeat one that is not known, unless this is the
+    /// `last` chance.
     fn work(
         &mut self,
         jobs: &[usize],
@@ -240,7 +242,8 @@ impl Run<'_> {
                 Ok(Reading::Deferred) => deferred.push(place),
                 Ok(Reading::Done { entry, relied }) => {
                     let name = self.files[place].name;
-                    // What it relied on before is compared later; what it relies on newly is as it is now.
+                    // What it relied on before is compared later; what it relies on newly is as it
+                    // is now.
                     if relied && entry.ancestry == 0 {
                         relying.push(name);
                     }
@@ -262,7 +265,8 @@ impl Run<'_> {
         deferred
     }
 
-    /// The files that were told from their copies by files that have come, gone or been rewritten since.
+    /// The files that were told from their copies by files that have come, gone or been rewritten
+    /// since.
     fn with_other_ancestors(&self) -> Vec<usize> {
         if self.stopped.load(Ordering::Relaxed) {
             return Vec::new();
@@ -279,8 +283,8 @@ impl Run<'_> {
         relying.into_iter().filter(|(_, entry)| is_other(entry)).map(|(place, _)| place).collect()
     }
 
-    /// The parents of `forks` that have files: how often these were read anew, and the time of their
-    /// last line.
+    /// The parents of `forks` that have files: how often these were read anew, and the time of
+    /// their last line.
     fn parents_of<'s>(&self, forks: impl Iterator<Item = &'s Thread>) -> ByHash<(u32, i64)> {
         let parents: Hashes = forks.flat_map(|fork| &fork.parents).copied().collect();
         if parents.is_empty() {
@@ -299,8 +303,8 @@ impl Run<'_> {
     }
 }
 
-/// What a fork relies on, as a number that changes when it does; never 0. Of a parent's lines only those count
-/// that are older than the fork: it may go on without the fork being read again.
+/// What a fork relies on, as a number that changes when it does; never 0. Of a parent's lines only
+/// those count that are older than the fork: it may go on without the fork being read again.
 fn ancestry(fork: &Thread, threads: &ByHash<(u32, i64)>) -> u64 {
     let sum = fork.parents.iter().fold(hash(b"ancestry"), |sum, parent| {
         let sum = extend(sum, &parent.to_le_bytes());

@@ -1,13 +1,15 @@
 //! What the lines of one session file add up to. Pure: lines in, counts out.
 //!
 //! # What is counted
-//! * **Tokens**: every `token_usage_record` once, by its `response_id`. In files, or beginnings of files, that
-//!   have none (Codex before 0.15x): the positive steps of the running total in `token_count`. The total begins
-//!   anew when an old Codex resumes a session; then it equals `last_token_usage` and is a step of its own. One
-//!   that only falls (Codex sets it to the size of the context window when that overflows) is a new starting
-//!   point. A failed turn repeats the total, which is a step of nothing.
-//! * **Turns**: every `task_started` once, by its `turn_id`, failed ones too; before Codex wrote them every
-//!   `user_message`. Turns of subagents belong to the turn that started them and are not counted again.
+//! * **Tokens**: every `token_usage_record` once, by its `response_id`. In files, or beginnings of
+//!   files, that have none (Codex before 0.15x): the positive steps of the running total in
+//!   `token_count`. The total begins anew when an old Codex resumes a session; then it equals
+//!   `last_token_usage` and is a step of its own. One that only falls (Codex sets it to the size of
+//!   the context window when that overflows) is a new starting point. A failed turn repeats the
+//!   total, which is a step of nothing.
+//! * **Turns**: every `task_started` once, by its `turn_id`, failed ones too; before Codex wrote
+//!   them every `user_message`. Turns of subagents belong to the turn that started them and are not
+//!   counted again.
 //!
 //! What is a repetition of another file's lines is decided in [`super::fork`].
 

@@ -1,10 +1,11 @@
-//! The state of a session file's reading: what the meaning of its next line depends on, and what the store keeps of it.
+//! The state of a session file's reading: what the meaning of its next line depends on, and what
+//! the store keeps of it.
 
 use super::record::Tokens;
 use serde::{Deserialize, Serialize};
 
-/// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its last lines
-/// again after a failed write.
+/// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its
+/// last lines again after a failed write.
 const REMEMBERED_RESPONSES: usize = 16;
 const REMEMBERED_TURNS: usize = 4;
 
@@ -37,8 +38,8 @@ pub struct Thread {
     pub identity: u64,
     /// The hash of the session that it is part of.
     pub session: u64,
-    /// The hash of what its first `session_meta` says of when and where the file began; 0 before it.
-    /// Two files with the same one are copies of each other: segments of a thread differ in it.
+    /// The hash of what its first `session_meta` says of when and where the file began; 0 before
+    /// it. Two files with the same one are copies of each other: segments of a thread differ in it.
     pub origin: u64,
     pub parents: Vec<u64>,
     /// Unix milliseconds; 0 if unknown.

@@ -2,9 +2,9 @@
 //! files → put today's counts into the cache entry → run `--on-fetch`.
 //!
 //! It has a process and a lock of its own, so that neither the numbers of the plan wait for session
-//! files, nor the counts for the network. The entry is locked only while it is changed. Of the files
-//! that are not in the store, only those are read that can hold something of today. `codexline
-//! activity` reads the others.
+//! files, nor the counts for the network. The entry is locked only while it is changed. Of the
+//! files that are not in the store, only those are read that can hold something of today.
+//! `codexline activity` reads the others.
 
 use crate::activity::refresh_since;
 use crate::activity::report::written_since;

@@ -1,5 +1,6 @@
-//! What was typed. The only user of clap and its generators. All that it knows of options comes from
-//! [`crate::config::options::OPTIONS`], all that it knows of hosts from [`crate::hosts::HOSTS`].
+//! What was typed. The only user of clap and its generators. All that it knows of options comes
+//! from [`crate::config::options::OPTIONS`], all that it knows of hosts from
+//! [`crate::hosts::HOSTS`].
 //!
 //! Building clap's grammar costs a quarter of all instructions of a warm start. So what prompts and
 //! bars type, a host and options with values, is read first from the same tables without clap
@@ -248,8 +249,8 @@ fn line_of(matches: &ArgMatches) -> TypedLine {
     TypedLine { host: matches.get_one::<String>("host").cloned(), typed: typed(matches) }
 }
 
-/// Reads a host and options of the line, each as `--name value`, `--name=value` or `--name`. `None`:
-/// there is something else, right or wrong.
+/// Reads a host and options of the line, each as `--name value`, `--name=value` or `--name`.
+/// `None`: there is something else, right or wrong.
 fn plainly(arguments: &[OsString]) -> Option<TypedLine> {
     let mut line = TypedLine { host: None, typed: Vec::new() };
     let mut arguments = arguments.iter().skip(1);

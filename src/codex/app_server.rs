@@ -2,7 +2,8 @@
 //!
 //! For logins that are not in a file of ours to use. Checked by running Codex 0.169:
 //! * it takes 0.2 s and 117 MB, so it is not asked where the API can be;
-//! * on a plain 401 it answers an error; `getAuthStatus` with `refreshToken` makes it refresh first;
+//! * on a plain 401 it answers an error; `getAuthStatus` with `refreshToken` makes it refresh
+//!   first;
 //! * closing its standard input ends it, after whatever it is doing. It is never killed, because it
 //!   may be in the middle of a refresh. An interrupt would kill it, so it runs in its own session.
 

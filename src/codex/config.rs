@@ -114,8 +114,8 @@ impl Config {
     /// Whether Codex itself can be asked with this configuration.
     ///
     /// # Errors
-    /// [`Error::ConfigInvalid`] if a file has a `profile`. Codex does not know them since 0.134, and
-    /// its app-server then runs with defaults: it would send the token to chatgpt.com, whatever
+    /// [`Error::ConfigInvalid`] if a file has a `profile`. Codex does not know them since 0.134,
+    /// and its app-server then runs with defaults: it would send the token to chatgpt.com, whatever
     /// `chatgpt_base_url` says.
     pub(crate) fn check_for_codex(&self) -> Result<(), Error> {
         self.with_profile.as_ref().map_or(Ok(()), |path| {

@@ -47,7 +47,8 @@ impl Home {
     }
 
     /// # Errors
-    /// [`Error::HomeMissing`] if `CODEX_HOME` is set and is not a directory. Codex refuses that too.
+    /// [`Error::HomeMissing`] if `CODEX_HOME` is set and is not a directory. Codex refuses that
+    /// too.
     pub fn check(&self) -> Result<(), Error> {
         if self.named && !self.path.is_dir() {
             return Err(Error::HomeMissing { path: self.path.clone() });

@@ -69,11 +69,11 @@ fn payload(token: &str) -> Option<Vec<u8>> {
     BASE64.decode(token.split('.').nth(1)?).ok()
 }
 
-/// Whether Codex 0.169 can read an id_token. It is stricter than need be, and one that it cannot read in
-/// auth.json counts as signed out; so one like that is not stored.
+/// Whether Codex 0.169 can read an id_token. It is stricter than need be, and one that it cannot
+/// read in auth.json counts as signed out; so one like that is not stored.
 ///
-/// Three parts that are not empty; the second strict base64url without padding, of a JSON object; no known
-/// member twice or of the wrong type. Checked by giving it such tokens.
+/// Three parts that are not empty; the second strict base64url without padding, of a JSON object;
+/// no known member twice or of the wrong type. Checked by giving it such tokens.
 pub fn is_readable_by_codex(id_token: &str) -> bool {
     let mut parts = id_token.split('.');
     let (Some(header), Some(middle), Some(signature)) = (parts.next(), parts.next(), parts.next())

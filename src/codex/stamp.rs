@@ -5,8 +5,8 @@ use crate::io::env::{Env, LOGIN_VARIABLES};
 use crate::io::files;
 use std::io;
 
-/// Which login is in force, seen from outside: changes whenever the login may have changed, and holds
-/// nothing secret.
+/// Which login is in force, seen from outside: changes whenever the login may have changed, and
+/// holds nothing secret.
 ///
 /// For a file: times of modification and of change (the latter cannot be set back), size, inode.
 pub fn stamp(home: &Home, env: &Env) -> String {

@@ -1,4 +1,5 @@
-//! `codexline activity`: sessions, turns and tokens by local day, from Codex's session files. No login, no network.
+//! `codexline activity`: sessions, turns and tokens by local day, from Codex's session files. No
+//! login, no network.
 
 use crate::activity::discover::Tree;
 use crate::activity::report::{Day, Report};
@@ -32,8 +33,9 @@ pub struct ActivityArgs {
 /// More threads than this wait for the disk, each with a buffer.
 const MOST_THREADS: usize = 16;
 
-/// Prints the table or the JSON, and gives the exit status: that of a signal which ended the scan, 1 where an account has no
-/// session files to look for. What cannot be read or kept is told on stderr; the counts are printed all the same.
+/// Prints the table or the JSON, and gives the exit status: that of a signal which ended the scan,
+/// 1 where an account has no session files to look for. What cannot be read or kept is told on
+/// stderr; the counts are printed all the same.
 ///
 /// # Errors
 /// [`Error::NoHome`] and [`Error::HomeMissing`] of the one login.

@@ -21,7 +21,8 @@ pub struct CheckArgs {
     pub window: Option<String>,
 }
 
-/// Whether enough is left of every account. If not, or if nobody knows, one line on stderr says why.
+/// Whether enough is left of every account. If not, or if nobody knows, one line on stderr says
+/// why.
 pub fn run(args: &CheckArgs, env: &Env) -> bool {
     let settings = &args.settings;
     let log = Log::new(settings.verbose);

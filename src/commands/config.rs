@@ -34,7 +34,8 @@ pub struct ConfigArgs {
 /// Shows what is in force, and where each value comes from.
 ///
 /// # Errors
-/// [`Error::Usage`] as for the line; the last [`Error::ConfigMistake`], after the others have been told, when there are any in the file.
+/// [`Error::Usage`] as for the line; the last [`Error::ConfigMistake`], after the others have been
+/// told, when there are any in the file.
 pub fn show(args: &ConfigArgs, env: &Env) -> Result<(), Error> {
     let ConfigArgs { host, typed } = args;
     let host = *host;

@@ -114,8 +114,8 @@ impl Screen<'_> {
         }
     }
 
-    /// To what is no terminal only news are written, one page below the other. An age or a countdown
-    /// changes once a minute at least, which finds out that nobody reads any more.
+    /// To what is no terminal only news are written, one page below the other. An age or a
+    /// countdown changes once a minute at least, which finds out that nobody reads any more.
     fn follow(&self, wait: Duration) -> io::Result<()> {
         let mut shown = String::new();
         let mut wait = wait;

@@ -76,8 +76,8 @@ impl Layers<'_> {
         }
     }
 
-    /// Applies the topmost layer that has the option. What the layers below say does not matter, not
-    /// even if it is wrong.
+    /// Applies the topmost layer that has the option. What the layers below say does not matter,
+    /// not even if it is wrong.
     fn apply(&self, settings: &mut Settings, option: &'static Opt) -> Result<Force, Error> {
         let given = |text: &str, origin| Ok(Force::Given { text: text.to_string(), origin });
         let mut last = None;
@@ -123,8 +123,8 @@ impl Settings {
     /// The settings that all layers make together.
     ///
     /// # Errors
-    /// [`Error::Usage`] names the option or variable. What is wrong in the file is a mistake, not an
-    /// error.
+    /// [`Error::Usage`] names the option or variable. What is wrong in the file is a mistake, not
+    /// an error.
     pub fn resolve(host: &'static Host, layers: &Layers) -> Result<Settings, Error> {
         Settings::resolve_telling(host, layers, |_, _| {})
     }

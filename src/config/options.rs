@@ -1,4 +1,5 @@
-//! The options of the line: their names, what they take, what they set, and which worker needs them.
+//! The options of the line: their names, what they take, what they set, and which worker needs
+//! them.
 //!
 //! To add an option, add a row to [`OPTIONS`] and a field to [`Settings`]. Which of several places
 //! wins is decided in [`crate::config::layers`].

@@ -1,4 +1,5 @@
-//! The stable form for programs. Keys are only ever added; the README lists them and a test compares.
+//! The stable form for programs. Keys are only ever added; the README lists them and a test
+//! compares.
 
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
 use crate::model::entry::{Problem, Source};
@@ -228,7 +229,8 @@ fn optional_number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<
 
 /// One line of JSON. Line separators inside of strings are escaped by JSON itself.
 pub(crate) fn line(value: &impl Serialize) -> String {
-    // Serializing to a string fails only for maps with keys that are not strings: there is none here.
+    // Serializing to a string fails only for maps with keys that are not strings: there is none
+    // here.
     let mut line = serde_json::to_string(value).unwrap_or_default();
     line.push('\n');
     line

@@ -1,5 +1,5 @@
-//! polybar's `custom/script`: the first line, with tags in `%{…}`. A lone `%` is text; an unknown tag
-//! takes text away.
+//! polybar's `custom/script`: the first line, with tags in `%{…}`. A lone `%` is text; an unknown
+//! tag takes text away.
 
 use super::{BAR, Host, PLAIN_MARKUP, bare};
 use crate::render::colour::{self, Style};

@@ -34,7 +34,8 @@ fn envelope(output: &Output) -> String {
     out
 }
 
-/// What stands before the colour: that for a light menu bar, unless the user has chosen one for both.
+/// What stands before the colour: that for a light menu bar, unless the user has chosen one for
+/// both.
 fn in_light_mode(output: &Output) -> &'static str {
     let severity = output.view.severity;
     match severity {

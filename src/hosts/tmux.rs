@@ -1,5 +1,5 @@
-//! tmux's `#(…)`: its output is format-expanded, so a `#` of ours must be doubled. After a second without
-//! output the bar says "not ready".
+//! tmux's `#(…)`: its output is format-expanded, so a `#` of ours must be doubled. After a second
+//! without output the bar says "not ready".
 
 use super::{Host, PLAIN_MARKUP, PROMPT, Wait};
 use crate::render::colour::{Colour, Style};

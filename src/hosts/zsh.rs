@@ -1,7 +1,7 @@
-//! zsh's prompts, by `$(…)` under PROMPT_SUBST. The output is expanded for `%`, so one of ours must be
-//! doubled. Colours are ANSI sequences in `%{ %}`, which tells zsh that they take no room: `%F{220}`
-//! prints nothing where TERM says that there are 8 colours, as in a stock xterm. What was substituted
-//! is not substituted again.
+//! zsh's prompts, by `$(…)` under PROMPT_SUBST. The output is expanded for `%`, so one of ours must
+//! be doubled. Colours are ANSI sequences in `%{ %}`, which tells zsh that they take no room:
+//! `%F{220}` prints nothing where TERM says that there are 8 colours, as in a stock xterm. What was
+//! substituted is not substituted again.
 
 use super::{Host, PLAIN_MARKUP, PROMPT};
 use crate::render::colour::Style;

@@ -1,5 +1,5 @@
-//! What i3blocks says in the environment: which button was clicked, and which window a block is for.
-//! A right click leaves a file behind, so that later runs show the same window.
+//! What i3blocks says in the environment: which button was clicked, and which window a block is
+//! for. A right click leaves a file behind, so that later runs show the same window.
 
 use crate::cache::Cache;
 use crate::io::env::Env;

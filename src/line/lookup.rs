@@ -1,4 +1,5 @@
-//! What the cache says of each login that is shown, and the jobs that a lookup starts and waits for.
+//! What the cache says of each login that is shown, and the jobs that a lookup starts and waits
+//! for.
 
 use super::ttl::Jobs;
 use crate::background::freshness::decide_now;

@@ -108,9 +108,9 @@ impl Source {
 impl Answer {
     /// The numbers as they read `now`; `None` if nothing is left of them.
     ///
-    /// An answer speaks for the whole account, so a window whose time has passed is empty. A session
-    /// file speaks for this machine at its last turn. Another machine may have begun the next
-    /// window since, so such a window is not known any more.
+    /// An answer speaks for the whole account, so a window whose time has passed is empty. A
+    /// session file speaks for this machine at its last turn. Another machine may have begun the
+    /// next window since, so such a window is not known any more.
     pub fn usage_at(&self, now: Timestamp) -> Option<Usage> {
         self.holds(now).then(|| match self.answered_at() {
             Some(_) => self.usage.clone().as_of(self.fetched_at, now),
@@ -347,8 +347,8 @@ impl Entry {
         }
     }
 
-    /// The entry after a failure. Numbers are kept if they are surely of the same account. `account`
-    /// is the one that auth.json names now, if it could be read.
+    /// The entry after a failure. Numbers are kept if they are surely of the same account.
+    /// `account` is the one that auth.json names now, if it could be read.
     pub fn failed(
         previous: Option<Entry>,
         home: &Path,

@@ -1,5 +1,6 @@
-//! A stable 64-bit hash for identities that are kept on disk (FNV-1a): the standard library's changes
-//! between releases. Not for hostile input: who can write the session files can write any number.
+//! A stable 64-bit hash for identities that are kept on disk (FNV-1a): the standard library's
+//! changes between releases. Not for hostile input: who can write the session files can write any
+//! number.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};

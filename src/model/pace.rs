@@ -1,21 +1,22 @@
 //! Whether a limit will last, from how much is used and how fast.
 //!
 //! **Pace.** A window of `S` seconds that ends at `R` began at `R - S`. At the time `t` of the
-//! numbers, even use would stand at `100 · (t - (R - S)) / S` percent. The pace is what is used minus
-//! that, in points: `+12` is twelve points ahead of even use, and will not last.
+//! numbers, even use would stand at `100 · (t - (R - S)) / S` percent. The pace is what is used
+//! minus that, in points: `+12` is twelve points ahead of even use, and will not last.
 //!
 //! **Rate.** Points per second, from the first of these that is known:
-//! 1. The samples of the last sixth of a window's length before `t` (50 minutes of 5 hours, 28 hours
-//!    of 7 days): the sum of all increases, divided by the time from the first sample to the last.
-//!    That is long enough for whole percents to say something, and short enough to be the present.
-//!    Between two samples with the beginning of the window between them, the increase starts at 0, so
-//!    a reset is no decrease. Any other decrease (a correction, a banked reset) counts as nothing.
-//!    The samples must span a third of that time: after a gap there is no present rate yet.
+//! 1. The samples of the last sixth of a window's length before `t` (50 minutes of 5 hours, 28
+//!    hours of 7 days): the sum of all increases, divided by the time from the first sample to the
+//!    last. That is long enough for whole percents to say something, and short enough to be the
+//!    present. Between two samples with the beginning of the window between them, the increase
+//!    starts at 0, so a reset is no decrease. Any other decrease (a correction, a banked reset)
+//!    counts as nothing. The samples must span a third of that time: after a gap there is no
+//!    present rate yet.
 //! 2. Used divided by elapsed, once a thirtieth of the window has passed (10 minutes of 5 hours).
 //!    Before that, one percent, which may be rounded up, would foretell anything.
 //!
-//! **Running out.** At a rate `r` the rest lasts `(100 - used) / r` from `t`. It is told only if that
-//! is before the reset.
+//! **Running out.** At a rate `r` the rest lasts `(100 - used) / r` from `t`. It is told only if
+//! that is before the reset.
 //!
 //! **Samples.** One for every 24th of a window's length, on a grid that does not depend on resets.
 //! Of each cell the last reading is kept, so that frequent fetches keep no more. All are of one
@@ -220,8 +221,9 @@ fn present_rate(
     (span > 0 && span >= look_back / LEAST_SPAN).then(|| increase / span as f64)
 }
 
-/// How bad a limit is by its pace: one that lasts until its reset is fine however full it is; one that does not is a
-/// warning, and critical once it is that full. Where nothing can be foretold, what is used decides.
+/// How bad a limit is by its pace: one that lasts until its reset is fine however full it is; one
+/// that does not is a warning, and critical once it is that full. Where nothing can be foretold,
+/// what is used decides.
 pub fn severity(limit: &Limit, pace: &Pace, thresholds: Thresholds) -> Severity {
     let by_use = thresholds.severity(limit.used);
     match pace.lasts {

@@ -15,7 +15,8 @@ const MOST: usize = 6;
 #[serde(transparent)]
 pub struct SignIns(Option<Box<RawValue>>);
 
-/// An account (its hash: they can be of any length), when it was first seen and when last, in one go.
+/// An account (its hash: they can be of any length), when it was first seen and when last, in one
+/// go.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct SignIn(u64, Timestamp, Timestamp);
 
@@ -44,8 +45,8 @@ impl SignIns {
         SignIns(serde_json::value::to_raw_value(&sign_ins).ok())
     }
 
-    /// Whether another account than this one was, or may have been, signed in at a time: from when the one before it was
-    /// last seen until the one after it was first seen.
+    /// Whether another account than this one was, or may have been, signed in at a time: from when
+    /// the one before it was last seen until the one after it was first seen.
     pub fn is_anothers(&self, account: &str, at: Timestamp) -> bool {
         let account = hash(account.as_bytes());
         let sign_ins = self.read();

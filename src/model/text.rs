@@ -56,7 +56,8 @@ pub fn short_count(count: u64) -> String {
     (1..).zip("kMGTPE".chars()).find_map(short).unwrap_or_else(|| count.to_string())
 }
 
-/// Breaks a text at blanks into lines of at most `columns`; what has no blank to break at stays longer.
+/// Breaks a text at blanks into lines of at most `columns`; what has no blank to break at stays
+/// longer.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

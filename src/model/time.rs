@@ -71,8 +71,8 @@ impl Timestamp {
         jiff::Timestamp::from_second(seconds).unwrap_or_default().to_zoned(zone.clone())
     }
 
-    /// Local clock time as one would say it `now`: `14:30` on the same day, `Tue 14:30` within a week,
-    /// else `3 Dec 14:30`.
+    /// Local clock time as one would say it `now`: `14:30` on the same day, `Tue 14:30` within a
+    /// week, else `3 Dec 14:30`.
     pub fn clock(self, now: Timestamp, zone: &TimeZone) -> String {
         let (then, today) = (self.zoned(zone), now.zoned(zone));
         let format = if then.date() == today.date() {
@@ -148,8 +148,8 @@ pub fn window_label(seconds: u32) -> String {
     }
 }
 
-/// `Retry-After`: seconds, or a date as HTTP writes it (RFC 9110, 10.2.3). Seconds to wait from `now`;
-/// `None` for anything else.
+/// `Retry-After`: seconds, or a date as HTTP writes it (RFC 9110, 10.2.3). Seconds to wait from
+/// `now`; `None` for anything else.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<i64> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

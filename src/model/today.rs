@@ -11,8 +11,8 @@ const TOLERATED_FUTURE: i64 = 60;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Today {
     pub counted_at: Timestamp,
-    /// The local day's end. From then on nothing is known until it is counted anew: "nothing yet" would be a guess, for a
-    /// session may have gone on.
+    /// The local day's end. From then on nothing is known until it is counted anew: "nothing yet"
+    /// would be a guess, for a session may have gone on.
     pub ends_at: Timestamp,
     pub counts: Counts,
 }

@@ -115,7 +115,8 @@ impl View {
         }
     }
 
-    /// With a mistake in the config file. It marks the line, and is the problem if there is no other.
+    /// With a mistake in the config file. It marks the line, and is the problem if there is no
+    /// other.
     pub fn with_mistake(mut self, mistake: Option<&Mistake>) -> View {
         if let Some(mistake) = mistake {
             self.mistake = Some(mistake.mark());

@@ -1,8 +1,8 @@
 //! Where numbers come from: one file each, one row each in [`SOURCES`].
 //!
-//! `--source auto` asks them in this order until one has numbers. Each is told what failed before it,
-//! and gives that failure back where it cannot help or could do harm: the head of each file says
-//! when it is worth asking. A source that is named is the only one asked.
+//! `--source auto` asks them in this order until one has numbers. Each is told what failed before
+//! it, and gives that failure back where it cannot help or could do harm: the head of each file
+//! says when it is worth asking. A source that is named is the only one asked.
 
 pub mod api;
 pub mod codex;

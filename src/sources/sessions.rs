@@ -9,8 +9,8 @@
 //!   ([`crate::model::sign_ins::SignIns`]).
 //! * Files of older versions of Codex name no account, and auth.json may name none. Then a session
 //!   counts only if it began after the last change of auth.json.
-//! * For a login that only Codex can see, the account is the one of Codex's last answer. It may have
-//!   changed since without a trace, so a later session of another account ends that.
+//! * For a login that only Codex can see, the account is the one of Codex's last answer. It may
+//!   have changed since without a trace, so a later session of another account ends that.
 
 use super::{FetchContext, Fetched, Provider, SourceError};
 use crate::activity::discover::Tree;

@@ -1,6 +1,6 @@
-//! `codexline doctor`: everything that can be wrong, checked in the order in which things break. Its
-//! output is a bug report, so it holds no secret, no account and no e-mail address (unless `--email`
-//! asks for it), and the home directory is `~`.
+//! `codexline doctor`: everything that can be wrong, checked in the order in which things break.
+//! Its output is a bug report, so it holds no secret, no account and no e-mail address (unless
+//! `--email` asks for it), and the home directory is `~`.
 
 mod checks;
 mod network;

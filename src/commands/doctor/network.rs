@@ -108,7 +108,8 @@ pub fn server(context: &DoctorContext) -> Vec<Finding> {
     vec![match status {
         401 => Finding::ok(NAME, told),
         200..=299 | 403 if reply.is_json() => Finding::ok(NAME, told),
-        // Bare requests meet more suspicion than those of a login; the back-off tells what became of these.
+        // Bare requests meet more suspicion than those of a login; the back-off tells what became
+        // of these.
         403 => Finding::note(NAME, told)
             .with("if fetches fail with 403 as well: try another network, without VPN"),
         429 | 500..=599 => {

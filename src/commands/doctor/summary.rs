@@ -1,5 +1,5 @@
-//! The page of `codexline doctor` on a terminal: the verdict, what is broken and what to do, and one
-//! row for each area.
+//! The page of `codexline doctor` on a terminal: the verdict, what is broken and what to do, and
+//! one row for each area.
 
 use super::{Finding, Verdict};
 use crate::model::text::fit;
