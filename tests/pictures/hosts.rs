@@ -102,7 +102,7 @@ fn terminal() {
         typed("codexline --short"),
         typed("codexline status")
     );
-    keep(".", &in_terminal(&scene.stage, 70, 15, &format!("sh -c {}", quoted(&script))));
+    keep(".", &in_terminal(&scene.stage, 80, 10, &format!("sh -c {}", quoted(&script))));
 }
 
 fn prompts() {
@@ -115,10 +115,10 @@ fn prompts() {
     );
     scene.stage.set("STARSHIP_CONFIG", scene.stage.write("starship.toml", &config));
     let start = shell(&scene.stage, "bash", "eval \"$(starship init bash)\"\n");
-    keep("starship", &in_terminal(&scene.stage, 66, 3, &start));
-    let left = "PROMPT='%F{cyan}~/project%f %# '\n";
+    keep("starship", &in_terminal(&scene.stage, 72, 3, &start));
+    let left = "PROMPT='%F{cyan}~/project%f %% '\n";
     for (host, setup) in [
-        ("bash", format!("PS1='\\[\\e[36m\\]~/project\\[\\e[0m\\]\\$ '\n{BASH}")),
+        ("bash", format!("PS1='\\[\\e[36m\\]~/project\\[\\e[0m\\]$ '\n{BASH}")),
         ("zsh", format!("{left}{ZSH}")),
         (
             "fish",
@@ -137,42 +137,38 @@ fn prompts() {
 fn tmux() {
     require(&["xterm", "Xvfb", "import", "xdotool", "tmux"]);
     let scene = scene(Stage::new());
-    let looks = "set -g status-style 'bg=#303030,fg=#dddddd'\nset -g status-left ' work '\n";
-    let tmux = Tmux::start(&scene.stage, &format!("{TMUX}\n{looks}"));
-    keep("tmux", &in_terminal(&scene.stage, 66, 2, &tmux.attach_command()));
+    let tmux = Tmux::start(&scene.stage, TMUX);
+    // Otherwise the name of this machine stands in tmux's own status-right.
+    tmux.run(&["select-pane", "-T", "project"]);
+    keep("tmux", &in_terminal(&scene.stage, 100, 2, &tmux.attach_command()));
 }
 
 fn waybar_with_its_tooltip() {
     require(&["waybar", "sway", "grim", "Xvfb", "xdotool", "import"]);
-    const HEIGHT: usize = 200;
-    const PANEL: Colour = [0x24, 0x24, 0x30];
+    const HEIGHT: usize = 226;
+    const BAR: usize = 30;
     let scene = scene(Stage::unprivileged());
     let screen = Xvfb::start(&scene.stage, WIDTH, HEIGHT);
     let sway = Sway::in_window(&screen, &scene.stage, WIDTH, HEIGHT, "");
     let lines = WAYBAR.lines().filter(|line| !line.trim_start().starts_with("//"));
     let module = lines.collect::<Vec<_>>().join("\n");
     let config = format!(
-        "{{ \"height\": 28, \"modules-left\": [\"custom/codexline\"], \
+        "{{ \"height\": 30, \"modules-left\": [\"custom/codexline\"], \
          \"modules-right\": [\"custom/clock\"], \
          \"custom/clock\": {{ \"exec\": \"echo 14:53\" }}, {module} }}"
     );
-    let style = format!(
-        "* {{ font: 14px 'DejaVu Sans Mono'; border: none; border-radius: 0; min-height: 0; }}
-         window {{ background: #16161e; color: #ffffff; }} #custom-clock {{ padding: 0 8px; }}
-         tooltip {{ background: rgb({},{},{}); }} tooltip label {{ color: #ffffff; }}
-         {WAYBAR_STYLE}",
-        PANEL[0], PANEL[1], PANEL[2]
-    );
+    let stock = std::fs::read_to_string("/etc/xdg/waybar/style.css").expect("waybar's own style");
+    let style = format!("{stock}\n{WAYBAR_STYLE}\n#custom-clock {{ padding: 0 10px; }}");
     let config = serde_json::from_str(&config).expect("the snippet is JSON");
     let _waybar = sway.waybar(&config, &style);
-    sway.wait_for("the line", |picture| !picture.part(0, 0, WIDTH, 28).is_blank());
+    sway.wait_for("the line", |picture| !picture.part(0, 0, WIDTH, BAR).is_blank());
     let pointed = std::cell::Cell::new(None::<Instant>);
     sway.wait_for("the tooltip", |picture| {
         if pointed.get().is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
             screen.point_at(40, 15);
             pointed.set(Some(Instant::now()));
         }
-        picture.count(PANEL) > 2000
+        !picture.part(0, BAR, WIDTH, HEIGHT - BAR).is_blank()
     });
     keep("waybar", &at_rest(|| sway.picture()));
 }
@@ -253,15 +249,17 @@ fn claude_code() {
 fn polybar() {
     require(&["polybar", "Xvfb", "import"]);
     let scene = scene(Stage::new());
+    // Of two modules that answer at the same moment polybar may draw one. The clock answers again.
     let config = format!(
         "[bar/main]\nwidth = 100%\nheight = 26\nfont-0 = DejaVu Sans Mono:size=10;2\n\
-         background = #16161e\nforeground = #ffffff\npadding = 1\n\
+         background = #282a2e\nforeground = #c5c8c6\npadding = 1\n\
          modules-left = codexline\nmodules-right = clock\n{POLYBAR}\n\
-         [module/clock]\ntype = custom/script\nexec = echo 14:53\ninterval = 60\n"
+         [module/clock]\ntype = custom/script\nexec = echo 14:53\ninterval = 1\n"
     );
     let config = scene.stage.write("polybar.ini", &config);
     let screen = Xvfb::start(&scene.stage, WIDTH, 26);
     let _polybar =
         scene.stage.start("polybar", screen.command("polybar").arg("-c").arg(config).arg("main"));
+    screen.wait_for("the clock", |picture| !picture.part(WIDTH - 60, 4, 60, 18).is_blank());
     keep("polybar", &at_rest(|| screen.picture()));
 }

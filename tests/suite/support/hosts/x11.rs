@@ -53,7 +53,7 @@ impl<'stage> Xvfb<'stage> {
     pub fn terminal(&self, columns: usize, rows: usize, command: &str) -> Running {
         let mut xterm = self.command("xterm");
         xterm
-            .args(["-fa", "DejaVu Sans Mono", "-fs", "11", "-bg", "#1c1c1c", "-fg", "#dddddd"])
+            .args(["-fa", "DejaVu Sans Mono", "-fs", "11", "-bg", "black", "-fg", "white"])
             .args(["-b", "6", "-bw", "0", "+sb", "-geometry"])
             .arg(format!("{columns}x{rows}+0+0"))
             .args(["-e", "/bin/sh", "-c", command]);
