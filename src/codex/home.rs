@@ -46,6 +46,11 @@ impl Home {
         self.path.join("config.toml")
     }
 
+    /// The file from which Codex takes environment variables.
+    pub(crate) fn dotenv(&self) -> PathBuf {
+        self.path.join(".env")
+    }
+
     /// # Errors
     /// [`Error::HomeMissing`] if `CODEX_HOME` is set and is not a directory. Codex refuses that
     /// too.

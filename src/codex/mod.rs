@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod app_server;
 pub mod config;
+pub(crate) mod dotenv;
 pub mod home;
 pub mod jwt;
 pub mod login;

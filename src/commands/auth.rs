@@ -1,6 +1,7 @@
 //! `codexline auth`: what the login looks like, and renewing it by hand. No secret is shown.
 
 use crate::codex::config::Config;
+use crate::codex::dotenv::with_dotenv;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
 use crate::io::env::Env;
@@ -136,7 +137,7 @@ pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
         return Err(config.login_elsewhere());
     }
     let token = login.refresh_token.as_ref().ok_or(Error::NotRenewable { path: file.clone() })?;
-    let client = Client::new(env)?;
+    let client = Client::new(&with_dotenv(env, &home))?;
     let token_refresh = TokenRefresh { env, home: &home, client: &client, log: &log };
     // First: it promises to stay off the network, whatever else is asked for.
     if args.print_only {

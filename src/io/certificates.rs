@@ -25,8 +25,8 @@ const DIRECTORY: &str = "SSL_CERT_DIR";
 pub struct Trust {
     instead: Option<Vec<Certificate<'static>>>,
     further: Vec<Certificate<'static>>,
-    /// Whether a variable names a directory to use instead of the system's store.
-    has_directory: bool,
+    /// The directories to use instead of the system's store.
+    directories: Vec<PathBuf>,
     /// The system's file, if there is one and no variable replaces it.
     bundle: Option<PathBuf>,
 }
@@ -41,10 +41,12 @@ impl Trust {
         let named = |variable| env.variable(variable).map(PathBuf::from);
         let instead = named(INSTEAD).map(certificates).transpose()?;
         let further = named(FURTHER).map(certificates).transpose()?.unwrap_or_default();
-        let has_directory = named(DIRECTORY).is_some();
-        let is_replaced = instead.is_some() || has_directory;
+        let list = env.variable(DIRECTORY).unwrap_or_default();
+        let directories: Vec<PathBuf> =
+            std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
+        let is_replaced = instead.is_some() || !directories.is_empty();
         let bundle = if is_replaced { None } else { bundle() };
-        Ok(Trust { instead, further, has_directory, bundle })
+        Ok(Trust { instead, further, directories, bundle })
     }
 
     /// The authorities of the system's file and of the further one; `None` if there is no such
@@ -57,22 +59,28 @@ impl Trust {
     /// The authorities of the system's whole store, or of what replaces it, and of the further
     /// file.
     pub fn everything(&self) -> RootCerts {
-        let store = match &self.instead {
-            Some(certificates) if !self.has_directory => certificates.clone(),
-            // Only the platform's verifier knows all settings of the system. But on macOS and
-            // Windows it reads no variable.
-            None if !self.has_directory && self.further.is_empty() => {
-                return RootCerts::PlatformVerifier;
-            }
-            _ => {
-                let store = rustls_native_certs::load_native_certs().certs;
-                store
-                    .iter()
-                    .map(|certificate| Certificate::from_der(certificate).to_owned())
-                    .collect()
-            }
+        // Only the platform's verifier knows all settings of the system. But on macOS and Windows
+        // it reads no variable.
+        if self.instead.is_none() && self.directories.is_empty() && self.further.is_empty() {
+            return RootCerts::PlatformVerifier;
+        }
+        RootCerts::new_with_certs(&[self.store(), self.further.clone()].concat())
+    }
+
+    /// The system's whole store, or what replaces it.
+    fn store(&self) -> Vec<Certificate<'static>> {
+        let owned = |found: rustls_native_certs::CertificateResult| -> Vec<_> {
+            let certs = found.certs.iter();
+            certs.map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
         };
-        RootCerts::new_with_certs(&[store.as_slice(), &self.further].concat())
+        if self.instead.is_none() && self.directories.is_empty() {
+            return owned(rustls_native_certs::load_native_certs());
+        }
+        let mut store = self.instead.clone().unwrap_or_default();
+        for directory in &self.directories {
+            store.extend(owned(rustls_native_certs::load_certs_from_paths(None, Some(directory))));
+        }
+        store
     }
 
     /// The number of trusted authorities, and where they come from.
@@ -81,13 +89,17 @@ impl Trust {
             let path = PathBuf::from(env.variable(variable).unwrap_or_default());
             format!("{} ({variable})", path.display())
         };
-        let (mut count, mut sources) = match &self.instead {
-            Some(certificates) => (certificates.len(), vec![named(INSTEAD)]),
-            None => (
-                rustls_native_certs::load_native_certs().certs.len(),
-                vec!["the system's store".to_string()],
-            ),
-        };
+        let mut count = self.store().len();
+        let mut sources = Vec::new();
+        if self.instead.is_some() {
+            sources.push(named(INSTEAD));
+        }
+        if !self.directories.is_empty() {
+            sources.push(named(DIRECTORY));
+        }
+        if sources.is_empty() {
+            sources.push("the system's store".to_string());
+        }
         if !self.further.is_empty() {
             count += self.further.len();
             sources.push(named(FURTHER));

@@ -7,6 +7,7 @@ use crate::io::files;
 use crate::io::platform;
 use crate::model::time::Timestamp;
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -86,6 +87,15 @@ impl Env {
             }),
             ..self.clone()
         }
+    }
+
+    /// As this, with values for variables that are not set.
+    pub(crate) fn with_fallback(&self, variables: BTreeMap<String, String>) -> Env {
+        let env = self.clone();
+        let lookup = move |name: &str| {
+            env.variable(name).or_else(|| variables.get(name).map(OsString::from))
+        };
+        Env { lookup: Rc::new(lookup), ..self.clone() }
     }
 
     /// The current time. Each call reads the clock.

@@ -133,6 +133,7 @@ impl Reply {
 /// Sends requests. Nothing is loaded or opened before the first request.
 pub struct Client {
     trust: Trust,
+    proxy: Option<Proxy>,
     /// For plain http: no proxy and no certificates.
     direct: OnceCell<Agent>,
     /// Trusts the authorities of the system's file; `None` inside if there is no such file.
@@ -145,8 +146,8 @@ pub struct Client {
 
 impl Client {
     /// Certificates come from the system's store, or from `SSL_CERT_FILE` or `SSL_CERT_DIR`
-    /// instead, and also from the file that `CODEX_CA_CERTIFICATE` names. Proxies come from the
-    /// usual variables.
+    /// instead, and also from the file that `CODEX_CA_CERTIFICATE` names. Proxies come from
+    /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     ///
     /// # Errors
     /// [`Error::CertificateFile`] if a named file cannot be used. Going on without it would end in
@@ -154,6 +155,7 @@ impl Client {
     pub fn new(env: &Env) -> Result<Client, Error> {
         Ok(Client {
             trust: Trust::new(env)?,
+            proxy: Proxy::find(env),
             direct: OnceCell::new(),
             usual: OnceCell::new(),
             thorough: OnceCell::new(),
@@ -251,7 +253,8 @@ impl Client {
             let agent = || self.agent(None, RootCerts::Specific(Arc::default()), false);
             return request(self.direct.get_or_init(agent));
         }
-        let secure = |roots| self.agent(ureq::Proxy::try_from_env(), roots, true);
+        let proxy = || self.proxy.as_ref().map(|proxy| proxy.proxy.clone());
+        let secure = |roots| self.agent(proxy(), roots, true);
         let thorough = || self.thorough.get_or_init(|| secure(self.trust.everything()));
         let usual = self.usual.get_or_init(|| self.trust.usual().map(secure));
         let Some(agent) = usual.as_ref().filter(|_| self.thorough.get().is_none()) else {
@@ -495,12 +498,38 @@ fn tls_reason(error: &rustls::Error) -> String {
     }
 }
 
-/// The variable that sets the proxy for https requests, and the proxy's URL without user name and
-/// password. The variables are in the order in which ureq looks at them.
-pub fn proxy(env: &Env) -> Option<(&'static str, String)> {
-    const VARIABLES: [&str; 6] =
-        ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-    VARIABLES.iter().find_map(|name| env.text(name).map(|url| (*name, shown(&url))))
+/// The proxy for https requests.
+pub(crate) struct Proxy {
+    /// The variable that names it.
+    pub(crate) variable: &'static str,
+    /// Its URL for messages: without user name and password.
+    pub(crate) url: String,
+    proxy: ureq::Proxy,
+}
+
+impl Proxy {
+    /// Takes the first variable that holds a proxy's URL, in Codex's order. `NO_PROXY` names hosts
+    /// that are asked without it.
+    pub(crate) fn find(env: &Env) -> Option<Proxy> {
+        const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let except = env.text("NO_PROXY").or_else(|| env.text("no_proxy")).unwrap_or_default();
+        VARIABLES.iter().find_map(|variable| {
+            let url = env.text(variable)?;
+            let named = ureq::Proxy::new(&url).ok()?;
+            let mut proxy = ureq::Proxy::builder(named.protocol())
+                .host(named.host())
+                .port(named.port())
+                .resolve_target(named.resolve_target());
+            if let Some(name) = named.username() {
+                proxy = proxy.username(name);
+            }
+            if let Some(password) = named.password() {
+                proxy = proxy.password(password);
+            }
+            let proxy = except.split(',').fold(proxy, |proxy, host| proxy.no_proxy(host.trim()));
+            Some(Proxy { variable, url: shown(&url), proxy: proxy.build().ok()? })
+        })
+    }
 }
 
 #[cfg(test)]

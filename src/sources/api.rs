@@ -4,6 +4,7 @@
 use super::{FetchContext, Fetched, Provider, SourceError};
 use crate::codex::answer;
 use crate::codex::config::Config;
+use crate::codex::dotenv::with_dotenv;
 use crate::codex::login::Login;
 use crate::codex::stamp::stamp;
 use crate::config::settings::Recover;
@@ -23,7 +24,7 @@ pub const PROVIDER: Provider = Provider { source: Source::Api, about: "the usage
 fn ask(context: &FetchContext, _: Option<SourceError>) -> Result<Fetched, SourceError> {
     let FetchContext { settings, env, home, log, .. } = *context;
     let config = Config::read(home)?;
-    let client = Client::new(env)?;
+    let client = Client::new(&with_dotenv(env, home))?;
     let token_refresh = TokenRefresh { env, home, client: &client, log };
     if settings.recover == Recover::Full {
         token_refresh.resume_interrupted()?;

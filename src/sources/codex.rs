@@ -21,6 +21,7 @@
 use super::{FetchContext, Fetched, Provider, SourceError, api};
 use crate::codex::app_server;
 use crate::codex::config::Config;
+use crate::codex::dotenv::with_dotenv;
 use crate::codex::login::Login;
 use crate::config::settings::Recover;
 use crate::io::http::Client;
@@ -105,7 +106,7 @@ fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
     if renews {
         // If new tokens wait beside auth.json, those in it are spent. Codex must not spend them
         // again.
-        let client = Client::new(env)?;
+        let client = Client::new(&with_dotenv(env, home))?;
         TokenRefresh { env, home, client: &client, log }.resume_interrupted()?;
     }
     let login = match Login::read(home, &config, env) {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::codex::{AppServer, Lifetime, LoginServer, Order, Watch, Who};
 use crate::support::home::{ACCOUNT, Home, Output, collect, jwt};
-use crate::support::server::{Answer, Gate, Request, Server};
+use crate::support::server::{Answer, Authority, Gate, Request, Server, dead_port};
 use crate::support::{TOKEN, USAGE, eventually, now};
 
 /// `codexline auth refresh`, which must succeed.
@@ -646,6 +646,48 @@ fn what_is_closed_to_us_and_open_to_codex_is_asked_of_codex() {
     let shown = home.run(&["json"]).json();
     assert_eq!((&shown["source"], &shown["error"]), (&Value::from("codex"), &Value::Null));
     assert_eq!(home.read_auth(), before);
+}
+
+#[test]
+fn codex_takes_the_same_variables_from_its_env_file() {
+    let program = needs!("codex");
+    let authority = Authority::new();
+    let server = Server::tls(&authority, |_| Answer::json(200, &crate::support::usage()));
+    let mut home = Home::new(&server).direct();
+    let file = home.path().join("ca.pem");
+    authority.write(&file);
+    let proxy = Server::start(|_| Answer::status(500));
+    // Whether codexline and Codex get an answer, and whether each comes through the proxy.
+    let both = |home: &Home, dotenv: String| {
+        std::fs::write(home.codex_home().join(".env"), dotenv).unwrap();
+        let tunnel = format!("127.0.0.1:{}", server.port());
+        let tunnels = || {
+            let requests = proxy.requests();
+            requests.iter().filter(|request| request.path == tunnel).count()
+        };
+        let before = tunnels();
+        let ours = home.run(&["fetch"]).code == Some(0);
+        let between = tunnels();
+        let mut codex = AppServer::start(Path::new(&program), home);
+        let theirs = codex.rate_limits().is_ok();
+        codex.close();
+        ((ours, between > before), (theirs, tunnels() > between))
+    };
+    let ca = file.display();
+    let check = |home: &Home, dotenv: String, expected: (bool, bool)| {
+        assert_eq!(both(home, dotenv.clone()), (expected, expected), "{dotenv}");
+    };
+    let url = proxy.url("");
+    check(&home, format!("CODEX_CA_CERTIFICATE={ca}\nHTTPS_PROXY={url}\n"), (false, true));
+    check(&home, format!("SSL_CERT_FILE={ca}\nexport https_proxy='{url}' # x\n"), (true, true));
+    check(
+        &home,
+        format!("SSL_CERT_FILE={ca}\nALL_PROXY={url}\nNO_PROXY=127.0.0.1\n"),
+        (true, false),
+    );
+    // Of two, HTTPS_PROXY is used.
+    home.set("ALL_PROXY", format!("http://127.0.0.1:{}", dead_port()));
+    check(&home, format!("SSL_CERT_FILE={ca}\nHTTPS_PROXY={url}\n"), (true, true));
 }
 
 #[test]

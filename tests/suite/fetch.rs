@@ -904,6 +904,43 @@ fn proxies_come_from_the_environment() {
 }
 
 #[test]
+fn proxies_and_certificates_come_from_codex_s_env_file_too() {
+    let (server, mut home, file) = secure();
+    let proxy = Server::start(|_| Answer::status(500));
+    let dotenv = home.codex_home().join(".env");
+    let write = |text: String| std::fs::write(&dotenv, text).unwrap();
+    let asked = || (proxy.total(), server.total());
+    let url = proxy.url("").replace("//", "//somebody:password@");
+    // Names that begin with CODEX_ are ignored there, and so this certificate is not trusted.
+    write(format!("CODEX_CA_CERTIFICATE={file}\n"));
+    fails(&home.run(&["fetch"]), "CODEX_CA_CERTIFICATE");
+    assert_eq!(asked(), (0, 0));
+    write(format!("# ours\nSSL_CERT_FILE='{file}'\nexport HTTPS_PROXY=\"{url}\"\n"));
+    home.fill();
+    assert_eq!(asked(), (1, 1), "through the proxy");
+    let doctor = home.run(&["doctor"]).stdout;
+    let expected = format!("{} (HTTPS_PROXY in {})", proxy.url(""), dotenv.display());
+    assert!(doctor.contains(&expected), "{expected}: {doctor}");
+    assert!(!doctor.contains("password"), "{doctor}");
+    let before = asked();
+    let certificates = home.path().join("certificates");
+    std::fs::create_dir(&certificates).unwrap();
+    std::fs::copy(&file, certificates.join("ca.pem")).unwrap();
+    write(format!(
+        "SSL_CERT_DIR={}\nNO_PROXY=127.0.0.1\nALL_PROXY={url}\n",
+        certificates.display()
+    ));
+    home.fill();
+    assert_eq!(asked(), (before.0, before.1 + 1), "not through the proxy");
+    // The environment wins.
+    home.set("https_proxy", format!("http://127.0.0.1:{}", dead_port()));
+    write(format!("SSL_CERT_FILE={file}\nHTTPS_PROXY={url}\n"));
+    fails(&home.run(&["fetch"]), &server.base());
+    assert_eq!(failure(&home).0, "network");
+    assert_eq!(asked(), (before.0, before.1 + 1));
+}
+
+#[test]
 fn a_dead_proxy_is_an_outage_of_the_network() {
     let (server, mut home, file) = secure();
     home.set("CODEX_CA_CERTIFICATE", file);

@@ -9,6 +9,7 @@ mod summary;
 use self::summary::{ACCOUNT, Summary};
 use crate::cache::Cache;
 use crate::codex::config::Config;
+use crate::codex::dotenv::with_dotenv;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
 use crate::commands::status::terminal_columns;
@@ -108,6 +109,8 @@ impl Finding {
 /// What the checks look at.
 struct DoctorContext<'a> {
     env: &'a Env,
+    /// The environment together with the home's `.env`.
+    network: Env,
     settings: &'a Settings,
     wants_email: bool,
     home: Result<Home, Error>,
@@ -130,6 +133,7 @@ impl DoctorContext<'_> {
         let used = config.as_ref().unwrap_or(&defaults);
         DoctorContext {
             env,
+            network: home.as_ref().map_or_else(|_| env.clone(), |home| with_dotenv(env, home)),
             settings,
             wants_email: args.email,
             endpoint: Endpoint::parse(&used.usage_url()),

@@ -2,7 +2,7 @@
 
 use super::{DoctorContext, Finding, Verdict};
 use crate::io::certificates::Trust;
-use crate::io::http::{self, Client, Reply};
+use crate::io::http::{Client, Proxy, Reply};
 use crate::model::entry::Source;
 use crate::model::error::Error;
 use crate::model::time::{MINUTE, countdown, http_date};
@@ -22,24 +22,30 @@ pub fn endpoint(context: &DoctorContext) -> Vec<Finding> {
     }]
 }
 
-/// The variable that names a proxy, if one is used for the endpoint.
-fn proxy_in_force(context: &DoctorContext) -> Option<(&'static str, String)> {
+/// The proxy, if one is used for the endpoint.
+fn proxy_in_force(context: &DoctorContext) -> Option<Proxy> {
     let endpoint = context.endpoint.as_ref().ok()?;
-    http::proxy(context.env).filter(|_| !endpoint.is_plain())
+    Proxy::find(&context.network).filter(|_| !endpoint.is_plain())
 }
 
 pub fn proxy(context: &DoctorContext) -> Vec<Finding> {
-    vec![match (proxy_in_force(context), http::proxy(context.env)) {
-        (Some((variable, url)), _) => Finding::ok("proxy", format!("{url} ({variable})")),
-        (None, Some((variable, _))) => {
-            Finding::ok("proxy", format!("{variable} is set, but not used for loopback"))
+    let Some(Proxy { variable, url, .. }) = Proxy::find(&context.network) else {
+        return vec![Finding::ok("proxy", "none")];
+    };
+    let from = match &context.home {
+        Ok(home) if context.env.variable(variable).is_none() => {
+            format!("{variable} in {}", home.dotenv().display())
         }
-        (None, None) => Finding::ok("proxy", "none"),
+        _ => variable.to_string(),
+    };
+    vec![match proxy_in_force(context) {
+        Some(_) => Finding::ok("proxy", format!("{url} ({from})")),
+        None => Finding::ok("proxy", format!("{from} is set, but not used for loopback")),
     }]
 }
 
 pub fn certificates(context: &DoctorContext) -> Vec<Finding> {
-    let env = context.env;
+    let env = &context.network;
     vec![match Trust::new(env).map(|trust| trust.describe(env)) {
         Ok((0, _)) => Finding::new(
             "certificates",
@@ -91,7 +97,7 @@ fn is_used(context: &DoctorContext) -> bool {
 
 fn reply<'a>(context: &'a DoctorContext) -> Option<&'a Result<Reply, Error>> {
     let endpoint = context.endpoint.as_ref().ok().filter(|_| is_used(context))?;
-    let ask = || Client::new(context.env).and_then(|client| client.get_public(endpoint));
+    let ask = || Client::new(&context.network).and_then(|client| client.get_public(endpoint));
     Some(context.reply.get_or_init(ask))
 }
 
