@@ -44,12 +44,18 @@ fn envelope(output: &Output) -> String {
         alt: view.severity.name(),
         tooltip: tooltip(output),
         class,
-        percentage: view
-            .binding
-            .as_ref()
-            .map_or(0, |limit| whole_percent(output.style.show.share(limit.used))),
+        percentage: percentage(output),
     };
     super::json::line(&block)
+}
+
+/// How much of the limit that binds is used or left, as in the text. Of a plan that is blocked
+/// nothing is left, whatever its limits say: this picks an icon of waybar's `format-icons`.
+fn percentage(output: &Output) -> i64 {
+    let view = output.view;
+    let Some(limit) = &view.binding else { return 0 };
+    let used = if view.blocked().is_some() { 100.0 } else { limit.used };
+    whole_percent(output.style.show.share(used))
 }
 
 /// In a font of one width, so that the columns stand. Without colours: the tooltip's background is

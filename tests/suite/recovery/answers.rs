@@ -54,7 +54,11 @@ fn not_renewed(name: &str, answer: &Answer, code: &str, state: &str) {
     count(name, &issuer, &home, FETCH, &ONCE[..1]);
     assert_eq!(ledger(&home), [state], "{name}");
     count(name, &issuer, &home, FETCH, &ONCE[1..2]);
-    fails_openly(&home, &fetch(&issuer, &home), code);
+    let output = fetch(&issuer, &home);
+    fails_openly(&home, &output, code);
+    if code == "refresh_refused" {
+        assert!(output.stderr.contains("; run codex login"), "{name}: {output:?}");
+    }
     assert_eq!(
         (std::fs::read(home.auth_path()).unwrap(), self::inode(&home)),
         (before, inode),
@@ -75,11 +79,14 @@ fn inode(home: &Home) -> u64 {
 fn a_permanent_refusal_is_one_whatever_its_status_and_shape() {
     let mut cases = Vec::new();
     for (row, status) in [200, 400, 401, 403, 404, 429, 500, 503].into_iter().enumerate() {
-        for (column, code) in
-            ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"]
-                .into_iter()
-                .enumerate()
-        {
+        let codes = [
+            "refresh_token_expired",
+            "refresh_token_reused",
+            "refresh_token_invalidated",
+            "app_session_expired",
+            "invalid_refresh_token",
+        ];
+        for (column, code) in codes.into_iter().enumerate() {
             let body = match (row + column) % 3 {
                 0 => json!({"error": {"message": "made up", "code": code}}),
                 1 => json!({"error": code, "error_description": "made up"}),
