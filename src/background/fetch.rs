@@ -287,14 +287,12 @@ impl Fetch<'_> {
         let after = entry.answer.as_ref();
         let has_news = after.is_some_and(|after| is_fetched(after) || Some(after) != before);
         let same = previous.filter(|previous| entry.is_of_same_account(previous));
-        let changes = match (same, before, after) {
-            (Some(previous), Some(before), Some(after))
-                if self.settings.on_change.is_some() && has_news =>
-            {
-                change::changes(before, previous.history.as_ref(), after, self.settings.thresholds)
-            }
-            _ => Vec::new(),
-        };
+        let wanted = after.filter(|_| self.settings.on_change.is_some() && has_news);
+        let changes = wanted.map_or_else(Vec::new, |after| {
+            let history = same.and_then(|previous| previous.history.as_ref());
+            let before = same.and(before);
+            change::changes(before, history, after, self.settings.thresholds)
+        });
         FetchOutcome { has_news, changes, result }
     }
 }

@@ -173,9 +173,26 @@ impl Client {
         token: &Secret,
         headers: &[(&str, &str)],
     ) -> Result<Reply, Error> {
+        self.get_within(WHOLE, endpoint, token, headers)
+    }
+
+    /// As [`Client::get`], with a time-out of its own for the whole request.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) fn get_within(
+        &self,
+        timeout: Duration,
+        endpoint: &Endpoint,
+        token: &Secret,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, Error> {
         let result = self.ask(endpoint, |agent| {
             let mut request = agent
                 .get(&endpoint.uri)
+                .config()
+                .timeout_global(Some(timeout))
+                .build()
                 .header("Accept", "application/json")
                 .header("Authorization", format!("Bearer {}", token.expose()));
             for (name, value) in headers {

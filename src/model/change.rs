@@ -96,13 +96,15 @@ impl LimitChange {
 }
 
 /// What has changed from one answer for an account to the next. A new limit is no change, because
-/// what it was before is not known.
+/// what it was before is not known. Of a first answer, only resets that are about to lapse count.
 pub fn changes(
-    before: &Answer,
+    before: Option<&Answer>,
     history: Option<&History>,
     after: &Answer,
     thresholds: Thresholds,
 ) -> Vec<Change> {
+    let lapsing = expiring(before, after);
+    let Some(before) = before else { return lapsing.into_iter().collect() };
     let change = |limit: Limit| {
         let old = before.usage.limits().find(|old| old.label == limit.label)?;
         let has_reset = has_reset(&old, &limit, after.fetched_at);
@@ -112,18 +114,19 @@ pub fn changes(
         is_news.then_some(Change::Limit(LimitChange { limit, has_reset, state, previous_state }))
     };
     let limits = after.usage.limits().filter_map(change);
-    limits.chain(expiring(before, after)).chain(models(before, after)).collect()
+    limits.chain(lapsing).chain(models(before, after)).collect()
 }
 
 /// That banked resets are about to lapse, if that was not so at the answer before.
-fn expiring(before: &Answer, after: &Answer) -> Option<Change> {
+fn expiring(before: Option<&Answer>, after: &Answer) -> Option<Change> {
     let soon = |answer: &Answer| {
         let BankedResets { count, next_expires_at } = answer.usage.banked_resets?;
         let at = next_expires_at.filter(|_| count > 0)?;
         (at.seconds_since(answer.fetched_at) <= LAPSES_SOON).then_some((count, at))
     };
     let (count, at) = soon(after)?;
-    let is_told = soon(before).is_some_and(|(_, told)| at.seconds_since(told).abs() < MINUTE);
+    let is_told =
+        before.and_then(soon).is_some_and(|(_, told)| at.seconds_since(told).abs() < MINUTE);
     (!is_told).then_some(Change::ResetsExpiring { count, at })
 }
 
@@ -184,7 +187,7 @@ mod tests {
         history: Option<&History>,
         after: &Answer,
     ) -> Option<(String, String)> {
-        let change = changes(before, history, after, THRESHOLDS).pop()?;
+        let change = changes(Some(before), history, after, THRESHOLDS).pop()?;
         let env_vars = change.env_vars(NOW);
         let fact =
             |name: &str| env_vars.iter().find(|(known, _)| *known == name).unwrap().1.clone();
@@ -235,7 +238,7 @@ mod tests {
             answer.usage.banked_resets = Some(BankedResets { count: 2, next_expires_at });
             answer
         };
-        let told = |before: &Answer, after: &Answer| changes(before, None, after, THRESHOLDS);
+        let told = |before: &Answer, after: &Answer| changes(Some(before), None, after, THRESHOLDS);
         let days = |count: i64| Some(count * 24 * HOUR);
         assert_eq!(told(&with(days(3), -60), &with(days(3), 0)), []);
         let found = told(&with(days(2), -60), &with(days(2), 0));
@@ -244,6 +247,8 @@ mod tests {
         assert_eq!(env_vars, ["resets-expiring", "2", "1795532400", "172800"]);
         assert_eq!(told(&with(days(1), -60), &with(days(1), 0)), []);
         assert_eq!(told(&with(None, -60), &with(days(1), 0)).len(), 1);
+        assert_eq!(changes(None, None, &with(days(1), 0), THRESHOLDS).len(), 1, "the first");
+        assert_eq!(changes(None, None, &with(days(3), 0), THRESHOLDS), []);
         assert_eq!(told(&with(days(1), -60), &with(days(2), 0)).len(), 1, "the one after it");
     }
 
@@ -256,7 +261,7 @@ mod tests {
             answer
         };
         let told = |before: &[&str], after: &[&str]| -> Vec<(String, String)> {
-            let found = changes(&with(before), None, &with(after), THRESHOLDS);
+            let found = changes(Some(&with(before)), None, &with(after), THRESHOLDS);
             let told = |change: &Change| {
                 let env_vars = change.env_vars(NOW);
                 (env_vars[0].1.clone(), env_vars[1].1.clone())
@@ -271,8 +276,12 @@ mod tests {
 
     #[test]
     fn facts_are_complete() {
-        let change =
-            changes(&answer(50.0, Some(3600), -60), None, &answer(75.4, Some(3600), 0), THRESHOLDS);
+        let change = changes(
+            Some(&answer(50.0, Some(3600), -60)),
+            None,
+            &answer(75.4, Some(3600), 0),
+            THRESHOLDS,
+        );
         let env_vars: Vec<String> = change[0]
             .env_vars(NOW)
             .into_iter()

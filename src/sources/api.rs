@@ -15,9 +15,12 @@ use crate::model::time::{HOUR, Timestamp, retry_after};
 use crate::model::usage::Usage;
 use crate::refresh::TokenRefresh;
 use crate::refresh::turn::{self, Turn};
+use std::time::Duration;
 
 /// How long a list of banked resets holds, in seconds.
 const LIST_HOLDS: i64 = 6 * HOUR;
+/// How long such a list may take. The usage numbers wait for it.
+const LIST_PATIENCE: Duration = Duration::from_secs(3);
 
 pub const PROVIDER: Provider = Provider { source: Source::Api, about: "the usage endpoint", ask };
 
@@ -167,7 +170,8 @@ impl Attempt<'_> {
         usage.resets_listed_at = Some(now);
         let listed = Endpoint::parse(&self.config.banked_resets_url()).and_then(|endpoint| {
             log.debug(format_args!("GET {}", endpoint.shown()));
-            self.token_refresh.client.get(&endpoint, &login.access_token, headers)
+            let client = self.token_refresh.client;
+            client.get_within(LIST_PATIENCE, &endpoint, &login.access_token, headers)
         });
         match listed {
             Ok(reply) if reply.status == 200 => {

@@ -1,13 +1,13 @@
 //! What is made of an answer: the numbers that Codex itself would show, and never a fine state
 //! where work is refused or the numbers are not known.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::home::{Home, Output};
 use crate::support::now;
-use crate::support::server::{Answer, Server};
+use crate::support::server::{Answer, Gate, Server};
 use crate::support::{fixture, fresh_fixture, usage_of};
 
 /// Every host but `json`.
@@ -101,6 +101,11 @@ fn blocked_is_said_first_in_every_host_however_much_is_left() {
                 assert!(output.stdout.contains("blocked"), "{host}: {output:?}");
             }
             no_host_is_fine(&home, "blocked");
+            // By this, waybar picks an icon: nothing is left.
+            for (show, percentage) in [("left", 0), ("used", 100)] {
+                let block = home.run(&["waybar", "--offline", "--show", show]).json();
+                assert_eq!(block["percentage"], percentage, "{show}");
+            }
         }
     }
 }
@@ -353,6 +358,22 @@ fn a_list_of_banked_resets_that_fails_costs_nothing_and_none_asks_for_none() {
     assert_eq!(server.count(LIST), 0);
 }
 
+#[test]
+fn a_list_of_banked_resets_that_hangs_does_not_delay_the_numbers() {
+    let server = Server::usage(with_resets(1));
+    let gate = Gate::closed();
+    server.push(LIST, Answer::json(200, &json!({"credits": []})).behind(&gate));
+    let home = Home::new(&server);
+    let begun = Instant::now();
+    home.fill();
+    let took = begun.elapsed();
+    gate.open();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    let json = json_of(&home);
+    assert_eq!((&json["state"], &json["banked_resets"]), (&json!("ok"), &json!(1)));
+    assert_eq!(json["error"], Value::Null);
+}
+
 /// What `--on-change` is told, one line for each event, after these answers.
 fn events(answers: &[Value]) -> String {
     let server = Server::usage(answers[0].clone());
@@ -377,7 +398,9 @@ fn resets_that_are_about_to_lapse_are_told_once() {
     };
     let (later, soon) = (lapsing(3 * 86_400), lapsing(86_400));
     assert_eq!(events(&[later.clone(), later.clone()]), "");
-    assert_eq!(events(&[later, soon.clone(), soon]), "resets-expiring\n");
+    assert_eq!(events(&[later, soon.clone(), soon.clone()]), "resets-expiring\n");
+    // The first answer ever has none before it to compare with.
+    assert_eq!(events(&[soon.clone(), soon]), "resets-expiring\n");
 }
 
 #[test]
