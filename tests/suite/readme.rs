@@ -284,6 +284,26 @@ fn every_option_that_is_shown_exists() {
     }
 }
 
+/// A table of ten rows: each promise with a test that is there.
+#[test]
+fn every_promise_about_the_login_names_a_test_that_exists() {
+    let rows = part("promises").lines().filter(|line| line.starts_with("| ")).skip(1);
+    let names: Vec<&str> = rows.map(|row| code(row).last().unwrap_or(row)).collect();
+    assert_eq!(names.len(), 10, "{names:?}");
+    for name in names {
+        let [room, module, test] = name.split("::").collect::<Vec<_>>()[..] else {
+            panic!("{name:?} is not the name of a test");
+        };
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite").join(room);
+        let source = std::fs::read_to_string(tests.join(format!("{module}.rs"))).unwrap();
+        let declared = format!("\nfn {test}() {{");
+        let (before, _) = source.split_once(&declared).unwrap_or_else(|| panic!("no {name}"));
+        let attributes = before.rsplit("\n\n").next().unwrap();
+        assert!(attributes.contains("#[test]"), "{name} is not a test");
+        assert!(!attributes.contains("#[ignore"), "{name} does not run");
+    }
+}
+
 #[test]
 fn every_config_file_that_is_shown_is_sound() {
     let (home, _server) = home();
