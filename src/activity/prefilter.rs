@@ -170,19 +170,31 @@ mod tests {
     fn lines_as_codex_writes_them() {
         for (line, kind) in [
             (
-                r#"{"timestamp":"2026-11-22T17:08:34.189Z","ordinal":11,"type":"token_usage_record","payload":{"thread_id":"x"#,
+                concat!(
+                    r#"{"timestamp":"2026-11-22T17:08:34.189Z","ordinal":11,"#,
+                    r#""type":"token_usage_record","payload":{"thread_id":"x"#,
+                ),
                 RecordKind::TokenUsage,
             ),
             (
-                r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","payload":{"type":"token_count","info":null}}"#,
+                concat!(
+                    r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","#,
+                    r#""payload":{"type":"token_count","info":null}}"#,
+                ),
                 RecordKind::TokenCount,
             ),
             (
-                r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","payload":{"type":"task_started"}}"#,
+                concat!(
+                    r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","#,
+                    r#""payload":{"type":"task_started"}}"#,
+                ),
                 RecordKind::TaskStarted,
             ),
             (
-                r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","payload":{"type":"agent_message"}}"#,
+                concat!(
+                    r#"{"timestamp":"2026-11-22T17:08:34.189Z","type":"event_msg","#,
+                    r#""payload":{"type":"agent_message"}}"#,
+                ),
                 RecordKind::Other,
             ),
             (r#"{"timestamp":"t","type":"session_meta","payload":{"id":"#, RecordKind::Meta),
@@ -200,7 +212,10 @@ mod tests {
     fn other_writers_space_and_order_their_keys() {
         for (line, kind) in [
             (
-                r#" { "type" : "event_msg" , "ordinal" : 1 , "payload" : { "turn_id" : null , "type" : "task_complete" } }"#,
+                concat!(
+                    r#" { "type" : "event_msg" , "ordinal" : 1 , "payload" : "#,
+                    r#"{ "turn_id" : null , "type" : "task_complete" } }"#,
+                ),
                 RecordKind::TaskComplete,
             ),
             (r#"{"payload":{"type":"token_count"},"type":"event_msg"}"#, RecordKind::Unsure),

@@ -161,7 +161,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_size_of_reads_does_not_matter(
-            text in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'{'), any::<u8>()], 0..2000),
+            text in proptest::collection::vec(
+                prop_oneof![Just(b'\n'), Just(b'{'), any::<u8>()],
+                0..2000,
+            ),
             at_once in 1_usize..300,
         ) {
             let whole = lines(&text, usize::MAX);

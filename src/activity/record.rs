@@ -371,10 +371,11 @@ mod tests {
     #[test]
     fn a_subagent_names_its_parent_and_its_session() {
         let meta = meta(&format!(
-            r#"{{"timestamp":"2026-11-22T17:17:11.924Z","ordinal":0,"type":"session_meta","payload":{{
-            "session_id":"{PARENT}","id":"{CHILD}","forked_from_id":"{PARENT}","parent_thread_id":"{PARENT}",
-            "timestamp":"2026-11-22T17:17:11.924Z","source":{{"subagent":{{"thread_spawn":
-            {{"parent_thread_id":"{PARENT}","depth":1}}}}}},"subagent_history_start_ordinal":12,
+            r#"{{"timestamp":"2026-11-22T17:17:11.924Z","ordinal":0,"type":"session_meta",
+            "payload":{{"session_id":"{PARENT}","id":"{CHILD}","forked_from_id":"{PARENT}",
+            "parent_thread_id":"{PARENT}","timestamp":"2026-11-22T17:17:11.924Z",
+            "source":{{"subagent":{{"thread_spawn":{{"parent_thread_id":"{PARENT}","depth":1}}}}}},
+            "subagent_history_start_ordinal":12,
             "creator_account_id":"acc-1"}}}}"#
         ));
         assert_eq!(meta.thread.unwrap().hash, id(CHILD));
@@ -390,7 +391,8 @@ mod tests {
     #[test]
     fn a_source_that_is_a_word_is_no_subagent() {
         let meta = meta(
-            r#"{"type":"session_meta","payload":{"id":"a","source":"vscode","forked_from_id":null}}"#,
+            r#"{"type":"session_meta",
+            "payload":{"id":"a","source":"vscode","forked_from_id":null}}"#,
         );
         assert!(!meta.subagent && meta.parents.is_empty());
     }
@@ -406,7 +408,8 @@ mod tests {
     #[test]
     fn numbers_come_in_every_kind() {
         let line = br#"{"type":"token_usage_record","payload":{"response_id":"r","usage":
-            {"input_tokens":1e3,"cached_input_tokens":"500","output_tokens":2.9,"reasoning_output_tokens":-4}}}"#;
+            {"input_tokens":1e3,"cached_input_tokens":"500","output_tokens":2.9,
+            "reasoning_output_tokens":-4}}}"#;
         let Record::TokenUsage { tokens, .. } = parse(line).unwrap().record else { panic!() };
         assert_eq!(tokens.each(), [1000, 500, 2, 0, 1002]);
     }

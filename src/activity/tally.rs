@@ -294,12 +294,18 @@ mod tests {
         let full = line(
             2.0,
             "event_msg",
-            r#""type":"token_count","info":{"total_token_usage":{"total_tokens":258400},"last_token_usage":{"total_tokens":258300}}"#,
+            concat!(
+                r#""type":"token_count","info":{"total_token_usage":{"total_tokens":258400},"#,
+                r#""last_token_usage":{"total_tokens":258300}}"#,
+            ),
         );
         let after = line(
             3.0,
             "event_msg",
-            r#""type":"token_count","info":{"total_token_usage":{"input_tokens":7,"total_tokens":258407}}"#,
+            concat!(
+                r#""type":"token_count","#,
+                r#""info":{"total_token_usage":{"input_tokens":7,"total_tokens":258407}}"#,
+            ),
         );
         assert_eq!(tally(&[count(1.0, 100, Some(100)), full, after], None), (0, 107));
     }
@@ -459,7 +465,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn steps_without_a_fall_add_up_to_the_last_total(steps in proptest::collection::vec(0_u64..1000, 1..50)) {
+        fn steps_without_a_fall_add_up_to_the_last_total(
+            steps in proptest::collection::vec(0_u64..1000, 1..50),
+        ) {
             let mut total = 0;
             let lines: Vec<String> = steps.iter().zip(1..).map(|(step, at)| {
                 total += step;

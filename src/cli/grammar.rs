@@ -122,7 +122,10 @@ pub fn grammar(with_hidden: bool) -> Command {
         )
         .args(args(&ASKING, false));
     let doctor = Command::new("doctor")
-        .about("Look at everything that can be wrong, and say what to do; exit 1 if something is broken")
+        .about(
+            "Look at everything that can be wrong, and say what to do; \
+             exit 1 if something is broken",
+        )
         .arg(switch("all", "every check, one a line; always so without a terminal"))
         .arg(switch("json", "as JSON, for programs"))
         .arg(switch("email", "with the e-mail address of the login"))

@@ -168,7 +168,8 @@ mod tests {
                 true,
             ),
             (
-                r#"{"https://api.openai.com/auth":{"chatgpt_plan_type":"plus","chatgpt_account_is_fedramp":false}}"#,
+                r#"{"https://api.openai.com/auth":
+                    {"chatgpt_plan_type":"plus","chatgpt_account_is_fedramp":false}}"#,
                 true,
             ),
             ("[]", false),

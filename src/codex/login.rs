@@ -245,7 +245,8 @@ mod tests {
             (r#"{"tokens":{"access_token":"a"},"OPENAI_API_KEY":null,"new":[1]}"#, "login"),
             (r#"{"OPENAI_API_KEY":"sk-made-up"}"#, "api key"),
             (
-                r#"{"OPENAI_API_KEY":"sk-made-up","auth_mode":"chatgpt","tokens":{"access_token":"a"}}"#,
+                r#"{"OPENAI_API_KEY":"sk-made-up","auth_mode":"chatgpt",
+                    "tokens":{"access_token":"a"}}"#,
                 "login",
             ),
             (r#"{"auth_mode":"apikey"}"#, "api key"),

@@ -98,9 +98,12 @@ fn report(
 /// `codexline config --default`: a file that changes nothing, to be changed.
 pub fn default_file() -> String {
     let mut out = String::from(
-        "# codexline's settings: ~/.config/codexline/config.toml, or the file that CODEXLINE_CONFIG names.\n\
-         # What is typed beats the environment (CODEXLINE_MAX_AGE=5m), that beats the host's section, that the common part.\n\
-         # Every line here is a default: take the # away to change it. `codexline config` shows what is in force.\n",
+        "# codexline's settings: ~/.config/codexline/config.toml, \
+         or the file that CODEXLINE_CONFIG names.\n\
+         # What is typed beats the environment (CODEXLINE_MAX_AGE=5m), \
+         that beats the host's section, that the common part.\n\
+         # Every line here is a default: take the # away to change it. \
+         `codexline config` shows what is in force.\n",
     );
     for option in OPTIONS {
         let _ = match option.default_words() {
@@ -187,7 +190,8 @@ mod tests {
             "separator = \"a'\\\"b\" # CODEXLINE_SEPARATOR",
             "# wait # default: what the host bears",
             "# on-fetch # not set",
-            "# wrong: config.toml:4: color = \"red\": is not auto, always or never; did you mean never?",
+            "# wrong: config.toml:4: color = \"red\": is not auto, always or never; \
+             did you mean never?",
         ] {
             assert!(squeezed.iter().any(|found| found == line), "{line}\n{report}");
         }

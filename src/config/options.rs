@@ -160,8 +160,8 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: ACCOUNT,
         value: Some("NAME=CODEX_HOME"),
-        help: "show this account too, or, with NAME alone, only this one of those that are defined; \
-               repeatable",
+        help: "show this account too, or, with NAME alone, only this one of those that \
+               are defined; repeatable",
         default: Some("(the login in CODEX_HOME)"),
         // `config::layers` puts the words of all layers together.
         apply: |_, text| accounts::parse(text).map(drop),
@@ -321,7 +321,8 @@ pub const OPTIONS: &[Opt] = &[
         name: "recover",
         value: Some("HOW"),
         choices: &words(&RECOVERIES),
-        help: "if the login is refused: reload auth.json, then renew it (full), only reload, or off",
+        help: "if the login is refused: reload auth.json, then renew it (full), only reload, \
+               or off",
         default: Some(Recover::DEFAULT.name()),
         apply: |settings, text| match one_of(&RECOVERIES, text)? {
             Recover::Full if !MAY_REPLACE_LOGIN => Err("on Windows only codex refreshes".into()),

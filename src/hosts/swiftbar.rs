@@ -72,8 +72,10 @@ mod tests {
              ---\n\
              Codex --a¦b | emojize=false symbolize=false font=Menlo trim=false\n\
              \x20| emojize=false symbolize=false font=Menlo trim=false\n\
-             5h       ────────────────────    0% left | emojize=false symbolize=false font=Menlo trim=false\n\
-             \x20        back in 1h03m (16:03) | emojize=false symbolize=false font=Menlo trim=false\n\
+             5h       ────────────────────    0% left | emojize=false \
+             symbolize=false font=Menlo trim=false\n\
+             \x20        back in 1h03m (16:03) | emojize=false \
+             symbolize=false font=Menlo trim=false\n\
              \x20| emojize=false symbolize=false font=Menlo trim=false\n\
              updated  just now | emojize=false symbolize=false font=Menlo trim=false\n\
              ---\n\

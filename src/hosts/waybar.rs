@@ -88,10 +88,12 @@ mod tests {
     #[test]
     fn text_and_tooltip_are_pango() {
         let tooltip = "<tt><b>Codex &lt;b&gt;&amp;</b>\\n\\n\
-                       5h       ━━━━━━━━━━━━────────   58% left\\n         resets in 1h03m (16:03)\\n\\n\
+                       5h       ━━━━━━━━━━━━────────   58% left\\n\
+                       \x20        resets in 1h03m (16:03)\\n\\n\
                        pace     all last until they reset\\nupdated  just now</tt>";
         let expected = format!(
-            "{{\"text\":\"&lt;b&gt;&amp; 5h 42%\",\"alt\":\"ok\",\"tooltip\":\"{tooltip}\",\"class\":[\"ok\"],\
+            "{{\"text\":\"&lt;b&gt;&amp; 5h 42%\",\"alt\":\"ok\",\
+             \"tooltip\":\"{tooltip}\",\"class\":[\"ok\"],\
              \"percentage\":58}}\n"
         );
         check(&HOST, "", "<b>&", 42.0, &expected);

@@ -444,14 +444,18 @@ mod tests {
             }
             if let Some(runs_out) = found.runs_out {
                 prop_assert!(runs_out >= 0 && used < 100.0);
-                prop_assert!(resets_at.is_none_or(|reset| NOW.plus(runs_out) < reset || reset <= NOW));
+                let end = NOW.plus(runs_out);
+                prop_assert!(resets_at.is_none_or(|reset| end < reset || reset <= NOW));
             }
             let _ = points_text(&found);
         }
 
         #[test]
         fn more_use_never_lasts_longer(
-            used in 1.0..98.0_f64, more in 0.1..2.0_f64, resets_in in 1..17_000_i64, before in 0.0..=100.0_f64,
+            used in 1.0..98.0_f64,
+            more in 0.1..2.0_f64,
+            resets_in in 1..17_000_i64,
+            before in 0.0..=100.0_f64,
         ) {
             let samples = samples(&[(-40, before.min(used))]);
             let less = pace(&limit(used, resets_in), &samples, NOW, NOW);

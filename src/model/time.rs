@@ -221,7 +221,8 @@ mod tests {
     #[test]
     fn clock_time_says_no_more_than_needed() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
-        let now = Timestamp::from_unix_seconds(1_795_359_600); // Sunday 2026-11-22 15:00 UTC, 17:00 here
+        // Sunday, 2026-11-22, 15:00 UTC, which is 17:00 in this zone.
+        let now = Timestamp::from_unix_seconds(1_795_359_600);
         assert_eq!(now.plus(HOUR).clock(now, &zone), "18:00");
         assert_eq!(now.plus(DAY).clock(now, &zone), "Mon 17:00");
         assert_eq!(now.plus(11 * DAY).clock(now, &zone), "3 Dec 17:00");

@@ -197,13 +197,15 @@ fn equal_steps_after_a_fork_are_not_taken_for_copies() {
     // Parent and child go on alike: their totals are the same, and both count.
     let home = Home::new();
     let line = |time: &str, total: u64| {
-        format!(
-            r#"{{"timestamp":"2026-11-20T10:{time}Z","type":"event_msg","payload":{{"type":"token_count","info":{{"total_token_usage":{{"input_tokens":{total},"output_tokens":1}}}}}}}}"#
-        ) + "\n"
+        let total = format!(r#"{{"input_tokens":{total},"output_tokens":1}}"#);
+        let payload = format!(r#"{{"type":"token_count","info":{{"total_token_usage":{total}}}}}"#);
+        format!(r#"{{"timestamp":"2026-11-20T10:{time}Z","type":"event_msg","payload":{payload}}}"#)
+            + "\n"
     };
     let meta = |id: &str, more: &str, time: &str| {
+        let payload = format!(r#"{{"id":"{id}"{more}}}"#);
         format!(
-            r#"{{"timestamp":"2026-11-20T10:{time}Z","type":"session_meta","payload":{{"id":"{id}"{more}}}}}"#
+            r#"{{"timestamp":"2026-11-20T10:{time}Z","type":"session_meta","payload":{payload}}}"#
         ) + "\n"
     };
     let parent = [meta("a", "", "00:00"), line("00:05", 100), line("20:00", 200)].concat();
@@ -508,9 +510,9 @@ fn a_store_that_another_process_is_at_is_left_alone() {
 fn days_are_those_of_the_zone() {
     let home = Home::new();
     let line = |id: u32, time: &str| {
-        format!(
-            r#"{{"timestamp":"{time}","type":"token_usage_record","payload":{{"response_id":"r{id}","usage":{{"input_tokens":1}}}}}}"#
-        ) + "\n"
+        let payload = format!(r#"{{"response_id":"r{id}","usage":{{"input_tokens":1}}}}"#);
+        format!(r#"{{"timestamp":"{time}","type":"token_usage_record","payload":{payload}}}"#)
+            + "\n"
     };
     // The clocks in Berlin go back on 2026-10-25: that day has 25 hours.
     let text = [
@@ -577,15 +579,13 @@ fn a_report_has_the_keys_that_are_documented() {
 /// minute apart.
 fn with_limits(home: &Home, file: &str, more: &str, begun: i64, limits: &[&str]) -> PathBuf {
     let time = |minutes: i64| Timestamp::from_unix_seconds(begun + 60 * minutes).rfc3339();
-    let mut text = format!(
-        r#"{{"timestamp":"{}","type":"session_meta","payload":{{"id":"a","creator_account_id":"acc-1"{more}}}}}"#,
-        time(0)
-    ) + "\n";
+    let meta = format!(r#"{{"id":"a","creator_account_id":"acc-1"{more}}}"#);
+    let mut text =
+        format!(r#"{{"timestamp":"{}","type":"session_meta","payload":{meta}}}"#, time(0)) + "\n";
     for (limits, minutes) in limits.iter().zip(1..) {
-        text += &format!(
-            r#"{{"timestamp":"{}","type":"event_msg","payload":{{"type":"token_count","info":null,"rate_limits":{limits}}}}}"#,
-            time(minutes)
-        );
+        let count = format!(r#"{{"type":"token_count","info":null,"rate_limits":{limits}}}"#);
+        text +=
+            &format!(r#"{{"timestamp":"{}","type":"event_msg","payload":{count}}}"#, time(minutes));
         text += "\n";
     }
     home.append(file, text.as_bytes());
@@ -680,7 +680,10 @@ fn limits_whose_reset_has_passed_are_gone() {
 #[test]
 fn old_versions_tell_resets_from_the_line_on() {
     let home = Home::new();
-    let told = r#"{"primary":{"used_percent":12.5,"window_minutes":300,"resets_in_seconds":3600},"secondary":null}"#;
+    let told = concat!(
+        r#"{"primary":{"used_percent":12.5,"window_minutes":300,"resets_in_seconds":3600},"#,
+        r#""secondary":null}"#,
+    );
     with_limits(&home, "archived_sessions/rollout-1.jsonl", "", NOW - 120, &[told]);
     let snapshot = newest_of(&home, "acc-1").unwrap();
     assert_eq!(snapshot.windows[0].resets_at.unwrap().unix_seconds(), NOW - 60 + 3600);
@@ -722,7 +725,10 @@ fn a_line_from_the_future_is_not_the_newest() {
 #[test]
 fn a_window_ends_its_length_after_it_was_told_of() {
     let home = Home::new();
-    let told = r#"{"primary":{"used_percent":12.5,"window_minutes":300},"secondary":{"used_percent":2,"window_minutes":10080,"resets_at":null}}"#;
+    let told = concat!(
+        r#"{"primary":{"used_percent":12.5,"window_minutes":300},"#,
+        r#""secondary":{"used_percent":2,"window_minutes":10080,"resets_at":null}}"#,
+    );
     with_limits(&home, "sessions/rollout-1.jsonl", "", NOW - 60 - 18_000, &[told]);
     assert_eq!(newest(&home), Some(vec![2.0]));
 }
@@ -832,7 +838,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn scanning_while_files_are_written_cut_and_moved_gives_what_one_scan_gives(seed in any::<u64>()) {
+    fn scanning_while_files_are_written_cut_and_moved_gives_what_one_scan_gives(
+        seed in any::<u64>(),
+    ) {
         let mut writer = Writer::new(seed, Script::default());
         (0..15).for_each(|_| writer.step());
         let home = Home::new();
@@ -874,7 +882,8 @@ proptest! {
         home.append("sessions/rollout-y.jsonl.zst", &tail);
         let store = scanned(home.path());
         let _ = all_days(&store);
-        let _ = rate_limits::newest(&Tree::list(home.path()), &|_| true, Timestamp::from_unix_seconds(NOW));
+        let now = Timestamp::from_unix_seconds(NOW);
+        let _ = rate_limits::newest(&Tree::list(home.path()), &|_| true, now);
         prop_assert_eq!(Store::decode(&store.encode()), Some(store));
         let _ = Store::decode(&tail);
     }

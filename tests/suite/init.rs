@@ -196,7 +196,8 @@ fn completions_know_hosts_commands_and_options() {
                       'codexline init way' 'codexline fe' \
                       'codexline --color ' 'codexline tmux --glyphs ' \
                       'codexline status --severity ' 'codexline fetch --recover re' \
-                      'codexline tmux --max-a'; echo (complete -C $line | string split -f1 \\t); end";
+                      'codexline tmux --max-a'; \
+                      echo (complete -C $line | string split -f1 \\t); end";
         assert_eq!(
             in_shell(&["fish", "-N", "-c", script]),
             "tmux\n--max-age\nwaybar\nfetch\nalways auto never\nascii nerd unicode\npace used\n\

@@ -253,7 +253,8 @@ pub fn lock(context: &DoctorContext) -> Vec<Finding> {
                 .map(|at| format!(" for {}", countdown(now.seconds_since(at))))
                 .unwrap_or_default();
             Finding::note(NAME, format!("{}: held{since}", path.display())).with(
-                "a fetch is at work; if that goes on for minutes, look for a codexline fetch that hangs",
+                "a fetch is at work; if that goes on for minutes, \
+                 look for a codexline fetch that hangs",
             )
         }
         Err(error) => Finding::new(

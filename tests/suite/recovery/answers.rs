@@ -231,12 +231,20 @@ fn what_comes_is_stored_and_what_is_missing_stays() {
         ),
         (
             "an unparsable id_token",
-            json!({"access_token": new.access_token, "refresh_token": new.refresh_token, "id_token": "made-up"}),
+            json!({
+                "access_token": new.access_token,
+                "refresh_token": new.refresh_token,
+                "id_token": "made-up",
+            }),
             [true, true, false],
         ),
         (
             "an id_token of another type",
-            json!({"access_token": new.access_token, "refresh_token": new.refresh_token, "id_token": {"a": 1}}),
+            json!({
+                "access_token": new.access_token,
+                "refresh_token": new.refresh_token,
+                "id_token": {"a": 1},
+            }),
             [true, true, false],
         ),
         ("no access token", json!({"refresh_token": new.refresh_token}), [false, true, false]),
@@ -367,7 +375,8 @@ fn the_request_is_what_rfc_6749_says() {
     assert_eq!((request.header("authorization"), request.header("cookie")), (None, None));
     assert_eq!(
         request.text(),
-        "grant_type=refresh_token&refresh_token=rt%20made%26up%3D%2B%2F%25%C3%BC&client_id=app_EMoamEEZ73f0CkXaXp7hrann"
+        "grant_type=refresh_token&refresh_token=rt%20made%26up%3D%2B%2F%25%C3%BC\
+         &client_id=app_EMoamEEZ73f0CkXaXp7hrann"
     );
 }
 

@@ -132,7 +132,10 @@ fn what_codex_says_of_such_a_login_is_passed_on() {
 
 /// An access token that the usage endpoint refuses, that ends in `seconds` by the clock.
 fn ending_in(issuer: &Issuer, seconds: i64) -> Login {
-    let claims = json!({"exp": now() + seconds, "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT}});
+    let claims = json!({
+        "exp": now() + seconds,
+        "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT},
+    });
     Login { access_token: jwt(&claims), ..issuer.expired() }
 }
 

@@ -363,7 +363,8 @@ fn a_login_that_is_mounted_cannot_be_replaced() {
         (
             "another file over it",
             "auth_mount_point",
-            r#"cp "$CODEX_HOME/auth.json" "$HOME/real" && mount --bind "$HOME/real" "$CODEX_HOME/auth.json""#,
+            r#"cp "$CODEX_HOME/auth.json" "$HOME/real" &&
+               mount --bind "$HOME/real" "$CODEX_HOME/auth.json""#,
         ),
         (
             "its home, read-only",
@@ -373,15 +374,18 @@ fn a_login_that_is_mounted_cannot_be_replaced() {
     ] {
         let issuer = Issuer::new();
         let home = issuer.home();
-        let script = format!(r#"{script} || exit 77; exec "$0" fetch --verbose"#);
+        let script = format!(
+            r#"{script} || exit 77
+                    exec "$0" fetch --verbose"#
+        );
         let code = if name.contains("read-only") { "auth_read_only" } else { code };
         refused(name, &issuer, &home, code, || mounted(&home, &script));
     }
     // Below a mount of the whole home it is as anywhere.
     let issuer = Issuer::new();
     let home = issuer.home();
-    let script =
-        r#"mount --bind "$CODEX_HOME" "$CODEX_HOME" || exit 77; exec "$0" fetch --verbose"#;
+    let script = r#"mount --bind "$CODEX_HOME" "$CODEX_HOME" || exit 77
+                    exec "$0" fetch --verbose"#;
     succeeds(&run_command(&issuer, &home, &mut mounted(&home, script)));
     holds(&home, &issuer.minted());
 }
@@ -394,7 +398,8 @@ fn a_name_with_blanks_is_found_among_the_mounts() {
     let moved = home.path().join("a home\twith \\ blanks");
     std::fs::rename(home.codex_home(), &moved).unwrap();
     home.set("CODEX_HOME", &moved);
-    let script = r#"mount --bind "$CODEX_HOME/auth.json" "$CODEX_HOME/auth.json" || exit 77; exec "$0" fetch --verbose"#;
+    let script = r#"mount --bind "$CODEX_HOME/auth.json" "$CODEX_HOME/auth.json" || exit 77
+                    exec "$0" fetch --verbose"#;
     fails(&home, &run_command(&issuer, &home, &mut mounted(&home, script)), "auth_mount_point");
     assert_eq!((issuer.gets(), issuer.posts()), (1, 0));
 }
@@ -407,7 +412,8 @@ fn a_full_disk_is_noticed_before() {
         let issuer = Issuer::new();
         let home = issuer.home();
         let script = format!(
-            r#"cp -a "$CODEX_HOME" "$HOME/seed" && mount -t tmpfs -o size=96k,mode=700 none "$CODEX_HOME" || exit 77
+            r#"cp -a "$CODEX_HOME" "$HOME/seed" &&
+                mount -t tmpfs -o size=96k,mode=700 none "$CODEX_HOME" || exit 77
             cp -a "$HOME/seed/." "$CODEX_HOME"
             dd if=/dev/zero of="$CODEX_HOME/filler" bs=4k 2>/dev/null
             truncate -s -$(({pages} * 4096)) "$CODEX_HOME/filler"

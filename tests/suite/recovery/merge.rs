@@ -39,7 +39,11 @@ fn key() -> impl Strategy<Value = String> {
         "account_id",
         "auth_mode",
     ];
-    prop_oneof![3 => prop::sample::select(known.to_vec()).prop_map(String::from), 2 => ".{0,6}", 1 => "[\"\\\\/]{1,3}"]
+    prop_oneof![
+        3 => prop::sample::select(known.to_vec()).prop_map(String::from),
+        2 => ".{0,6}",
+        1 => "[\"\\\\/]{1,3}",
+    ]
 }
 
 fn object() -> impl Strategy<Value = Value> {
@@ -90,7 +94,11 @@ fn layouts(value: &Value, blanks: &str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn only_four_values_differ(login in login(), new in new_tokens(), blanks in "[ \t\r\n]{0,3}") {
@@ -98,9 +106,11 @@ proptest! {
             let merged = merge(&text, &new, NOW).unwrap();
             let value: Value = serde_json::from_str(&merged).unwrap();
             let mut expected = login.clone();
-            for (name, token) in
-                [("access_token", &new.access_token), ("refresh_token", &new.refresh_token), ("id_token", &new.id_token)]
-            {
+            for (name, token) in [
+                ("access_token", &new.access_token),
+                ("refresh_token", &new.refresh_token),
+                ("id_token", &new.id_token),
+            ] {
                 if let Some(token) = token {
                     expected["tokens"][name] = json!(token.expose());
                 }
@@ -113,19 +123,29 @@ proptest! {
     }
 
     #[test]
-    fn outside_of_the_new_values_every_byte_stays(login in login(), new in new_tokens(), blanks in "[ \t\r\n]{0,3}") {
+    fn outside_of_the_new_values_every_byte_stays(
+        login in login(),
+        new in new_tokens(),
+        blanks in "[ \t\r\n]{0,3}",
+    ) {
         let mut login = login;
-        for (name, mark) in [("access_token", "\u{1}a"), ("refresh_token", "\u{1}r"), ("id_token", "\u{1}i")] {
+        let marks =
+            [("access_token", "\u{1}a"), ("refresh_token", "\u{1}r"), ("id_token", "\u{1}i")];
+        for (name, mark) in marks {
             login["tokens"][name] = json!(mark);
         }
         login["last_refresh"] = json!("\u{1}l");
         for text in layouts(&login, &blanks) {
             let merged = merge(&text, &new, NOW).unwrap();
             let mut expected = text.clone();
-            let tokens = [("a", &new.access_token), ("r", &new.refresh_token), ("i", &new.id_token)];
-            let new = tokens.iter().filter_map(|(mark, token)| Some((*mark, token.as_ref()?.expose().to_owned())));
+            let tokens =
+                [("a", &new.access_token), ("r", &new.refresh_token), ("i", &new.id_token)];
+            let new = tokens
+                .iter()
+                .filter_map(|(mark, token)| Some((*mark, token.as_ref()?.expose().to_owned())));
             for (mark, token) in new.chain([("l", NOW.to_owned())]) {
-                expected = expected.replace(&format!("\"\\u0001{mark}\""), &json!(token).to_string());
+                let marked = format!("\"\\u0001{mark}\"");
+                expected = expected.replace(&marked, &json!(token).to_string());
             }
             prop_assert_eq!(merged, expected);
         }
@@ -144,7 +164,11 @@ proptest! {
     }
 
     #[test]
-    fn no_half_of_a_login_panics_or_is_taken_for_one(login in login(), cut in any::<prop::sample::Index>(), new in new_tokens()) {
+    fn no_half_of_a_login_panics_or_is_taken_for_one(
+        login in login(),
+        cut in any::<prop::sample::Index>(),
+        new in new_tokens(),
+    ) {
         let text = login.to_string();
         let cut = cut.index(text.len());
         if text.is_char_boundary(cut) {
@@ -153,7 +177,12 @@ proptest! {
     }
 
     #[test]
-    fn a_byte_more_or_less_never_panics(login in login(), place in any::<prop::sample::Index>(), letter in any::<char>(), new in new_tokens()) {
+    fn a_byte_more_or_less_never_panics(
+        login in login(),
+        place in any::<prop::sample::Index>(),
+        letter in any::<char>(),
+        new in new_tokens(),
+    ) {
         let mut letters: Vec<char> = login.to_string().chars().collect();
         let place = place.index(letters.len());
         letters[place] = letter;

@@ -269,7 +269,8 @@ pub fn codex_text(login: &Login) -> String {
     };
     let mode = login.mode.as_ref().map(|mode| format!("  \"auth_mode\": \"{mode}\",\n"));
     format!(
-        "{{\n{}  \"OPENAI_API_KEY\": {},\n  \"tokens\": {{\n    \"id_token\": \"{}\",\n    \"access_token\": \"{}\",\n    \
+        "{{\n{}  \"OPENAI_API_KEY\": {},\n  \"tokens\": {{\n    \
+         \"id_token\": \"{}\",\n    \"access_token\": \"{}\",\n    \
          \"refresh_token\": \"{}\",\n    \"account_id\": {}\n  }},\n  \"last_refresh\": {}\n}}",
         mode.unwrap_or_default(),
         text(&login.api_key),
