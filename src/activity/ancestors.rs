@@ -1,5 +1,5 @@
-//! What files hold that forks of them repeat: read when the first fork asks, and kept for the
-//! others until the scan ends.
+//! Looks up in other files what a fork repeats. Each file is read when the first fork asks for it,
+//! and its content is kept for the other forks until the scan ends.
 
 use super::discover::SessionFile;
 use super::fork::{Ancestors, Known};
@@ -13,19 +13,19 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Of every file that was asked for.
+/// The content of every file that was asked for.
 pub struct Histories<'a> {
     files: &'a [SessionFile],
-    /// Where the files of each thread are in `files`: a thread that was reverted has several.
+    /// The indexes in `files` of each thread's files. A reverted thread has several.
     places: ByHash<Vec<usize>>,
     read: Mutex<HashMap<usize, Arc<Mutex<AncestorLines>>>>,
 }
 
-/// One file's part of it.
+/// What is kept of one file.
 #[derive(Default)]
 struct AncestorLines {
     offset: u64,
-    /// When each key ([`Record::key`]) came first, in unix milliseconds.
+    /// The time of the first line with each key ([`Record::key`]), in unix milliseconds.
     keys: ByHash<i64>,
     parents: Vec<u64>,
 }
@@ -44,7 +44,8 @@ impl<'a> Histories<'a> {
         Histories { files, places, read: Mutex::default() }
     }
 
-    /// The history in a thread's file, read if it is not yet; `None` if there is no readable one.
+    /// The content of the file at `place`, which is read the first time. `None` if it cannot be
+    /// read.
     fn of(&self, place: usize, goes_on: GoesOn) -> Option<Arc<Mutex<AncestorLines>>> {
         if let Some(history) = lock(&self.read).get(&place) {
             return Some(Arc::clone(history));
@@ -58,7 +59,8 @@ impl<'a> Histories<'a> {
 }
 
 impl AncestorLines {
-    /// Reads what has been added to the file, or less of it if that is broken off.
+    /// Reads what was added to the file since the last time. An interrupted scan may read less of
+    /// it.
     fn extend(&mut self, found: &SessionFile, goes_on: GoesOn) -> io::Result<()> {
         let mut file = crate::io::platform::open_without_waiting(&found.path())?;
         let mut take = |kind: RecordKind, text: &[u8]| {
@@ -74,7 +76,7 @@ impl AncestorLines {
             }
             ControlFlow::Continue(())
         };
-        // What is read here is no progress.
+        // Bytes that are read here do not count as progress.
         let goes_on = |_| goes_on(0);
         if found.compressed {
             if self.offset == 0 {
@@ -96,15 +98,16 @@ impl AncestorLines {
     }
 }
 
-/// One file's questions to the histories of others.
+/// Looks up lines for one file. Implements [`Ancestors`].
 pub struct Asking<'a> {
     histories: &'a Histories<'a>,
     own: usize,
-    /// Whether to answer that a file is not there, instead of putting the question off.
+    /// `false`: if a file is missing, the question is deferred to the next round. `true`: there is
+    /// no next round.
     last: bool,
     goes_on: GoesOn<'a>,
     pub relied: bool,
-    /// The answer is not known yet: nothing that was read since may be kept.
+    /// The answer must wait for the next round. What was read of this file must not be kept.
     pub deferred: bool,
 }
 
@@ -118,8 +121,8 @@ impl<'a> Asking<'a> {
         Asking { histories, own, last, goes_on, relied: false, deferred: false }
     }
 
-    /// Whether the scan has been broken off: then the files that were asked may not have been read
-    /// to their ends, and the answer waits.
+    /// Whether the scan was interrupted. Then the other files may not have been read completely, so
+    /// the answer must wait.
     fn is_broken_off(&mut self) -> bool {
         let broken_off = !(self.goes_on)(0);
         self.deferred |= broken_off;
@@ -154,7 +157,8 @@ impl Ancestors for Asking<'_> {
                 asked.push((place, history));
             }
         }
-        // A file may have grown since it was read; what was copied from it is in it by now.
+        // The files may have grown since they were read. By now they hold every line that was
+        // copied from them.
         for (place, history) in asked {
             let mut history = lock(&history);
             if history.extend(&self.histories.files[place], self.goes_on).is_ok()
@@ -174,7 +178,7 @@ impl Ancestors for Asking<'_> {
     }
 }
 
-/// A panic in another thread ends the scan anyway: what it held is not worse for it.
+/// A poisoned mutex is used all the same. The panic of the other thread ends the scan anyway.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
-//! The session files of a Codex home: `sessions/YYYY/MM/DD/rollout-*.jsonl` and, flat,
-//! `archived_sessions/`,
-//! each plain or compressed (`.zst`).
+//! Finds the session files of a Codex home. They are `sessions/YYYY/MM/DD/rollout-*.jsonl` and,
+//! without folders for the days, `archived_sessions/rollout-*.jsonl`. Each is plain or compressed
+//! (`.zst`).
 
 use crate::model::hash::{ByHash, extend, hash};
 use serde::{Deserialize, Serialize};
@@ -13,22 +13,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::SystemTime;
 
-/// Directories below `sessions/` are entered so deep.
+/// How many levels of directories below `sessions/` are listed.
 const DEEPEST: usize = 4;
 
-/// Threads that list directories at most, and from how many directories on they are started.
+/// The most threads that list directories, and the number of directories from which on more than
+/// one thread is used.
 const MOST_LISTERS: usize = 4;
 const WORTH_A_THREAD: usize = 64;
 
-/// How many files a look at the newest ones takes in: those of about a month.
+/// How many files [`Tree::recent`] collects before it stops. That is about a month of use.
 const RECENT: usize = 1000;
 
-/// A session file as it was found.
+/// A session file, as the listing found it.
 #[derive(Clone, Debug)]
 pub struct SessionFile {
-    /// The hash of its plain name: archiving and compressing keep it.
+    /// The hash of the file's name without `.zst`. It stays the same when Codex archives or
+    /// compresses the file.
     pub name: u64,
-    /// The hash of the thread id in its name.
+    /// The hash of the thread id in the file's name.
     pub thread: u64,
     pub directory: Arc<Path>,
     pub file: OsString,
@@ -42,7 +44,7 @@ impl SessionFile {
     }
 }
 
-/// What tells a file from an earlier state of it.
+/// The metadata that shows whether a file has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     pub device: u64,
@@ -63,33 +65,34 @@ impl FileState {
         }
     }
 
-    /// Whether both are states of one file.
+    /// Whether both describe the same file, at the same time or at different times.
     pub fn is_same_file(&self, other: &FileState) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// The numbers of the device and of the file on it.
+/// The number of the device, and the inode.
 #[cfg(unix)]
 fn numbers(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
-/// The standard library does not tell these; the time of creation stays with a file as well.
+/// The standard library has no inode on this platform. The creation time serves instead, because it
+/// does not change either.
 #[cfg(not(unix))]
 fn numbers(metadata: &Metadata) -> (u64, u64) {
     (0, nanoseconds(metadata.created()) as u64)
 }
 
-/// Nanoseconds since 1970; 0 for what is unknown or before.
+/// Nanoseconds since 1970. 0 if the time is not known, or is before 1970.
 pub fn nanoseconds(time: io::Result<SystemTime>) -> i64 {
     let since = time.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     since.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
 }
 
-/// What tells one state of a file below `home` and of its folder from another: two calls to the
-/// system, and nothing is opened.
+/// A hash that changes when a file below `home` or its directory changes. This takes two system
+/// calls and opens no file.
 pub fn state_of(home: &Path, file: &Path) -> u64 {
     let path = home.join(file);
     let mut sum = hash(b"watched");
@@ -100,20 +103,21 @@ pub fn state_of(home: &Path, file: &Path) -> u64 {
     sum
 }
 
-/// The session files, and the directories that could not be read.
+/// The session files of a home, and the directories that could not be read.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// One per session file.
+    /// Each session once, even if it has two files: see [`Tree::list`].
     pub files: Vec<SessionFile>,
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 impl Tree {
-    /// Lists a home. A file can be there twice: in both folders, or plain and compressed, because
-    /// Codex moves and compresses while we look. Then a plain one counts, and of two alike the
-    /// longer one, or else that in `sessions/`.
+    /// Lists all session files of a home. A session can have two files while Codex moves or
+    /// compresses it: one in each folder, or one plain and one compressed. A plain file is
+    /// preferred to a compressed one, then the longer file, then the one in `sessions/`.
     pub fn list(home: &Path) -> Tree {
-        // First the directories of all days, then their files: these are the work.
+        // Listing the files takes most of the time, because each needs a `stat`. The directories
+        // are collected first, so that threads can share that work.
         let mut tree = Tree::default();
         let mut level = vec![home.join("sessions")];
         let mut directories = Vec::new();
@@ -132,8 +136,9 @@ impl Tree {
         tree
     }
 
-    /// Lists the newest folders of a home, as many as it takes for [`RECENT`] files, and that of a
-    /// file which is known to be in use. Takes a few milliseconds, however many files there are.
+    /// Lists the newest directories of a home, until there are [`RECENT`] files. It also lists the
+    /// directory of `in_use`, a file that is known to be in use. This takes a few milliseconds,
+    /// however many files there are.
     pub fn recent(home: &Path, in_use: Option<&Path>) -> Tree {
         let mut tree = Tree::default();
         tree.list_newest_first(&home.join("sessions"), DEEPEST);
@@ -162,7 +167,7 @@ impl Tree {
     }
 
     fn directories_in(&mut self, directory: &Path) -> Vec<PathBuf> {
-        // Errors are told when the files are listed.
+        // An error here is reported when the files of the same directory are listed.
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let is_directory = |entry: &DirEntry| match entry.file_type() {
             Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
@@ -175,7 +180,7 @@ impl Tree {
     fn list_files(&mut self, directory: &Path) {
         let entries = match fs::read_dir(directory) {
             Ok(entries) => entries,
-            // Codex makes its directories when it needs them, and removes empty ones.
+            // Codex creates these directories when it needs them, and removes empty ones.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.unreadable.push((directory.to_path_buf(), error)),
         };
@@ -183,7 +188,7 @@ impl Tree {
         for entry in entries.flatten() {
             let file = entry.file_name();
             let Some((plain, compressed)) = file.to_str().and_then(session_file) else { continue };
-            // A link counts as what it leads to.
+            // A symbolic link counts as the file that it points to.
             let metadata = match entry.file_type() {
                 Ok(kind) if !kind.is_symlink() => entry.metadata(),
                 _ => fs::metadata(entry.path()),
@@ -221,9 +226,9 @@ impl Tree {
     }
 }
 
-/// Lists directories, in their order. A `stat` a file is nearly all that a scan with nothing new
-/// does, and it is
-/// the kernel's time: two processors do it in half.
+/// Lists directories and returns the results in the same order. A scan that finds nothing new
+/// spends nearly all its time on one `stat` per file. That time is the kernel's, so two processors
+/// halve it.
 fn in_parallel(directories: &[PathBuf]) -> Vec<Tree> {
     let list = |part: &[PathBuf]| {
         let mut tree = Tree::default();
@@ -234,7 +239,8 @@ fn in_parallel(directories: &[PathBuf]) -> Vec<Tree> {
     if processors == 1 || directories.len() < WORTH_A_THREAD {
         return vec![list(directories)];
     }
-    // Short parts, for days differ; in order, for the first of two copies counts.
+    // The parts are short because some days have many more files than others. They are put back in
+    // order because the first of two equal copies is kept.
     let parts: Vec<&[PathBuf]> =
         directories.chunks(directories.len().div_ceil(8 * processors)).collect();
     let next = AtomicUsize::new(0);
@@ -260,7 +266,7 @@ fn in_parallel(directories: &[PathBuf]) -> Vec<Tree> {
     done.into_iter().map(|(_, tree)| tree).collect()
 }
 
-/// The plain name of a session file, and whether this one is compressed; `None` for other files.
+/// The name without `.zst`, and whether the file is compressed. `None` if it is not a session file.
 fn session_file(name: &str) -> Option<(&str, bool)> {
     let (plain, compressed) = match name.strip_suffix(".zst") {
         Some(plain) => (plain, true),
@@ -269,10 +275,10 @@ fn session_file(name: &str) -> Option<(&str, bool)> {
     (plain.starts_with("rollout-") && plain.ends_with(".jsonl")).then_some((plain, compressed))
 }
 
-/// The thread id in `rollout-2026-11-22T17-08-34-<36 characters>.jsonl`. Something may follow it:
-/// the
-/// segment of a reverted thread (`_<36 characters>`), or what a program that copies files adds.
-/// In any other name, the last 36 characters or the whole name stand for it.
+/// The thread id in `rollout-2026-11-22T17-08-34-<36 characters>.jsonl`. More may follow the id:
+/// `_<36 characters>` for a segment of a reverted thread, or a suffix from a program that copies
+/// files. In a name of another form, the last 36 characters count as the id, or else the whole
+/// name.
 fn thread_id(plain: &str) -> &str {
     let stem = plain.strip_suffix(".jsonl").unwrap_or(plain);
     let is_id = |id: &&str| [8, 13, 18, 23].iter().all(|at| id.as_bytes()[*at] == b'-');

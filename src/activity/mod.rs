@@ -1,15 +1,17 @@
-//! Local activity: sessions, turns and tokens by day, from Codex's session files; and the newest
-//! rate limits that stand in them.
+//! Reads Codex's session files. They give the local activity (sessions, turns and tokens by day)
+//! and the newest rate limits that Codex wrote down.
 //!
-//! The path of a byte: [`tree`] finds files, [`lines`] splits them, [`sniff`] drops what is not
-//! counted, [`line`] parses the rest (field by field, [`lenient`]), [`copies`] knows what is a
-//! repetition, [`tally`] adds up the others into [`buckets`] (both by the state of a [`thread`]),
-//! [`store`] keeps that between runs, [`report`] puts days together, [`today`] the present one for
-//! the line. [`scan`] drives it for all files, reading only what is new; what forks repeat it looks
-//! up in [`histories`]. [`snapshot`] is the other use of the same files.
+//! How a line becomes a count: [`discover`] finds the files, [`reader`] splits them into lines, and
+//! [`prefilter`] drops the lines that are not counted. [`record`] parses the rest and tolerates
+//! fields of an unexpected type ([`lenient`]). [`fork`] recognises lines that repeat another file.
+//! [`tally`] adds up the others into [`buckets`]; the state of a file's reading is a [`thread`].
+//! [`store`] keeps all that between runs, and [`report`] adds up the days.
 //!
-//! Of these, `scan`, `histories`, `tree`, `snapshot` and `store` (its file) touch the disk; nothing
-//! knows a clock, an environment or a time zone but what is handed in.
+//! [`scan`] runs this for all files and reads only what is new. [`ancestors`] looks up what a fork
+//! repeats. [`rate_limits`] reads the same files for the newest rate limits.
+//!
+//! Only `discover`, `scan`, `ancestors`, `rate_limits` and `store` access the disk. No module reads
+//! the clock, the environment or the time zone: callers pass these in.
 
 pub mod ancestors;
 pub mod buckets;
@@ -40,15 +42,15 @@ use std::time::SystemTime;
 pub struct Refreshed<E = io::Error> {
     pub store: Store,
     pub outcome: ScanSummary,
-    /// Why the store could not be kept: the next time everything new is read again.
+    /// Why the store could not be saved. The next run then reads the new lines again.
     pub unsaved: Option<E>,
 }
 
-/// Brings the store at `place` up to date with the session files of `home` and keeps it there.
+/// Brings the store at `place` up to date with the session files of `home`, and saves it.
 ///
-/// `place` needs a name of its own even without its extension: `.lock` and `.new` lie beside it. If
-/// another process is at it, this one reads for itself and keeps nothing. `threads` and `watch`:
-/// see [`scan`].
+/// The lock and the replacement are files beside `place` with the extensions `.lock` and `.new`, so
+/// no other file in that directory may have the same stem. If another process holds the lock, this
+/// one reads the files too, but saves nothing. For `threads` and `watch` see [`scan`].
 pub fn refresh(
     home: &Path,
     place: &Path,
@@ -72,8 +74,8 @@ pub fn refresh(
     }
 }
 
-/// The store and the list of files, both at once: one is computing, the other mostly waiting for
-/// the kernel.
+/// Loads the store and lists the files at the same time. The first needs the processor, and the
+/// second mostly waits for the kernel.
 fn known_and_found(home: &Path, place: &Path) -> (Store, Tree) {
     std::thread::scope(|scope| {
         let store = scope.spawn(|| Store::load(place));
@@ -82,19 +84,20 @@ fn known_and_found(home: &Path, place: &Path) -> (Store, Tree) {
     })
 }
 
-/// The lock of the store at `place`: its holder may replace it.
+/// The path of the lock for the store at `place`. Only the holder of the lock may replace the
+/// store.
 pub fn lock_path(place: &Path) -> PathBuf {
     place.with_extension("lock")
 }
 
-/// As [`refresh`], but of files not known yet only those that have been written to since a time.
-/// For the holder of the lock; what is new is read on this thread.
+/// Like [`refresh`], but leaves out files that are not in the store yet and were last written
+/// before `since`. The caller must hold the lock. Files are read on the calling thread.
 pub fn refresh_since(home: &Path, place: &Path, since: SystemTime) -> Store {
     let (mut store, tree) = known_and_found(home, place);
     let mut watch = |_: Progress| ControlFlow::Continue(());
     let outcome = scan_since(tree, &mut store, Some(since), 1, &mut watch);
     if outcome.changed {
-        // What cannot be kept is read again the next time.
+        // What could not be saved is read again the next time.
         let _ = store.save(place);
     }
     store

@@ -1,24 +1,24 @@
-//! What kind of record a line holds, told from its first bytes.
+//! Tells from the first bytes of a line which kind of record it holds.
 //!
 //! Session files are mostly prompts, tool output and reasoning: lines of up to megabytes in which
 //! nothing is counted. Codex writes `{"timestamp":…,"ordinal":…,"type":…,"payload":{"type":…`, so a
-//! few dozen bytes decide whether a line is worth a JSON parser. White space and other scalar keys
-//! before `type` are allowed; whatever cannot be told from the first [`WINDOW`] bytes is
+//! few dozen bytes decide whether a line must be parsed as JSON. White space, and other keys with
+//! scalar values before `type`, are allowed. If the first [`WINDOW`] bytes do not tell, the line is
 //! [`RecordKind::Unsure`] and is left to the parser.
 
 /// How many bytes of a line are looked at.
 pub const WINDOW: usize = 512;
 
-/// What a line holds, as far as its first bytes tell.
+/// The kind of a line, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
-    /// Nothing that is counted: not worth parsing.
+    /// Nothing that is counted. Such lines are not parsed.
     Other,
     /// The first bytes do not tell.
     Unsure,
-    /// `session_meta`: who the session is and what it was forked from.
+    /// `session_meta`: which session this is, and what it was forked from.
     Meta,
-    /// `turn_context`: carries the identity of the turn that the following lines belong to.
+    /// `turn_context`: names the turn that the following lines belong to.
     TurnContext,
     /// `token_usage_record`: the tokens of one response.
     TokenUsage,
@@ -52,7 +52,7 @@ pub fn kind_of(record: &[u8], event: Option<&[u8]>) -> RecordKind {
         b"event_msg" => match event {
             None => RecordKind::Unsure,
             Some(b"token_count") => RecordKind::TokenCount,
-            // `turn_started` and `turn_complete` are the names that Codex reads as well.
+            // Codex itself accepts `turn_started` and `turn_complete` too.
             Some(b"task_started" | b"turn_started") => RecordKind::TaskStarted,
             Some(b"task_complete" | b"turn_complete") => RecordKind::TaskComplete,
             Some(b"user_message") => RecordKind::UserMessage,
@@ -67,8 +67,8 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The kind, read from behind the opening brace; `None` where the window or the simple grammar
-    /// ends.
+    /// The kind, read from after the opening brace. `None` if the window ends first, or if the line
+    /// has a form that this reader does not know.
     fn record(&mut self) -> Option<RecordKind> {
         let mut record: Option<&[u8]> = None;
         loop {
@@ -82,8 +82,8 @@ impl<'a> Cursor<'a> {
                     }
                 }
                 b"payload" => {
-                    // A payload before the type says nothing: its own `type` is read only for an
-                    // event.
+                    // The payload's own `type` matters only for an event, so the type of the line
+                    // must come first.
                     let record = record?;
                     if !self.eat(b'{') {
                         return None;
@@ -128,7 +128,8 @@ impl<'a> Cursor<'a> {
         self.eat(b':').then_some(key)
     }
 
-    /// A string's raw bytes, escapes and all: the values that are compared hold none.
+    /// The raw bytes of a string. Escapes are not decoded, because the strings that matter have
+    /// none.
     fn string(&mut self) -> Option<&'a [u8]> {
         if !self.eat(b'"') {
             return None;
@@ -147,7 +148,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps over a string, number, `true`, `false` or `null`.
+    /// Skips a string, number, `true`, `false` or `null`.
     fn scalar(&mut self) -> Option<()> {
         self.skip_space();
         match self.rest.first()? {

@@ -1,9 +1,8 @@
-//! The newest rate limits in the session files: what Codex was last told of its plan, without the
-//! network.
+//! Finds the newest rate limits in the session files. Codex writes down what the service tells it
+//! about the plan, so this needs no network.
 //!
-//! Cheap by looking only where the newest can be: the files written last, from their ends. A line
-//! is not newer than its file, so the search ends at the first file that is older than the best
-//! line.
+//! To be fast, it starts with the files that were written last and reads each from its end. No line
+//! is newer than its file, so the search stops at the first file that is older than the best line.
 
 use super::discover::{SessionFile, Tree};
 use super::lenient::{count, milliseconds, number, read, text};
@@ -19,62 +18,62 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 
-/// The pool that the plan's own windows are in; further ones have limits of their own.
+/// The pool of the plan's own windows. Other pools have limits of their own.
 const PLANS_POOL: &str = "codex";
 
-/// Files looked into at most, and bytes read from the end of each: where a limit was told, it is
-/// told with every response.
+/// The most files that are read, and the most bytes from the end of each. Codex writes the limits
+/// with every response, so more is not needed.
 const MOST_FILES: usize = 64;
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
-/// Larger compressed files are passed over: their end can only be reached from their beginning.
+/// Larger compressed files are skipped, because their end can be reached only from the beginning.
 const MOST_COMPRESSED: u64 = 64 * 1024 * 1024;
 const CHUNK: usize = 256 * 1024;
-/// A longer line is no `token_count`.
+/// A longer line cannot be a `token_count`.
 const LONGEST_LINE: usize = 256 * 1024;
-/// Bytes of a file's beginning that hold its `session_meta`.
+/// How many bytes at the start of a file are searched for its `session_meta`.
 const HEAD: u64 = 1024 * 1024;
-/// A fork repeats its parent's lines with the time of the fork: they are older than they say. In
-/// milliseconds.
+/// In milliseconds. A fork copies its parent's lines with the time of the fork, so lines this close
+/// to its start may be older than they say.
 const COPY_SPAN: i64 = 2000;
-/// Clocks of one machine may step back a little. In seconds.
+/// In seconds. The clock of a machine may step back a little.
 const TOLERATED_FUTURE: i64 = 60;
 
-/// What one line said of the plan's limits.
+/// The limits of the plan that one line holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// When the line was written.
     pub time: Timestamp,
     pub plan: Option<String>,
-    /// Those whose reset has not passed.
+    /// The windows whose reset has not passed yet.
     pub windows: Vec<SnapshotWindow>,
-    /// How many windows stand there and cannot be read.
+    /// How many windows in the line could not be read.
     pub lost: u32,
-    /// All of it, as it stands there.
+    /// The whole `rate_limits` value, unchanged.
     pub limits: Value,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotWindow {
-    /// As it stands there: may be below 0 or above 100.
+    /// The number as Codex wrote it. It may be below 0 or above 100.
     pub used_percent: f64,
     /// Its length in minutes.
     pub minutes: Option<u32>,
     pub resets_at: Option<Timestamp>,
 }
 
-/// What is known of whose a snapshot is.
+/// What is known about the account that a snapshot belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct SnapshotOrigin<'a> {
-    /// The account that began the session; files of older versions do not say it.
+    /// The account that started the session. Older versions do not write it.
     pub account: Option<&'a str>,
-    /// When the session was begun, by its file.
+    /// When the session started, according to its file.
     pub begun: Timestamp,
     /// When the line was written.
     pub time: Timestamp,
 }
 
-/// The newest snapshot in the files of `tree`, as of `now`. Files whose last one is not `wanted`
-/// are passed over.
+/// The newest snapshot in the files of `tree`, as of `now`. A file whose last snapshot is not
+/// `wanted` is skipped.
 pub fn newest(
     tree: &Tree,
     wanted: &dyn Fn(&SnapshotOrigin) -> bool,
@@ -88,7 +87,7 @@ pub fn newest(
         if best.as_ref().is_some_and(|best| best.time.unix_seconds() > modified) {
             break;
         }
-        // A file that cannot be read says nothing.
+        // A file that cannot be read is skipped.
         if let Ok(Some(snapshot)) = last_in(found, wanted, now)
             && best.as_ref().is_none_or(|best| best.time < snapshot.time)
         {
@@ -145,7 +144,8 @@ fn last_in(
     };
     let seconds = |milliseconds: i64| Timestamp::from_unix_seconds(milliseconds.div_euclid(1000));
     let time = seconds(told.time);
-    // What the clock of another day wrote does not tell what is newest.
+    // A time in the future shows that the clock was wrong then, so it cannot tell which line is
+    // newest.
     let is_ahead = time.seconds_since(now) > TOLERATED_FUTURE;
     let origin =
         SnapshotOrigin { account: owner.account.as_deref(), begun: seconds(owner.begun), time };
@@ -153,14 +153,14 @@ fn last_in(
     Ok(is_wanted.then(|| told.at(time, now)))
 }
 
-/// LineOrigin file it is.
+/// Who a session file belongs to.
 #[derive(Default)]
 struct Owner {
     account: Option<String>,
     parents: Vec<u64>,
     by_reference: bool,
     history_start: Option<u64>,
-    /// When the file was begun, in unix milliseconds.
+    /// When the file was started, in unix milliseconds.
     begun: i64,
 }
 
@@ -176,7 +176,7 @@ fn meta(text: &[u8]) -> Option<Owner> {
     })
 }
 
-/// A line with limits of the plan.
+/// A line that holds limits of the plan.
 struct RawRateLimits {
     time: i64,
     ordinal: Option<u64>,
@@ -189,7 +189,7 @@ struct RawRateLimits {
 impl RawRateLimits {
     fn at(self, time: Timestamp, now: Timestamp) -> Snapshot {
         let RawRateLimits { plan, mut windows, lost, limits, .. } = self;
-        // At the latest, a window ends its length after it was told of.
+        // Without a reset time, a window ends at the latest its own length after this line.
         let end = |window: &SnapshotWindow| {
             window.resets_at.or(window.minutes.map(|minutes| time.plus(60 * i64::from(minutes))))
         };
@@ -236,20 +236,21 @@ struct RawWindow {
     window_minutes: Option<u64>,
     #[serde(deserialize_with = "count")]
     resets_at: Option<u64>,
-    /// Before 0.4x: from the line's time on.
+    /// Written by Codex before 0.4x. Counted from the time of the line.
     #[serde(deserialize_with = "count")]
     resets_in_seconds: Option<u64>,
 }
 
-/// Whether limits say something of the plan beside its windows: a budget, or that work is refused.
+/// Whether there is something about the plan apart from its windows: a budget, or that work is
+/// refused.
 fn tells_beside(limits: &Value) -> bool {
     !limits["individual_limit"].is_null()
         || !limits["rate_limit_reached_type"].is_null()
         || limits["spend_control_reached"] == true
 }
 
-/// The limits in a `token_count`; `None` if it says nothing of the plan's, as after most turns that
-/// failed.
+/// The limits in a `token_count`. `None` if it says nothing about the plan, as after most failed
+/// turns.
 fn told(line: &[u8]) -> Option<RawRateLimits> {
     let raw: RawSnapshotLine = serde_json::from_slice(line).ok()?;
     let time = milliseconds(raw.timestamp.as_deref())?;
@@ -283,16 +284,16 @@ fn window(raw: &RawWindow, told_at: i64) -> Option<SnapshotWindow> {
     })
 }
 
-/// Gives complete lines from the last one back until one is `wanted`, as far as [`MOST_BYTES`] from
-/// the end.
+/// Calls `wanted` with complete lines, from the last one backwards, until it returns `true`. Reads
+/// at most [`MOST_BYTES`] from the end.
 fn lines_from_end(
     file: &mut File,
     size: u64,
     wanted: &mut dyn FnMut(&[u8]) -> bool,
 ) -> io::Result<()> {
     let mut position = size;
-    // The bytes from `position` to the end of their line; nothing while that line is of no use,
-    // being half written or too long.
+    // The bytes from `position` to the end of their line. Empty while that line is useless, because
+    // it is half written or too long.
     let mut bytes: Vec<u8> = Vec::new();
     let mut useful = false;
     while position > size.saturating_sub(MOST_BYTES) {

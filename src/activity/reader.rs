@@ -1,4 +1,4 @@
-//! Lines out of a file of any size, in bounded memory: a line that is not counted is stepped over
+//! Splits a file of any size into lines, in bounded memory. A line that is not counted is skipped
 //! without being kept, however long it is.
 
 use super::prefilter::{RecordKind, WINDOW, sniff};
@@ -6,17 +6,18 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-/// Bytes asked for at once: large enough for the page cache's speed, small enough for the
-/// processor's.
+/// How many bytes are read at once. This is enough for full speed, and fits into the processor's
+/// cache.
 pub const CHUNK: usize = 256 * 1024;
 
-/// Longer lines are not parsed: the longest that is counted, `session_meta`, has tens of kilobytes.
+/// Longer lines are not parsed. The longest line that is counted, `session_meta`, has tens of
+/// kilobytes.
 pub const LONGEST_LINE: usize = 4 * 1024 * 1024;
 
-/// Told of bytes that have been read; whether to go on.
+/// Called with the number of bytes just read. Returns whether to continue.
 pub type GoesOn<'a> = &'a dyn Fn(u64) -> bool;
 
-/// A file whose reading is watched, and ends early when the watcher says so.
+/// A file that reports what is read from it. It ends early when `advance` returns `false`.
 pub struct Watched<'a> {
     pub file: io::Take<&'a File>,
     pub advance: GoesOn<'a>,
@@ -29,13 +30,13 @@ impl Read for Watched<'_> {
     }
 }
 
-/// What is reused from file to file.
+/// A buffer that is used again for the next file.
 #[derive(Default)]
 pub struct Buffer(Vec<u8>);
 
-/// Gives each complete line that may be counted to `line`, without its end, until that breaks off.
-/// Returns the number of bytes up to the end of the last complete line, where the next reading
-/// begins, and the error that ended the reading.
+/// Calls `line` with each complete line that may be counted, without the line feed, until `line`
+/// stops it. Returns the number of bytes up to the end of the last complete line, where the next
+/// reading begins. If the reading failed, the error is returned beside it.
 pub fn read_lines(
     source: &mut impl Read,
     buffer: &mut Buffer,
@@ -45,10 +46,11 @@ pub fn read_lines(
     if bytes.is_empty() {
         bytes.resize(CHUNK, 0);
     }
-    // Of the bytes in the buffer: [..end] are filled, and begin with the line that is not complete
-    // yet, in which there is no line end before `searched`.
+    // `bytes[..end]` is filled and starts with an incomplete line. There is no line feed before
+    // `searched`.
     let (mut end, mut searched) = (0, 0);
-    // Bytes of complete lines, and bytes of the present line that are not in the buffer any more.
+    // `done` counts the bytes of complete lines. `stepped_over` counts those bytes of the current
+    // line that are no longer in the buffer.
     let (mut done, mut stepped_over) = (0_u64, 0_u64);
     let result = loop {
         let read = match source.read(&mut bytes[end..]) {
@@ -78,7 +80,7 @@ pub fn read_lines(
             searched = start;
         }
         let rest = end - start;
-        // What is surely not counted need not be kept.
+        // A line that is certainly not counted need not be kept.
         let needless = stepped_over > 0
             || rest >= LONGEST_LINE
             || rest >= WINDOW && sniff(&bytes[start..end]) == RecordKind::Other;
@@ -93,7 +95,7 @@ pub fn read_lines(
             }
         }
     };
-    // One long line must not cost every later file its memory.
+    // After a long line, the buffer goes back to its usual size.
     bytes.truncate(CHUNK);
     bytes.shrink_to_fit();
     (done, result)
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A reader that gives at most so many bytes at once.
+    /// A reader that returns at most the given number of bytes at once.
     struct Slow<'a>(&'a [u8], usize);
 
     impl Read for Slow<'_> {

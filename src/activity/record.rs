@@ -1,8 +1,8 @@
-//! One line of a session file, as far as it is counted.
+//! Parses one line of a session file, as far as it matters for the counts.
 //!
 //! The formats are those of Codex 0.36 to 0.169, checked by running 0.64, 0.120 and 0.169. A field
-//! of an unexpected type counts as absent; a line that is not JSON, or not an object with a `type`,
-//! is no line.
+//! of an unexpected type counts as absent. A line that is not a JSON object with a `type` is
+//! ignored.
 
 use super::lenient::{count, milliseconds, read, text};
 use super::prefilter::{RecordKind, kind_of};
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Tokens, as Codex counts them: `input` includes `cached_input`, `output` includes
-/// `reasoning_output`, `total` is `input` and `output`.
+/// Tokens as Codex counts them. `input` includes `cached_input`, and `output` includes
+/// `reasoning_output`. `total` is the sum of `input` and `output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     pub input: u64,
@@ -27,14 +27,14 @@ impl Tokens {
         *self == Tokens::default()
     }
 
-    /// Adds `other`; a sum beyond `u64` stays at its end.
+    /// Adds `other`. Sums stop at the largest `u64`.
     pub fn add(&mut self, other: &Tokens) {
         for (ours, theirs) in self.each_mut().into_iter().zip(other.each()) {
             *ours = ours.saturating_add(theirs);
         }
     }
 
-    /// What was added since `before`; `None` if anything but the total has become less.
+    /// The difference to `before`; `None` if any field except the total has decreased.
     pub fn since(&self, before: &Tokens) -> Option<Tokens> {
         Some(Tokens {
             input: self.input.checked_sub(before.input)?,
@@ -61,13 +61,14 @@ impl Tokens {
         ]
     }
 
-    /// The hash of the five numbers: what a copied running total is recognised by.
+    /// The hash of the five numbers, by which a copied running total is recognised.
     fn key(&self) -> u64 {
         self.each().iter().fold(hash(b"t"), |sum, field| extend(sum, &field.to_le_bytes()))
     }
 }
 
-/// An identifier: its hash, and when it was made if it says so (UUID version 7, unix milliseconds).
+/// The hash of an identifier, and when the identifier was made (unix milliseconds), which a UUID of
+/// version 7 tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub hash: u64,
@@ -75,23 +76,23 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a thread or a turn.
+    /// The identity of a thread or a turn.
     pub fn of(text: &str) -> Identity {
         Identity { hash: hash(text.as_bytes()), made: made(text) }
     }
 }
 
-/// A line that is counted, or that tells whose the counted ones are.
+/// A line that is counted, or that helps to tell copies from a fork's own lines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// Unix milliseconds. Copies of a parent's lines carry the time of the fork.
+    /// Unix milliseconds. Lines that were copied from a parent carry the time of the fork.
     pub time: Option<i64>,
-    /// Position in a thread's history: later formats number their lines.
+    /// The position in the thread's history. Only newer formats number their lines.
     pub ordinal: Option<u64>,
     pub record: Record,
 }
 
-/// See [`RecordKind`].
+/// The content of a line, by its [`RecordKind`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     Meta(Meta),
@@ -122,26 +123,25 @@ pub enum Record {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Meta {
     pub thread: Option<Identity>,
-    /// The session that the thread is part of: for a subagent, that of its root.
+    /// The session that the thread is part of. For a subagent this is the session that started it.
     pub session: Option<u64>,
-    /// The threads whose history may be repeated here.
+    /// The threads whose lines may be copied into this file.
     pub parents: Vec<u64>,
-    /// When the thread was made (unix milliseconds).
+    /// When the thread was made, in unix milliseconds.
     pub created: Option<i64>,
     pub subagent: bool,
     /// Lines with a lower ordinal are the parent's.
     pub history_start: Option<u64>,
-    /// The file refers to its parent's history, or to the part of its own thread that was there
-    /// before a `thread/revert`, and does not repeat it.
+    /// The file refers to earlier history and does not copy it. That history is the parent's, or
+    /// that of the same thread before a `thread/revert`.
     pub by_reference: bool,
-    /// Codex 0.153 or newer began the file: each response has a `token_usage_record`.
+    /// Codex 0.153 or newer started the file, so each response has a `token_usage_record`.
     pub has_records: bool,
     pub account: Option<String>,
 }
 
 impl Record {
-    /// What this record is recognised by where it is repeated in another file; `None` if by
-    /// nothing.
+    /// The key by which a copy of this record is recognised in another file; `None` if it has none.
     pub fn key(&self) -> Option<u64> {
         match self {
             Record::TokenUsage { response, .. } => *response,
@@ -154,7 +154,7 @@ impl Record {
     }
 }
 
-/// The record in a line; `None` if it holds none that is counted.
+/// Parses a line; `None` if it is of no use for the counts.
 pub fn parse(line: &[u8]) -> Option<Line> {
     let raw: RawLine = serde_json::from_slice(line).ok()?;
     let payload = raw.payload;
@@ -218,7 +218,8 @@ struct RawLine<'a> {
     payload: RawPayload<'a>,
 }
 
-/// The fields of every payload that is read, together: which of them are there depends on its type.
+/// The fields of all payloads in one struct. Which of them are present depends on the payload's
+/// type.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct RawPayload<'a> {
@@ -282,7 +283,7 @@ struct RawTokens {
     total_tokens: Option<u64>,
 }
 
-/// `source` of a subagent: `{"subagent": "review"}` or `{"subagent": {"thread_spawn": {…}}}`.
+/// The `source` of a subagent is `{"subagent": "review"}` or `{"subagent": {"thread_spawn": {…}}}`.
 #[derive(Deserialize)]
 struct RawSource<'a> {
     #[serde(borrow)]
@@ -317,7 +318,7 @@ impl RawPayload<'_> {
             .filter_map(|id| id.as_deref())
             .filter(|id| !id.is_empty())
             .map(|id| hash(id.as_bytes()))
-            // One that names itself would take its own lines for copies.
+            // A thread that names itself as its parent would take its own lines for copies.
             .filter(|id| thread.is_none_or(|thread| thread.hash != *id))
             .collect();
         parents.sort_unstable();

@@ -1,15 +1,15 @@
-//! Brings a [`Store`] up to date with the files of a home, reading only what is new.
+//! Brings a [`Store`] up to date with the files of a home, and reads only what is new.
 //!
-//! A plain file is read on from where its reading ended if it is the same file (device and inode),
-//! has not become shorter, and still has the same bytes before that place; else from its beginning.
-//! A file whose device, inode, size and time are as they were is not even opened. A compressed file
-//! is read whole once: Codex replaces it when it changes. Archiving renames a file and keeps its
-//! inode: nothing is read.
+//! A file whose device, inode, size and modification time are unchanged is not opened. A plain file
+//! is read from where the last reading ended if it is still the same file (device and inode), is
+//! not shorter, and has the same bytes before that position. Otherwise it is read from its
+//! beginning. A compressed file is read once as a whole, because Codex replaces it when it changes.
+//! Archiving renames a file and keeps its inode, so the file is not read again.
 //!
-//! What a fork repeats may have to be looked up in its parent's file ([`Histories`]); that file is
-//! read there and then, so it has all that was copied from it, in whatever order files are read and
-//! written. If the parent comes, goes or is rewritten later, the fork is read again: what is
-//! counted depends on the files alone, not on when they were read.
+//! To recognise the copies in a fork, the file of its parent may be needed ([`Histories`]). It is
+//! read at that moment, so it already has every line that was copied from it, in whatever order the
+//! files are read. If the parent appears, disappears or is rewritten later, the fork is read again.
+//! The counts therefore depend only on the files, and not on when they were read.
 
 use super::ancestors::{Asking, Histories, lock};
 use super::discover::{FileState, SessionFile, Tree, nanoseconds};
@@ -28,20 +28,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// A file that was missing in so many scans in a row is forgotten. Not at once: while Codex moves a
-/// file, a listing can miss it, and reading it again may take minutes.
+/// A file is forgotten after it was missing in this many scans in a row. One scan is not enough: a
+/// listing can miss a file while Codex moves it, and reading it again may take minutes.
 const FORGET_AFTER: u8 = 3;
 
-/// Bytes before the place to read on from that must be as they were.
+/// How many bytes before the position must be unchanged, so that reading can continue there.
 const CHECKED: usize = 256;
 
-/// How often progress is told while only other threads work.
+/// How often progress is reported while only other threads work.
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
-/// Forks of forks of … are looked at again so often when a file they repeat has changed.
+/// How many times forks, and forks of forks, are read again after a file that they repeat has
+/// changed.
 const MOST_ROUNDS: usize = 8;
 
-/// How far a scan has come, in bytes on disk. The total can grow: files do.
+/// How far a scan has come, in bytes on disk. The total can grow, because files grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     pub done: u64,
@@ -51,20 +52,22 @@ pub struct Progress {
 /// What a scan did.
 #[derive(Debug, Default)]
 pub struct ScanSummary {
-    /// The store is not as it was.
+    /// Whether the scan changed the store.
     pub changed: bool,
-    /// All that is there was read; `false` if it was broken off.
+    /// Whether everything was read. `false` if the scan was interrupted.
     pub complete: bool,
-    /// Session files found.
+    /// The number of session files found.
     pub files: usize,
-    /// Bytes read from them, as they are on disk.
+    /// Bytes read from them, counted as they are on disk.
     pub bytes: u64,
-    /// What could not be read. It is tried again next time; until then what was known of it counts.
+    /// Files and directories that could not be read. The next scan tries them again. Until then
+    /// their last known counts stay.
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
-/// Reads what is new in the files of `tree` into `store`, with so many threads. `watch` is told how
-/// far it is, on the calling thread, and may break it off: what was read until then is kept.
+/// Reads what is new in the files of `tree` into `store`, with the given number of threads. `watch`
+/// is called with the progress on the calling thread and may interrupt the scan. What was read
+/// until then is kept.
 pub fn scan(
     tree: Tree,
     store: &mut Store,
@@ -74,8 +77,8 @@ pub fn scan(
     scan_since(tree, store, None, threads, watch)
 }
 
-/// The same without the files that are not in the store and have not been written to since a time.
-/// A scan without that bound reads them later.
+/// Like [`scan`], but leaves out files that are not in the store and were last written before
+/// `since`. A later scan without that limit reads them.
 pub fn scan_since(
     tree: Tree,
     store: &mut Store,
@@ -101,7 +104,7 @@ pub fn scan_since(
             None => {}
         }
     }
-    // Of a directory that cannot be read now, nothing is known to be gone.
+    // While a directory cannot be read, a file that is missing from the listing may still exist.
     if outcome.unreadable.is_empty() && known < store.entries.len() {
         outcome.changed = true;
         let seen: Hashes = files.iter().map(|found| found.name).collect();
@@ -123,7 +126,8 @@ pub fn scan_since(
         outcome,
     };
     loop {
-        // After each round more ids are known than those in the files' names.
+        // Each round can find thread ids that no file name has. So a deferred file may find its
+        // parent in the next round.
         let deferred = run.work(&jobs, Resume::WhereItEnded, false, watch);
         if deferred.len() == jobs.len() || deferred.is_empty() {
             run.work(&deferred, Resume::WhereItEnded, true, watch);
@@ -161,8 +165,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Reads these files. Returns those that repeat one that is not known, unless this is the
-    /// `last` chance.
+    /// Reads these files. Returns those that repeat a file which has not been found yet. With
+    /// `last` they are read all the same, and nothing is returned.
     fn work(
         &mut self,
         jobs: &[usize],
@@ -242,15 +246,16 @@ impl Run<'_> {
                 Ok(Reading::Deferred) => deferred.push(place),
                 Ok(Reading::Done { entry, relied }) => {
                     let name = self.files[place].name;
-                    // What it relied on before is compared later; what it relies on newly is as it
-                    // is now.
+                    // A fork that used other files before keeps its old value here, so that
+                    // `with_other_ancestors` can compare it.
                     if relied && entry.ancestry == 0 {
                         relying.push(name);
                     }
                     self.store.entries.insert(name, *entry);
                     self.outcome.changed = true;
                 }
-                // Gone between listing and reading: the next scan knows more.
+                // The file disappeared between listing and reading. The next scan finds out whether
+                // it was moved.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => self.outcome.unreadable.push((self.files[place].path(), error)),
             }
@@ -265,8 +270,8 @@ impl Run<'_> {
         deferred
     }
 
-    /// The files that were told from their copies by files that have come, gone or been rewritten
-    /// since.
+    /// Forks whose copies were recognised with the help of files that have since appeared,
+    /// disappeared or been rewritten.
     fn with_other_ancestors(&self) -> Vec<usize> {
         if self.stopped.load(Ordering::Relaxed) {
             return Vec::new();
@@ -283,8 +288,8 @@ impl Run<'_> {
         relying.into_iter().filter(|(_, entry)| is_other(entry)).map(|(place, _)| place).collect()
     }
 
-    /// The parents of `forks` that have files: how often these were read anew, and the time of
-    /// their last line.
+    /// The parents of `forks` that have files: how often these were read from the beginning, and
+    /// the time of their last line.
     fn parents_of<'s>(&self, forks: impl Iterator<Item = &'s Thread>) -> ByHash<(u32, i64)> {
         let parents: Hashes = forks.flat_map(|fork| &fork.parents).copied().collect();
         if parents.is_empty() {
@@ -303,8 +308,8 @@ impl Run<'_> {
     }
 }
 
-/// What a fork relies on, as a number that changes when it does; never 0. Of a parent's lines only
-/// those count that are older than the fork: it may go on without the fork being read again.
+/// A number that changes when the files that a fork copied from change; never 0. Only lines older
+/// than the fork matter, so a parent can grow without its forks being read again.
 fn ancestry(fork: &Thread, threads: &ByHash<(u32, i64)>) -> u64 {
     let sum = fork.parents.iter().fold(hash(b"ancestry"), |sum, parent| {
         let sum = extend(sum, &parent.to_le_bytes());
@@ -317,15 +322,15 @@ fn ancestry(fork: &Thread, threads: &ByHash<(u32, i64)>) -> u64 {
 }
 
 enum Reading {
-    /// `relied`: another file was needed to tell copies.
+    /// `relied` tells whether another file was needed to recognise copies.
     Done { entry: Box<FileEntry>, relied: bool },
-    /// It repeats a file that is not known yet.
+    /// The file repeats another one that has not been found yet.
     Deferred,
-    /// Broken off with nothing to keep.
+    /// The scan was interrupted before there was anything to keep.
     Stopped,
 }
 
-/// Reads what is new in one file.
+/// Reads the new lines of one file.
 fn read(
     found: &SessionFile,
     before: Option<&FileEntry>,
@@ -349,7 +354,7 @@ fn read(
         },
     };
     (entry.state, entry.compressed) = (state, found.compressed);
-    // A file just opened is at its beginning; its check has moved one that goes on.
+    // A file that was just opened is at its beginning, but `goes_on` has moved the position.
     if entry.offset > 0 {
         file.seek(SeekFrom::Start(entry.offset))?;
     } else if before.is_some() {
@@ -360,7 +365,7 @@ fn read(
         stopped.set(stopped.get() || !advance(bytes));
         !stopped.get()
     };
-    // What is added meanwhile is read next time: the state is that of now.
+    // Bytes that are added from now on are read the next time, because `state` is the one of now.
     let new = (&file).take(state.size.saturating_sub(entry.offset));
     let mut source = Watched { file: new, advance: &watched };
     let FileEntry { thread, buckets, .. } = &mut entry;
@@ -374,7 +379,7 @@ fn read(
     };
     if found.compressed {
         let mut source = zstd::stream::read::Decoder::new(&mut source)?;
-        // A damaged file counts as far as it can be read: it gets no better.
+        // A damaged file is counted as far as it can be read. It would not help to read it again.
         let (done, _) = read_lines(&mut source, buffer, &mut take);
         entry.offset = done;
         if stopped.get() {
@@ -386,7 +391,7 @@ fn read(
         entry.offset += done;
         entry.check = check(&mut file, entry.offset)?;
         if stopped.get() {
-            // Not what it will be found as: the next scan goes on.
+            // This size differs from that on disk, so the next scan continues with this file.
             entry.state.size = entry.offset;
         }
     }
@@ -397,7 +402,7 @@ fn read(
     })
 }
 
-/// Whether the reading of a file can go on where it ended.
+/// Whether reading can continue where it ended.
 fn goes_on(
     before: &FileEntry,
     found: &SessionFile,
@@ -411,7 +416,7 @@ fn goes_on(
         && before.check == check(file, before.offset)?)
 }
 
-/// The hash of the last few of `offset` bytes. Moves the file's position.
+/// The hash of the last few of the first `offset` bytes. Moves the position in the file.
 fn check(file: &mut File, offset: u64) -> io::Result<u64> {
     let mut bytes = [0; CHECKED];
     let length = CHECKED.min(usize::try_from(offset).unwrap_or(CHECKED));
@@ -420,7 +425,8 @@ fn check(file: &mut File, offset: u64) -> io::Result<u64> {
     file.seek(SeekFrom::Start(offset - length as u64))?;
     match file.read_exact(bytes) {
         Ok(()) => Ok(extend(sum, bytes)),
-        // It became shorter meanwhile: not what it was.
+        // The file became shorter just now. This value matches no stored one, so the file is read
+        // again.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(!sum),
         Err(error) => Err(error),
     }

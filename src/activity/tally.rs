@@ -1,17 +1,17 @@
-//! What the lines of one session file add up to. Pure: lines in, counts out.
+//! Adds up the counts of one session file, line by line. Reads no files.
 //!
 //! # What is counted
-//! * **Tokens**: every `token_usage_record` once, by its `response_id`. In files, or beginnings of
-//!   files, that have none (Codex before 0.15x): the positive steps of the running total in
-//!   `token_count`. The total begins anew when an old Codex resumes a session; then it equals
-//!   `last_token_usage` and is a step of its own. One that only falls (Codex sets it to the size of
-//!   the context window when that overflows) is a new starting point. A failed turn repeats the
-//!   total, which is a step of nothing.
-//! * **Turns**: every `task_started` once, by its `turn_id`, failed ones too; before Codex wrote
-//!   them every `user_message`. Turns of subagents belong to the turn that started them and are not
-//!   counted again.
+//! * **Tokens**: each `token_usage_record` once, by its `response_id`. Codex before 0.15x writes
+//!   none, so in such files (or in their older part) the increases of the running total in
+//!   `token_count` are counted instead. When an old Codex resumes a session, the total starts
+//!   again. It then equals `last_token_usage`, and all of it is new. Any other decrease only sets a
+//!   new starting point: Codex sets the total to the size of the context window when that
+//!   overflows. A failed turn repeats the total and adds nothing.
+//! * **Turns**: each `task_started` once, by its `turn_id`, also if the turn failed. Older files
+//!   have none, and there each `user_message` is a turn. The turns of a subagent are not counted,
+//!   because they belong to the turn that started it.
 //!
-//! What is a repetition of another file's lines is decided in [`super::fork`].
+//! [`super::fork`] decides which lines repeat those of another file.
 
 use super::buckets::Buckets;
 use super::fork::{Ancestors, LineOrigin};
@@ -20,14 +20,15 @@ use super::record::{Line, Meta, Record, Tokens};
 use super::thread::{Flags, Thread};
 use crate::model::hash::extend;
 
-/// So many turns in a row without a sign of whose they are: no real file has them.
+/// The most turns in a row that can wait for a decision whose they are. Real files do not come near
+/// this.
 const MOST_DOUBTFUL: usize = 1000;
 
-/// A thread and its subagents repeat at most so many others' histories.
+/// The most threads whose history one file may repeat.
 const MOST_PARENTS: usize = 8;
 
 impl Thread {
-    /// Whether a line of this kind can matter now: what cannot is not worth parsing.
+    /// Whether a line of this kind can still change the counts. Others are not parsed.
     pub fn wants(&self, kind: RecordKind) -> bool {
         match kind {
             RecordKind::Other => false,
@@ -42,7 +43,6 @@ impl Thread {
         }
     }
 
-    /// Takes in the next line.
     pub fn apply(&mut self, line: &Line, buckets: &mut Buckets, ancestors: &mut dyn Ancestors) {
         if let Record::Meta(meta) = &line.record {
             self.meet(meta, line, buckets.0.is_empty());
@@ -72,7 +72,7 @@ impl Thread {
                 met: true,
                 subagent: meta.subagent,
                 copying: !meta.parents.is_empty() && !meta.by_reference,
-                // The history that it goes on from is in another file, and with it the last total.
+                // The earlier history is in another file, and so is the last running total.
                 records: self.flags.records || meta.by_reference && meta.has_records,
                 ..self.flags
             };
@@ -87,7 +87,7 @@ impl Thread {
             self.history_start = meta.history_start;
             self.copied = time.unwrap_or(self.created);
         } else if identity != self.identity && (self.flags.copying || nothing_counted) {
-            // Another thread's beginning: its history follows.
+            // A second `session_meta` names another thread: copies of that thread's lines follow.
             self.flags.copying = true;
             if !self.parents.contains(&identity) && self.parents.len() < MOST_PARENTS {
                 self.parents.push(identity);
@@ -95,7 +95,7 @@ impl Thread {
         }
     }
 
-    /// A line of the parent's: only what the own lines build on is kept.
+    /// Handles a line of the parent. Only what is needed to count the fork's own lines is kept.
     fn pass_by(&mut self, line: &Line) {
         self.copied = self.time;
         self.doubtful.clear();
@@ -127,7 +127,8 @@ impl Thread {
     fn count(&mut self, line: &Line, buckets: &mut Buckets) {
         match &line.record {
             Record::TokenUsage { response, tokens, .. } => {
-                // Where the records begin, the response may already be in the running total.
+                // A file can change from running totals to records. The first record may be of a
+                // response that the running total has already counted.
                 let counted =
                     !std::mem::replace(&mut self.flags.records, true) && self.step == *tokens;
                 let new = response.is_none_or(|id| self.responses.remember(id));
@@ -177,19 +178,19 @@ impl Thread {
         }
     }
 
-    /// What was used between the last running total and this one.
+    /// The tokens used between the last running total and this one.
     fn step(&mut self, total: Option<Tokens>, last: Option<Tokens>) -> Tokens {
         let Some(total) = total else { return last.unwrap_or_default() };
         let step = match self.total.replace(total) {
-            // A fork by reference goes on from its parent's total.
+            // A fork that only refers to its history continues the total of its parent.
             None if !self.parents.is_empty() => last.unwrap_or(total),
             None => total,
             Some(before) if before == total => Tokens::default(),
-            // Begun anew, and it may well have become more than it was.
+            // The total started again, and may by now be larger than the one before.
             Some(_) if last == Some(total) => total,
             Some(before) => total.since(&before).unwrap_or_default(),
         };
-        // A total that moves alone is a correction, not a response.
+        // A total that changes without input or output is a correction, and not a response.
         if step.input == 0 && step.output == 0 { Tokens::default() } else { step }
     }
 
@@ -206,7 +207,7 @@ mod tests {
     use crate::model::hash::hash;
     use proptest::prelude::*;
 
-    /// The parent's file as a list of lines; `None` if there is none.
+    /// The lines of the parent's file; `None` if the file is missing.
     struct Parent<'a>(Option<&'a [String]>);
 
     impl Ancestors for Parent<'_> {
@@ -219,7 +220,7 @@ mod tests {
         }
     }
 
-    /// Turns and total tokens.
+    /// The number of turns, and all tokens.
     fn tally(lines: &[String], parent: Option<&[String]>) -> (u32, u64) {
         let (mut thread, mut buckets) = (Thread::named(1), Buckets::default());
         for line in lines {
@@ -231,7 +232,7 @@ mod tests {
         })
     }
 
-    /// A line at so many seconds after ten o'clock.
+    /// A line written `seconds` after ten o'clock.
     fn line(seconds: f64, kind: &str, payload: &str) -> String {
         let time = jiff::Timestamp::from_millisecond(1_795_168_800_000 + (seconds * 1000.0) as i64)
             .unwrap();
@@ -333,7 +334,7 @@ mod tests {
             count(4.0, 187, Some(7)),
         ];
         assert_eq!(tally(&[&before[..], &after[..]].concat(), None), (0, 187));
-        // Whichever line of the first response comes first.
+        // The order of the first response's two lines does not matter.
         let after = [
             count(3.0, 180, Some(30)),
             record(3.0, "a", 30),
@@ -383,7 +384,7 @@ mod tests {
         assert_eq!(tally(&lines, None), (0, 5));
     }
 
-    /// A parent with two turns; its lines get their times from `at`.
+    /// A parent with two turns. `at` gives the times of its lines.
     fn history(at: impl Fn(f64) -> f64) -> Vec<String> {
         vec![
             meta(at(0.0), "parent", ""),
@@ -399,12 +400,12 @@ mod tests {
         history(|time| time)
     }
 
-    /// The same, copied at a time.
+    /// The same lines, copied at the given time.
     fn copy(at: f64) -> Vec<String> {
         history(|_| at)
     }
 
-    /// A turn of a fork's own, of ten tokens: it begins with the total of the turn before.
+    /// A turn of the fork's own, with ten tokens. It starts with the total of the turn before.
     fn own(at: f64) -> Vec<String> {
         vec![message(at), count(at + 0.1, 250, Some(150)), count(at + 2.0, 260, Some(10))]
     }
@@ -415,7 +416,7 @@ mod tests {
         for own_at in [100.1, 500.0] {
             let child = [vec![fork(100.0)], copy(100.0), own(own_at)].concat();
             assert_eq!(tally(&child, Some(&parent)), (1, 10));
-            // What the parent did later is its own.
+            // What the parent did after the fork is not in the fork.
             let later = [parent.clone(), vec![count(200.0, 260, Some(10))]].concat();
             assert_eq!(tally(&child, Some(&later)), (1, 10));
         }
@@ -436,7 +437,7 @@ mod tests {
     fn a_copy_without_a_mark_is_known_by_the_other_threads_beginning() {
         let child = [vec![meta(100.0, "fork", "")], copy(100.0), own(105.0)].concat();
         assert_eq!(tally(&child, None), (1, 10));
-        // In the middle of a file it means nothing.
+        // In the middle of a file, this means nothing.
         let lines =
             [vec![meta(0.0, "a", ""), record(1.0, "r", 5), meta(2.0, "b", "")], own(3.0)].concat();
         assert_eq!(tally(&lines, None), (1, 5));
