@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// The progress bar appears after this time.
+/// What tells a person to wait appears after this time.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// The progress bar is drawn again after this time.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -81,11 +81,50 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         if self.drawn.is_some() {
-            // Blanks, because not every terminal knows the escape sequence that clears a line.
-            let blanks = bar(self.label, 0, 0).len();
-            let _ = write!(io::stderr(), "\r{:blanks$}\r", "");
+            wipe(bar(self.label, 0, 0).len());
         }
     }
+}
+
+/// One line on standard error for a person who waits. It is written only on a terminal, and removed
+/// at the end.
+pub(crate) struct Notice {
+    begun: Instant,
+    /// Nothing has been written yet, but may be.
+    is_wanted: bool,
+    columns: usize,
+}
+
+impl Notice {
+    pub(crate) fn new(is_wanted: bool) -> Notice {
+        Notice { begun: Instant::now(), is_wanted, columns: 0 }
+    }
+
+    /// Writes `text` once it is time to. What was written stays.
+    pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
+        if self.is_wanted && self.begun.elapsed() >= PATIENCE {
+            self.is_wanted = false;
+            if io::stderr().is_terminal() {
+                let text = text();
+                self.columns = text.chars().count();
+                let _ = io::stderr().write_all(text.as_bytes());
+            }
+        }
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        if self.columns > 0 {
+            wipe(self.columns);
+        }
+    }
+}
+
+/// Removes what stands in the terminal's line. With blanks, because not every terminal knows the
+/// escape sequence that clears a line.
+fn wipe(columns: usize) {
+    let _ = write!(io::stderr(), "\r{:columns$}\r", "");
 }
 
 /// The bar as text, always of the same width.

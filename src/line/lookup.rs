@@ -5,6 +5,7 @@ use super::ttl::Jobs;
 use crate::background::freshness::decide_now;
 use crate::background::job::{Job, Launch};
 use crate::cache::Cache;
+use crate::codex::config::Config;
 use crate::codex::home::Home;
 use crate::codex::stamp::stamp;
 use crate::config::options::Worker;
@@ -12,9 +13,10 @@ use crate::config::settings::{LoginEnv, Settings};
 use crate::hosts::Wait;
 use crate::io::env::Env;
 use crate::io::files::Lock;
-use crate::io::output::Log;
+use crate::io::output::{Log, Notice};
 use crate::model::decision::{Decision, Reason, Trigger, decide};
-use crate::model::entry::{Entry, Miss, Problem};
+use crate::model::entry::{Entry, Miss, Problem, Source};
+use crate::model::text::plain;
 use crate::model::time::Timestamp;
 use crate::model::today::Today;
 use crate::model::usage::Usage;
@@ -26,6 +28,8 @@ use std::time::{Duration, Instant};
 const PATIENCE_FOR_COUNTS: Duration = Duration::from_secs(1);
 /// How often a waiting run looks at the entry.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// So many characters of a host's name are shown, so that the notice stays on one line.
+const LONGEST_HOST: usize = 40;
 
 /// The jobs that a lookup can start, in the order in which it waits for them.
 const JOBS: [Worker; 2] = [Worker::Fetch, Worker::Count];
@@ -93,12 +97,20 @@ pub(super) fn start_jobs(lookups: &mut [Lookup], settings: &Settings, log: &Log)
     }
 }
 
-/// Waits for the jobs that run: first for all fetches, then for all counts.
-pub(super) fn wait_for_jobs(lookups: &mut [Lookup], patience: &Patience, log: &Log) {
+/// Waits for the jobs that run: first for all fetches, then for all counts. A person in front of a
+/// terminal is told for whom, unless `--verbose` tells everything.
+pub(super) fn wait_for_jobs(
+    lookups: &mut [Lookup],
+    patience: &Patience,
+    settings: &Settings,
+    log: &Log,
+) {
     let begun = Instant::now();
+    let is_watched = lookups.iter().any(|lookup| lookup.env.stdout_is_terminal);
+    let mut notice = Notice::new(is_watched && !settings.verbose);
     for (worker, wait) in JOBS.into_iter().zip(patience.0) {
         for lookup in &mut *lookups {
-            lookup.wait(worker, begun, wait, log);
+            lookup.wait(worker, begun, wait, settings.source, &mut notice, log);
         }
     }
 }
@@ -262,7 +274,15 @@ impl Lookup {
 
     /// Waits until a job that runs has put something new into the entry or has ended. `wait`: how
     /// long at most, from `begun`.
-    fn wait(&mut self, worker: Worker, begun: Instant, wait: Duration, log: &Log) {
+    fn wait(
+        &mut self,
+        worker: Worker,
+        begun: Instant,
+        wait: Duration,
+        source: Option<Source>,
+        notice: &mut Notice,
+        log: &Log,
+    ) {
         let is_running = self.task(worker).is_running;
         let Some(cache) = self.cache.as_ref().filter(|_| is_running && !wait.is_zero()) else {
             return;
@@ -284,6 +304,7 @@ impl Lookup {
             if begun.elapsed() >= wait {
                 break ("no news", Jobs::Started);
             }
+            notice.show(|| waiting_for(worker, source, cache.home()));
             std::thread::sleep(LOOK_AGAIN.min(wait));
         };
         self.task_mut(worker).progress = progress;
@@ -321,9 +342,47 @@ impl Lookup {
     }
 }
 
+/// What a person is told who waits for a job.
+fn waiting_for(worker: Worker, source: Option<Source>, home: &Home) -> String {
+    let whom = match (worker, source) {
+        (Worker::Count, _) => "today's sessions".to_owned(),
+        (Worker::Fetch, Some(Source::Sessions)) => "the session files".to_owned(),
+        (Worker::Fetch, Some(Source::Codex)) => "codex".to_owned(),
+        (Worker::Fetch, _) => match Config::read(home) {
+            Ok(config) => host_of(&config.usage_url()),
+            Err(_) => "Codex".to_owned(),
+        },
+    };
+    format!("codexline: waiting for {whom} ...")
+}
+
+/// The host and port of a URL, without the name and password that may stand before them.
+fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    plain(host, LONGEST_HOST)
+}
+
 fn name(worker: Worker) -> &'static str {
     match worker {
         Worker::Fetch => "fetch",
         Worker::Count => "count of today's sessions",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notice_names_the_host_and_no_password() {
+        for (url, expected) in [
+            ("https://chatgpt.com/backend-api/wham/usage", "chatgpt.com"),
+            ("http://127.0.0.1:80/api/codex/usage", "127.0.0.1:80"),
+            ("https://me:secret@gate.example/usage", "gate.example"),
+        ] {
+            assert_eq!(host_of(url), expected);
+        }
     }
 }

@@ -47,7 +47,7 @@ pub fn run(settings: &Settings, env: &Env) -> u8 {
         return status;
     }
     start_jobs(&mut lookups, settings, &log);
-    wait_for_jobs(&mut lookups, &patience, &log);
+    wait_for_jobs(&mut lookups, &patience, settings, &log);
     print(settings, env, &lookups, &clicks)
 }
 
@@ -70,7 +70,8 @@ pub(crate) fn views(
         }
     }
     start_jobs(&mut lookups, settings, log);
-    wait_for_jobs(&mut lookups, &Patience::as_long_as(wait, settings), log);
+    let patience = Patience::as_long_as(wait, settings);
+    wait_for_jobs(&mut lookups, &patience, settings, log);
     lookups.iter().map(|lookup| lookup.view(settings)).collect()
 }
 

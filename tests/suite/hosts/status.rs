@@ -37,3 +37,26 @@ fn watched_it_has_a_screen_of_its_own_and_gives_the_old_one_back() {
         assert_eq!(size(stty("stty.before")), size(stty("stty.after")), "{name}");
     }
 }
+
+#[test]
+fn whoever_waits_is_told_for_whom_and_only_on_a_terminal() {
+    needs!("tmux");
+    for verb in ["", "status"] {
+        let (scene, gate) = Scene::hanging(Stage::new());
+        let notice = format!(
+            "codexline: waiting for {} ...",
+            format_args!("127.0.0.1:{}", scene.server.port())
+        );
+        let command = format!("codexline {verb} --wait 60s; printf 'after\\n'; sleep 60");
+        let terminal = Terminal::open(&scene.stage, "waits", 90, 30, &command);
+        terminal.wait_for(&notice);
+        gate.open();
+        let shown = terminal.wait_for("after");
+        assert!(shown.starts_with("Codex") && shown.contains("58% left"), "{verb}: {shown}");
+        assert!(!shown.contains("waiting"), "{verb}: {shown}");
+    }
+    let (scene, _gate) = Scene::hanging(Stage::new());
+    let mut command = scene.stage.command("codexline");
+    let ran = scene.stage.run(command.args(["--wait", "600ms"]));
+    assert!(ran.stdout.starts_with("Codex: loading") && ran.stderr.is_empty(), "{ran:?}");
+}
