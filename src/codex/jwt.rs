@@ -1,4 +1,5 @@
-//! The claims of tokens. Nothing is verified, because whoever can read the file has the tokens.
+//! Reads the claims of tokens. Signatures are not verified, because anyone who can read the file
+//! has the tokens anyway.
 
 use crate::model::time::Timestamp;
 use base64::Engine;
@@ -7,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// JWTs come without padding, but nobody promises that.
+/// JWTs usually have no padding, but both forms are accepted.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -15,26 +16,26 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// What of a token's claims matters here. All are optional: a token may be opaque.
+/// The claims that codexline uses. All are optional, because a token may be opaque.
 #[derive(Debug, Default, Deserialize)]
 pub struct Claims {
     /// The issuer, an https URL.
     #[serde(default)]
     pub iss: Option<String>,
-    /// When it ends, in unix seconds.
+    /// When the token expires, in unix seconds.
     #[serde(default)]
     exp: Option<f64>,
-    /// Scopes: a list, or one string with blanks.
+    /// The scopes: a list, or one string separated by spaces.
     #[serde(default)]
     scp: Value,
-    /// A string, if it is there at all.
+    /// A string, or absent.
     #[serde(default)]
     pub email: Value,
     #[serde(default, rename = "https://api.openai.com/auth")]
     pub codex: CodexClaims,
 }
 
-/// Codex's own claim object.
+/// The claims in Codex's own object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct CodexClaims {
@@ -46,12 +47,12 @@ pub struct CodexClaims {
 }
 
 impl Claims {
-    /// The claims of a token; all absent if it is not a JWT.
+    /// The claims of a token. All are absent if it is not a JWT.
     pub fn of(token: &str) -> Claims {
         payload(token).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    /// When the token ends.
+    /// When the token expires.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.exp.map(|seconds| Timestamp::from_unix_seconds(seconds as i64))
     }
@@ -69,11 +70,12 @@ fn payload(token: &str) -> Option<Vec<u8>> {
     BASE64.decode(token.split('.').nth(1)?).ok()
 }
 
-/// Whether Codex 0.169 can read an id_token. It is stricter than need be, and one that it cannot
-/// read in auth.json counts as signed out; so one like that is not stored.
+/// Whether Codex 0.169 can read this id_token. Codex treats an auth.json with an id_token that it
+/// cannot read as signed out, so codexline does not store such a token.
 ///
-/// Three parts that are not empty; the second strict base64url without padding, of a JSON object;
-/// no known member twice or of the wrong type. Checked by giving it such tokens.
+/// Codex wants three parts that are not empty. The second must be strict base64url without padding,
+/// and hold a JSON object in which no known member appears twice or has the wrong type. This was
+/// found by giving such tokens to Codex.
 pub fn is_readable_by_codex(id_token: &str) -> bool {
     let mut parts = id_token.split('.');
     let (Some(header), Some(middle), Some(signature)) = (parts.next(), parts.next(), parts.next())
@@ -85,7 +87,7 @@ pub fn is_readable_by_codex(id_token: &str) -> bool {
     }
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(middle);
     let Ok(payload) = payload else { return false };
-    // A derived struct would also be read from an array.
+    // A derived struct would also accept an array.
     let Ok(Value::Object(claims)) = serde_json::from_slice(&payload) else { return false };
     let is_list = |name: &str| claims.get(name).is_some_and(Value::is_array);
     !is_list("https://api.openai.com/auth")
@@ -93,7 +95,7 @@ pub fn is_readable_by_codex(id_token: &str) -> bool {
         && serde_json::from_slice::<StrictClaims>(&payload).is_ok()
 }
 
-/// An id_token's claims as Codex declares them; only their types matter.
+/// The claims of an id_token with the types that Codex declares. Only the types matter.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "read for their types")]
 struct StrictClaims {

@@ -1,14 +1,15 @@
-//! The login, seen from outside. All that a prompt may know of it.
+//! Tells whether the login has changed, without reading it. A prompt may not know more about it.
 
 use super::home::Home;
 use crate::io::env::{Env, LOGIN_VARIABLES};
 use crate::io::files;
 use std::io;
 
-/// Which login is in force, seen from outside: changes whenever the login may have changed, and
-/// holds nothing secret.
+/// A text that identifies the current login and holds no secret. It changes whenever the login may
+/// have changed.
 ///
-/// For a file: times of modification and of change (the latter cannot be set back), size, inode.
+/// For a file it holds the modification time, the change time (which cannot be set back), the size
+/// and the inode.
 pub fn stamp(home: &Home, env: &Env) -> String {
     for variable in LOGIN_VARIABLES {
         if env.variable(variable).is_some() {

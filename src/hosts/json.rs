@@ -1,5 +1,5 @@
-//! The stable form for programs. Keys are only ever added; the README lists them and a test
-//! compares.
+//! The JSON output for programs. Keys are only added, never changed. The README lists them, and a
+//! test compares both.
 
 use super::{AutoColour, Host, Output, PLAIN_MARKUP, PROMPT, Wait};
 use crate::model::entry::{Problem, Source};
@@ -75,7 +75,7 @@ struct BudgetReport {
     resets_at: Option<Timestamp>,
 }
 
-/// That Codex refuses work.
+/// Codex refuses work.
 #[derive(Serialize)]
 struct BlockedReport<'a> {
     reason: Option<&'a str>,
@@ -89,7 +89,7 @@ struct ModelReport<'a> {
     available_at: Option<Timestamp>,
 }
 
-/// Of today.
+/// The counts of today.
 #[derive(Serialize)]
 struct ActivityReport {
     #[serde(flatten)]
@@ -111,7 +111,7 @@ struct CreditsReport {
     balance: Option<f64>,
 }
 
-/// What is said of a failure.
+/// A failure, as the JSON output reports it.
 #[derive(Serialize)]
 pub(crate) struct ErrorReport<'a> {
     code: &'a str,
@@ -129,7 +129,7 @@ fn envelope(output: &Output) -> String {
     }
 }
 
-/// `nothing` stands where there are no numbers.
+/// The report of one view. `nothing` is used if the view has no numbers.
 fn report<'a>(view: &'a View, nothing: &'a Usage) -> JsonReport<'a> {
     let usage = view.usage.as_ref().unwrap_or(nothing);
     JsonReport {
@@ -176,7 +176,7 @@ fn windows(windows: &[Window], view: &View, pace: impl Fn(&Limit) -> Pace) -> Ve
         label: window.label(),
         minutes: window.seconds.map(|seconds| seconds.div_ceil(60)),
         used_percent: window.used,
-        // Binary fractions: 100 - 42.7 would print as 57.3 and a tail.
+        // Rounded, because 100 - 42.7 is not exactly 57.3 as a float.
         left_percent: ((100.0 - window.used) * 1e6).round() / 1e6,
         resets_at: window.resets_at,
         resets_in_seconds: window.resets_at.map(|at| at.seconds_since(view.now).max(0)),
@@ -211,7 +211,7 @@ impl<'a> From<&'a Problem> for ErrorReport<'a> {
     }
 }
 
-/// A whole number without a fraction: 42, not 42.0.
+/// Writes a whole number without a fraction: 42, not 42.0.
 fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         serializer.serialize_i64(*value as i64)
@@ -227,10 +227,9 @@ fn optional_number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<
     }
 }
 
-/// One line of JSON. Line separators inside of strings are escaped by JSON itself.
+/// The value as one line of JSON. JSON escapes line breaks in strings.
 pub(crate) fn line(value: &impl Serialize) -> String {
-    // Serializing to a string fails only for maps with keys that are not strings: there is none
-    // here.
+    // Serializing fails only for maps whose keys are not strings, and there are none here.
     let mut line = serde_json::to_string(value).unwrap_or_default();
     line.push('\n');
     line

@@ -1,4 +1,4 @@
-//! What is kept between runs: the last answer, the last failure, and whose they are.
+//! The cache entry: the last answer, the last failure, and the login they belong to.
 
 use crate::model::backoff;
 use crate::model::error::Error;
@@ -11,71 +11,72 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
-/// Raised when a field changes its meaning; unknown fields are ignored.
+/// Raised when the meaning of a field changes. Unknown fields are ignored.
 const SCHEMA: u32 = 1;
-/// In seconds. A machine's clock may step back a little. An entry that is further in the future is
-/// not believed.
+/// In seconds. The clock of a machine may step back a little. An entry from further in the future
+/// is not used.
 const TOLERATED_FUTURE: i64 = 60;
-/// Bytes of the home's path that are kept in an entry, from its end.
+/// How many bytes of the home's path an entry keeps, counted from the end of the path.
 pub(crate) const MAX_HOME: usize = 500;
 
-/// What is kept between runs.
+/// The cache entry of one `CODEX_HOME`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     schema: u32,
-    /// The `CODEX_HOME` it belongs to: file names are hashes, and hashes collide.
+    /// The `CODEX_HOME` that it belongs to. The file's name holds only a hash of it, and hashes can
+    /// collide.
     pub(crate) home: String,
-    /// The login that it was written for: [`crate::codex::stamp::stamp`].
+    /// The login that it was written for, as given by [`crate::codex::stamp::stamp`].
     #[serde(rename = "login")]
     pub login_stamp: String,
-    /// The account that the numbers are of.
+    /// The account that the numbers belong to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
-    /// What was used when, for the pace.
+    /// The samples that the pace is computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
-    /// What was done today by the session files of this home, whoever is signed in. Counted only
-    /// if it is shown somewhere.
+    /// Today's activity from the session files of this home, for all accounts together. It is
+    /// counted only if it is shown somewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub today: Option<Today>,
-    /// When numbers that are not fetched, but found, were last looked for.
+    /// When the session files were last searched for newer numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<Timestamp>,
-    /// The session file that was written last, as it was when it was looked for.
+    /// The session file that was written last, as it was found then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched: Option<WatchedFile>,
-    /// Whether the service was worth a request at the last look, and why: for `--verbose` and
-    /// `doctor`.
+    /// Whether the last look at the session files led to a request, and why. `--verbose` and
+    /// `doctor` show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<String>,
-    /// Which accounts have been seen signed in, and when.
+    /// Which accounts were signed in, and when.
     #[serde(rename = "stays", default, skip_serializing_if = "SignIns::is_empty")]
     pub sign_ins: SignIns,
-    /// What went wrong last; `None` once an answer came.
+    /// The last failure; `None` after a successful answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
 
-/// A session file as it was found: when it or its folder changes, Codex has been at work.
+/// A session file as it was found. If it or its directory changes, Codex has been used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchedFile {
-    /// Below the `CODEX_HOME`.
+    /// The path relative to `CODEX_HOME`.
     pub file: String,
-    /// What tells one state of the file and its folder from another.
+    /// A hash that changes when the file or its directory changes.
     pub state: u64,
 }
 
 /// The last good answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// When the answer came. For session files: when the line was written.
+    /// When the answer came. For session files, when the line was written.
     pub fetched_at: Timestamp,
     #[serde(default)]
     pub source: Source,
-    /// When the service last answered, if the windows are newer: they were merged into its
-    /// answer from a session file.
+    /// When the service last answered. Set only if newer windows from a session file were merged
+    /// into its answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<Timestamp>,
     pub usage: Usage,
@@ -88,7 +89,7 @@ pub enum Source {
     /// The usage endpoint.
     #[default]
     Api,
-    /// Codex itself, asked for it.
+    /// The answer of a `codex` process.
     Codex,
     /// The newest rate limits in the local session files.
     Sessions,
@@ -106,11 +107,11 @@ impl Source {
 }
 
 impl Answer {
-    /// The numbers as they read `now`; `None` if nothing is left of them.
+    /// The numbers as they read at `now`; `None` if none of them still holds.
     ///
-    /// An answer speaks for the whole account, so a window whose time has passed is empty. A
-    /// session file speaks for this machine at its last turn. Another machine may have begun the
-    /// next window since, so such a window is not known any more.
+    /// An answer of the service is about the whole account, so a window whose reset has passed is
+    /// empty. A session file knows only this machine at its last turn. Another machine may have
+    /// started the next window, so a window whose reset has passed is dropped.
     pub fn usage_at(&self, now: Timestamp) -> Option<Usage> {
         self.holds(now).then(|| match self.answered_at() {
             Some(_) => self.usage.clone().as_of(self.fetched_at, now),
@@ -118,26 +119,25 @@ impl Answer {
         })
     }
 
-    /// Whether anything is left of the numbers.
+    /// Whether any of the numbers still holds.
     pub fn holds(&self, now: Timestamp) -> bool {
         self.answered_at().is_some() || self.usage.goes_on(self.fetched_at, now)
     }
 
-    /// When the service gave the answer; `None` for numbers that are from session files alone.
+    /// When the service gave the answer; `None` if all numbers are from session files.
     pub fn answered_at(&self) -> Option<Timestamp> {
         self.asked_at.or((self.source != Source::Sessions).then_some(self.fetched_at))
     }
 
-    /// This answer with the newer limits of a session file: see [`Usage::take`]. Numbers that are
-    /// from session files alone are replaced.
+    /// Merges the newer limits of a session file into this answer: see [`Usage::take`]. Numbers
+    /// that are from session files alone are replaced.
     fn merged(self, found: Answer) -> Answer {
         let Some(answered_at) = self.answered_at() else { return found };
         let usage = self.usage.take(found.usage);
         Answer { usage, asked_at: Some(answered_at), ..found }
     }
 
-    /// Whether these numbers take the place of others: they are newer, or nothing is left of the
-    /// others.
+    /// Whether these numbers replace the others: they are newer, or the others no longer hold.
     fn supersedes(&self, other: &Answer, now: Timestamp) -> bool {
         self.fetched_at > other.fetched_at || !other.holds(now)
     }
@@ -147,27 +147,27 @@ impl Answer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub at: Timestamp,
-    /// Not to be asked again before; see [`backoff`].
+    /// The earliest time of the next attempt; see [`backoff`].
     pub retry_at: Timestamp,
-    /// How many in a row, this one included.
+    /// The number of failures in a row, with this one.
     pub count: u32,
     #[serde(flatten)]
     pub problem: Problem,
 }
 
-/// Why there is no entry to use.
+/// Why no cache entry can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Miss {
-    /// There is none: the usual first start.
+    /// There is no file, as at the first start.
     Absent,
     Unreadable(String),
-    /// Not JSON, half of it, or of another shape.
+    /// Not JSON, incomplete, or of an unknown shape.
     Corrupt,
-    /// Of another `CODEX_HOME`.
+    /// It belongs to another `CODEX_HOME`.
     Foreign,
-    /// Written by a later codexline.
+    /// Written by a newer codexline.
     NewerSchema,
-    /// Written by a clock that was ahead.
+    /// Written while the clock was ahead.
     FutureDated,
 }
 
@@ -184,7 +184,7 @@ impl fmt::Display for Miss {
     }
 }
 
-/// An error as it is shown: its texts without its parts.
+/// An error as it is shown and stored: only its texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     pub code: String,
@@ -194,7 +194,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// What is told beside numbers of which `count` limits could not be read.
+    /// The problem to report if `count` limits could not be read. `None` for 0.
     pub(crate) fn of_loss(count: u32) -> Option<Problem> {
         (count > 0).then(|| Problem {
             code: "partial_answer".into(),
@@ -207,7 +207,7 @@ impl Problem {
         })
     }
 
-    /// Whether an answer came that could not be read.
+    /// Whether the service answered with something that could not be read.
     pub(crate) fn is_bad_answer(&self) -> bool {
         self.code == "bad_answer"
     }
@@ -218,7 +218,7 @@ impl From<&Error> for Problem {
         Problem {
             code: error.code().into(),
             word: error.word().into(),
-            // Paths and URLs can be long; the entry may not.
+            // Paths and URLs can be long, but the entry must stay small.
             message: crate::model::text::plain(&error.to_string(), 300),
             hint: error.hint().into(),
         }
@@ -226,10 +226,10 @@ impl From<&Error> for Problem {
 }
 
 impl Entry {
-    /// The entry that `bytes` hold, if it is one of `home`.
+    /// Parses an entry and checks that it belongs to `home`.
     ///
     /// # Errors
-    /// Why it cannot be used.
+    /// The reason why the entry cannot be used.
     pub fn parse(bytes: &[u8], home: &Path, now: Timestamp) -> Result<Entry, Miss> {
         #[derive(Deserialize)]
         struct Version {
@@ -238,7 +238,7 @@ impl Entry {
         let entry: Entry = match serde_json::from_slice(bytes) {
             Ok(entry) => entry,
             Err(_) => {
-                // A later schema may have another shape altogether.
+                // A newer schema may have a different shape.
                 let version =
                     serde_json::from_slice::<Version>(bytes).map_or(0, |version| version.schema);
                 return Err(if version > SCHEMA { Miss::NewerSchema } else { Miss::Corrupt });
@@ -276,14 +276,14 @@ impl Entry {
         }
     }
 
-    /// The entry after a good answer.
+    /// The entry after a successful answer.
     pub fn answered(home: &Path, login: String, account: Option<String>, answer: Answer) -> Entry {
         Entry { account, answer: Some(answer), ..Entry::empty(home, login) }
     }
 
-    /// With the samples of the entry before it and one more, if that is surely of the same account.
-    /// Its numbers stay if they are newer, as they can be when these come from session files. Its
-    /// counts belong to no account.
+    /// Takes over what stays from the entry before. The samples stay if both entries certainly
+    /// belong to the same account. The old numbers stay if the new ones are from session files and
+    /// are not newer. Today's activity always stays, because it belongs to no account.
     pub fn following(mut self, previous: Option<&Entry>, now: Timestamp) -> Entry {
         self.today = previous.and_then(|previous| previous.today);
         self.watched = previous.and_then(|previous| previous.watched.clone());
@@ -305,10 +305,10 @@ impl Entry {
         self
     }
 
-    /// The same with numbers that were found beside a failure, unless those that it has are newer.
+    /// Takes numbers that were found after a failed fetch, unless the entry has newer ones.
     pub fn or_newer(mut self, found: Answer, account: Option<String>, now: Timestamp) -> Entry {
         if account.is_some() && self.account.is_some() && account != self.account {
-            // The login changed while it was looked for.
+            // The login changed during the search.
             return self.checked(now);
         }
         self.account = account.or(self.account);
@@ -323,23 +323,23 @@ impl Entry {
         self.checked(now)
     }
 
-    /// The same, having been looked at `now`.
+    /// Sets the time of the last look to `now`.
     pub fn checked(self, now: Timestamp) -> Entry {
         Entry { checked_at: Some(now), ..self }
     }
 
-    /// When the numbers were last asked for or looked for, if there are any.
+    /// When numbers were last fetched or searched for; `None` if there are none.
     pub fn looked_at(&self) -> Option<Timestamp> {
         let answer = self.answer.as_ref()?;
         Some(self.checked_at.map_or(answer.fetched_at, |at| at.max(answer.fetched_at)))
     }
 
-    /// Whether the last attempt failed and it is not time for the next.
+    /// Whether the last attempt failed and the next one is not due yet.
     pub fn is_backing_off(&self, now: Timestamp) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.retry_at > now)
     }
 
-    /// Whether both are surely of one account.
+    /// Whether both entries certainly belong to the same account.
     pub fn is_of_same_account(&self, other: &Entry) -> bool {
         match (&other.account, &self.account) {
             (Some(before), Some(now)) => before == now,
@@ -347,7 +347,7 @@ impl Entry {
         }
     }
 
-    /// The entry after a failure. Numbers are kept if they are surely of the same account.
+    /// The entry after a failure. Numbers stay if they certainly belong to the same account.
     /// `account` is the one that auth.json names now, if it could be read.
     pub fn failed(
         previous: Option<Entry>,
@@ -378,7 +378,7 @@ impl Entry {
         entry
     }
 
-    /// Whether both tell the same of the plan, whatever was done today.
+    /// Whether both entries say the same about the plan. Today's activity is not compared.
     pub fn is_same_news(&self, other: &Entry) -> bool {
         let Entry {
             schema,
@@ -400,7 +400,7 @@ impl Entry {
             && (checked_at, sign_ins) == (&other.checked_at, &other.sign_ins)
     }
 
-    /// When the latest attempt ended, however it did.
+    /// When the last attempt ended, successful or not.
     pub(crate) fn attempted_at(&self) -> Option<Timestamp> {
         let answered = self.answer.as_ref().map(|answer| answer.fetched_at);
         answered.max(self.checked_at).max(self.failure.as_ref().map(|failure| failure.at))
@@ -413,7 +413,8 @@ impl Entry {
 }
 fn name(home: &Path) -> String {
     let name = home.to_string_lossy();
-    // A path may have 4 KiB, an entry not: its end tells homes apart as well.
+    // A path can have 4 KiB, which is too long for an entry. The end of the path also distinguishes
+    // homes.
     let surplus = name.len().saturating_sub(MAX_HOME);
     let start =
         (surplus..name.len()).find(|start| name.is_char_boundary(*start)).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! A stable 64-bit hash for identities that are kept on disk (FNV-1a): the standard library's
-//! changes between releases. Not for hostile input: who can write the session files can write any
-//! number.
+//! A 64-bit hash (FNV-1a) for values that are kept on disk. The hash of the standard library can
+//! change between releases. It does not resist attacks, and need not: whoever can write the session
+//! files can write any number into them.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -10,19 +10,19 @@ pub fn hash(bytes: &[u8]) -> u64 {
     extend(0xcbf2_9ce4_8422_2325, bytes)
 }
 
-/// The hash of a value of one kind: the same text as a turn and as a response are two things.
+/// The hash of a value of one kind. A turn and a response with the same text get different hashes.
 pub fn tagged(tag: u8, bytes: &[u8]) -> u64 {
     extend(hash(&[tag]), bytes)
 }
 
-/// The hash of what was hashed before followed by `bytes`.
+/// Continues a hash: the result is that of the earlier bytes followed by `bytes`.
 pub fn extend(before: u64, bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(before, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-/// A map by hashes: there is nothing left to hash.
+/// A map whose keys are hashes already, so they are not hashed again.
 pub type ByHash<T> = HashMap<u64, T, BuildHasherDefault<AsItIs>>;
 
 /// A set of hashes.
@@ -45,7 +45,8 @@ impl Hasher for AsItIs {
     }
 }
 
-/// A checksum of a whole file: eight bytes at a time, for it is taken at every start.
+/// The checksum of a whole file. It takes eight bytes at a time to be fast, because it is computed
+/// at every start.
 pub fn checksum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let sum = words.iter().fold(bytes.len() as u64, |sum, word| {

@@ -1,26 +1,27 @@
-//! Whether a limit will last, from how much is used and how fast.
+//! Tells whether a limit will last, from how much is used and how fast.
 //!
-//! **Pace.** A window of `S` seconds that ends at `R` began at `R - S`. At the time `t` of the
-//! numbers, even use would stand at `100 · (t - (R - S)) / S` percent. The pace is what is used
-//! minus that, in points: `+12` is twelve points ahead of even use, and will not last.
+//! **Pace.** A window of `S` seconds that ends at `R` starts at `R - S`. If use were even, `100 ·
+//! (t - (R - S)) / S` percent would be used at the time `t` of the numbers. The pace is the
+//! percentage that is used minus that one, in points. With `+12`, use is twelve points ahead, and
+//! the limit will not last at this pace.
 //!
-//! **Rate.** Points per second, from the first of these that is known:
-//! 1. The samples of the last sixth of a window's length before `t` (50 minutes of 5 hours, 28
-//!    hours of 7 days): the sum of all increases, divided by the time from the first sample to the
-//!    last. That is long enough for whole percents to say something, and short enough to be the
-//!    present. Between two samples with the beginning of the window between them, the increase
-//!    starts at 0, so a reset is no decrease. Any other decrease (a correction, a banked reset)
-//!    counts as nothing. The samples must span a third of that time: after a gap there is no
-//!    present rate yet.
-//! 2. Used divided by elapsed, once a thirtieth of the window has passed (10 minutes of 5 hours).
-//!    Before that, one percent, which may be rounded up, would foretell anything.
+//! **Rate.** The rate is in points per second. It comes from the first of these that is known:
+//! 1. The samples of the last sixth of the window's length before `t` (50 minutes of 5 hours, 28
+//!    hours of 7 days). All increases are added up and divided by the time from the first sample to
+//!    the last. This is long enough for whole percentages to change, and short enough to show the
+//!    present. If the window starts between two samples, the increase counts from 0, so a reset is
+//!    no decrease. Any other decrease (a correction, a banked reset) counts as nothing. The samples
+//!    must span a third of that time, because after a gap the present rate is not known.
+//! 2. The percentage used divided by the time elapsed, once a thirtieth of the window has passed
+//!    (10 minutes of 5 hours). Earlier than that, one percent, which may be rounded up, would give
+//!    any rate.
 //!
-//! **Running out.** At a rate `r` the rest lasts `(100 - used) / r` from `t`. It is told only if
-//! that is before the reset.
+//! **Running out.** At the rate `r`, the rest lasts `(100 - used) / r` from `t`. This is reported
+//! only if it ends before the reset.
 //!
-//! **Samples.** One for every 24th of a window's length, on a grid that does not depend on resets.
-//! Of each cell the last reading is kept, so that frequent fetches keep no more. All are of one
-//! account: the cache entry of another begins without any.
+//! **Samples.** There is one for each 24th of the window's length, on a grid that does not depend
+//! on resets. Each cell of the grid keeps its last reading, so frequent fetches do not keep more.
+//! All samples belong to one account. The cache entry of another account starts without any.
 
 use crate::model::hash::hash;
 use crate::model::time::Timestamp;
@@ -29,24 +30,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Cells of the grid in a window's length, and most samples kept of a limit.
+/// The number of grid cells in a window's length, and the most samples kept of a limit.
 pub const MAX_SAMPLES: usize = 24;
-/// Most limits that samples are kept of: two windows and a budget are all that was ever seen.
+/// The most limits that samples are kept of. So far, no plan had more than two windows and a
+/// budget.
 const MAX_TRACKS: usize = 4;
-/// Most samples kept of a pool. Only its present rate is told, so the look-back and one sample
-/// before it are enough.
+/// The most samples kept of a pool. Only its present rate is shown, so the samples of the last
+/// sixth and one before them are enough.
 const MAX_POOL_SAMPLES: usize = MAX_SAMPLES / LOOK_BACK as usize + 2;
 const MAX_POOL_TRACKS: usize = 8;
-/// For limits that do not say how long they are (budgets): a week, in seconds.
+/// The length to assume for limits without one, such as budgets: a week, in seconds.
 const UNKNOWN_LENGTH: i64 = 7 * crate::model::time::DAY;
-/// The present is this part of a window.
+/// The present rate looks back over this fraction of a window: one sixth.
 const LOOK_BACK: i64 = 6;
-/// Samples must span this part of the look-back.
+/// Samples must span this fraction of that time: one third.
 const LEAST_SPAN: i64 = 3;
-/// Used against elapsed says nothing before this part of a window.
+/// The percentage used divided by the time elapsed is not used before this fraction of the window
+/// has passed: one thirtieth.
 const LEAST_ELAPSED: i64 = 30;
 
-/// A reading.
+/// One reading of a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     pub at: Timestamp,
@@ -54,10 +57,10 @@ pub struct Sample {
     pub used: f64,
 }
 
-/// Readings of every limit, as the cache entry keeps them:
-/// `{"5h": [[unix seconds, tenths of a percent], …]}`.
+/// The readings of every limit, as the cache entry keeps them: `{"5h": [[unix seconds, tenths of a
+/// percent], …]}`.
 ///
-/// It stays text until the pace is wanted, so that a prompt without a pace only copies it.
+/// They stay JSON text until the pace is needed, so that a prompt without a pace only copies them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct History(Box<RawValue>);
@@ -71,7 +74,7 @@ impl PartialEq for History {
 }
 
 impl History {
-    /// What is kept after `usage` came at `at`.
+    /// The readings to keep after `usage` came at `at`.
     pub fn after(previous: Option<&History>, usage: &Usage, at: Timestamp) -> Option<History> {
         let mut old = previous.map(History::tracks).unwrap_or_default();
         let mut tracks = Tracks::new();
@@ -100,7 +103,7 @@ impl History {
         serde_json::value::to_raw_value(&tracks).ok().map(History)
     }
 
-    /// The samples of a limit, oldest first. None if there are none, or if they cannot be read.
+    /// The samples of a limit, oldest first. Empty if there are none, or if they cannot be read.
     pub fn of(&self, label: &str) -> Vec<Sample> {
         let track = self.tracks().remove(label).unwrap_or_default();
         let sample = |(at, tenths): (Timestamp, u16)| Sample {
@@ -110,7 +113,7 @@ impl History {
         track.into_iter().map(sample).collect()
     }
 
-    /// The same of a pool's window.
+    /// The samples of a pool's window, oldest first.
     pub fn of_pool(&self, pool: &str, label: &str) -> Vec<Sample> {
         self.of(&pool_track(pool, label))
     }
@@ -120,7 +123,8 @@ impl History {
     }
 }
 
-/// Names of pools can be long.
+/// The name that a pool's samples are kept under. It holds a hash, because names of pools can be
+/// long.
 fn pool_track(pool: &str, label: &str) -> String {
     format!("{:x} {label}", hash(pool.as_bytes()))
 }
@@ -129,8 +133,8 @@ fn tenths(used: f64) -> u16 {
     (used.clamp(0.0, 100.0) * 10.0).round() as u16
 }
 
-/// Appends a sample. Each cell of the grid keeps one; none is from the future (the clock was set
-/// back) or older than the window's length.
+/// Adds a sample. Each cell of the grid keeps one sample. Samples from the future (the clock was
+/// set back) and samples older than the window's length are dropped.
 fn with_sample(
     mut track: Vec<(Timestamp, u16)>,
     next: (Timestamp, u16),
@@ -146,25 +150,26 @@ fn with_sample(
     track
 }
 
-/// How a limit is doing.
+/// The pace of a limit, and whether it will last.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
-    /// Points ahead of even use; negative is behind. `None` if the window's beginning or end is not
-    /// known.
+    /// Points ahead of even use; negative if behind. `None` if the start or the end of the window
+    /// is not known.
     pub points: Option<f64>,
-    /// Seconds from now until it is empty, if that is before its reset.
+    /// Seconds from now until the limit is used up, if that is before its reset.
     pub runs_out: Option<i64>,
-    /// Seconds from then to its reset.
+    /// Seconds from that moment until the reset.
     pub before_reset: Option<i64>,
-    /// Whether it lasts until its reset; `None` if that cannot be told.
+    /// Whether the limit lasts until its reset; `None` if that is not known.
     pub lasts: Option<bool>,
 }
 
-/// The pace of a limit whose numbers were measured at `measured_at`. See the head of this file.
+/// The pace of a limit whose numbers were measured at `measured_at`. The top of this file gives the
+/// rules.
 pub fn pace(limit: &Limit, samples: &[Sample], measured_at: Timestamp, now: Timestamp) -> Pace {
     let length = limit.seconds.map(i64::from);
     if length.is_some() && limit.resets_at.is_none() {
-        // Its time does not run.
+        // The window has not started.
         return Pace::default();
     }
     let start = length.and_then(|length| Some(limit.resets_at?.plus(-length)));
@@ -184,7 +189,7 @@ pub fn pace(limit: &Limit, samples: &[Sample], measured_at: Timestamp, now: Time
     });
     let Some(rate) = rate else { return Pace { points, ..Pace::default() } };
     let left = limit.resets_at.map(|reset| reset.seconds_since(now).max(0));
-    // The float may be infinite; a cast of it saturates.
+    // The float may be infinite. The cast then gives the largest integer.
     let runs_out = (rate > 0.0)
         .then(|| ((100.0 - limit.used) / rate) as i64)
         .map(|seconds| seconds.saturating_sub(now.seconds_since(measured_at).max(0)).max(0))
@@ -198,7 +203,7 @@ pub fn pace(limit: &Limit, samples: &[Sample], measured_at: Timestamp, now: Time
 }
 
 /// Points per second over the `look_back` seconds before `latest`. `None` if the samples span too
-/// little of them.
+/// little of that time.
 fn present_rate(
     samples: &[Sample],
     latest: Sample,
@@ -221,9 +226,9 @@ fn present_rate(
     (span > 0 && span >= look_back / LEAST_SPAN).then(|| increase / span as f64)
 }
 
-/// How bad a limit is by its pace: one that lasts until its reset is fine however full it is; one
-/// that does not is a warning, and critical once it is that full. Where nothing can be foretold,
-/// what is used decides.
+/// The severity of a limit by its pace. A limit that lasts until its reset is fine, however much of
+/// it is used. One that does not last is at least a warning, and more if the threshold for that is
+/// reached. If the pace is not known, the percentage used decides.
 pub fn severity(limit: &Limit, pace: &Pace, thresholds: Thresholds) -> Severity {
     let by_use = thresholds.severity(limit.used);
     match pace.lasts {
@@ -233,7 +238,7 @@ pub fn severity(limit: &Limit, pace: &Pace, thresholds: Thresholds) -> Severity 
     }
 }
 
-/// The pace for a line: `+12`, `-3`.
+/// The pace as a line shows it: `+12`, `-3`.
 pub fn points_text(pace: &Pace) -> Option<String> {
     pace.points.map(|points| format!("{:+}", points.round() as i64))
 }

@@ -1,22 +1,23 @@
-//! Which accounts have been seen signed in, and when.
+//! Remembers which accounts were signed in, and when.
 
 use crate::model::hash::hash;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// More changes than these are not remembered: the oldest go.
+/// At most this many periods are remembered. The oldest are dropped first.
 const MOST: usize = 6;
 
-/// The stays of accounts, oldest first; the last is that of the present one.
+/// The periods in which each account was signed in, oldest first. The last one is that of the
+/// current account.
 ///
-/// Kept as text and read only by who wants to know: a prompt pays for a copy.
+/// Kept as JSON text, and parsed only when it is needed. Most prompts only copy it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SignIns(Option<Box<RawValue>>);
 
-/// An account (its hash: they can be of any length), when it was first seen and when last, in one
-/// go.
+/// One period: the hash of the account (a name can be of any length), and when it was first and
+/// last seen in that period.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct SignIn(u64, Timestamp, Timestamp);
 
@@ -31,7 +32,7 @@ impl SignIns {
         self.0.is_none()
     }
 
-    /// What is known after `account` (if that is known) was seen at `now`.
+    /// The periods after `account` was seen at `now`. `None` changes nothing.
     pub fn after(previous: Option<&SignIns>, account: Option<&str>, now: Timestamp) -> SignIns {
         let Some(account) = account else { return previous.cloned().unwrap_or_default() };
         let mut sign_ins = previous.map(SignIns::read).unwrap_or_default();
@@ -45,8 +46,9 @@ impl SignIns {
         SignIns(serde_json::value::to_raw_value(&sign_ins).ok())
     }
 
-    /// Whether another account than this one was, or may have been, signed in at a time: from when
-    /// the one before it was last seen until the one after it was first seen.
+    /// Whether another account was, or may have been, signed in at the time `at`. An account may
+    /// have been signed in from when the one before it was last seen until the one after it was
+    /// first seen.
     pub fn is_anothers(&self, account: &str, at: Timestamp) -> bool {
         let account = hash(account.as_bytes());
         let sign_ins = self.read();
@@ -79,10 +81,11 @@ mod tests {
         }
         sign_ins = SignIns::after(Some(&sign_ins), None, at(600));
         for (account, seconds, expected) in [
-            // What was before anybody was seen is not known to be anybody's.
+            // Before the first account was seen, nothing is known.
             ("a", 50, false),
             ("a", 150, false),
-            // b may have come any time after a was last seen, and stayed until a was seen again.
+            // b may have signed in at any time after a was last seen, and stayed until a was seen
+            // again.
             ("a", 250, true),
             ("a", 350, true),
             ("a", 450, true),

@@ -1,15 +1,16 @@
-//! Text that came from outside, made fit for one line.
+//! Makes text from outside safe to print on one line, and measures and wraps text.
 
 use std::borrow::Cow;
 use unicode_width::UnicodeWidthStr;
 
-/// Without control characters (line breaks become blanks) and other invisible ones that can turn a
-/// line around; at most `longest` characters.
+/// The text without control characters and invisible characters that can reorder a line. Line
+/// breaks become spaces. The result has at most `longest` characters.
 pub fn plain(text: &str, longest: usize) -> String {
     text.chars().filter_map(visible).take(longest).collect::<String>().trim().to_string()
 }
 
-/// The same without a bound on the length, and without a copy where nothing has to go.
+/// Like [`plain`], but without a limit on the length, and without a copy if nothing has to be
+/// removed.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if text.chars().all(|character| visible(character) == Some(character)) {
         Cow::Borrowed(text)
@@ -21,20 +22,20 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 fn visible(character: char) -> Option<char> {
     match character {
         '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => Some(' '),
-        // Marks and overrides of direction: they reorder what stands around them.
+        // Marks and overrides of text direction reorder the characters around them.
         '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}'
         | '\u{61c}'
         | '\u{feff}' => None,
-        // Tags: they are not seen, and can carry any text.
+        // Tag characters are invisible, and can carry any text.
         '\u{e0000}'..='\u{e007f}' => None,
         _ if character.is_control() => None,
         _ => Some(character),
     }
 }
 
-/// How many columns a terminal takes for a text.
+/// How many terminal columns a text takes.
 pub fn width(text: &str) -> usize {
     text.width()
 }
@@ -56,8 +57,7 @@ pub fn short_count(count: u64) -> String {
     (1..).zip("kMGTPE".chars()).find_map(short).unwrap_or_else(|| count.to_string())
 }
 
-/// Breaks a text at blanks into lines of at most `columns`; what has no blank to break at stays
-/// longer.
+/// Breaks a text at spaces into lines of at most `columns`. A word that is longer stays whole.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -72,7 +72,8 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Lines of at most `columns`. A word that is longer is broken, behind a `/` if it has one.
+/// Breaks a text into lines of at most `columns`. A word that is longer is broken too, after a `/`
+/// if it has one.
 pub fn fit(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in wrap(text, columns) {
@@ -91,7 +92,7 @@ pub fn fit(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The known name nearest to a mistyped one; empty only if none is known.
+/// The known name that is most similar to a mistyped one. Empty only if `known` is empty.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
     let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
     known

@@ -1,41 +1,41 @@
-//! How much of a plan is used: windows, budget, pools, credits. Also which limit binds, and how bad
-//! it is.
+//! How much of a plan is used: windows, budget, pools and credits. Also finds the limit that binds,
+//! and how bad it is.
 //!
-//! Times are handed in; nothing is read. The cache stores these types as they are, and
-//! `codex::answer` makes them from what the server says.
+//! Callers pass in the time. The cache stores these types unchanged, and `codex::answer` makes them
+//! from what the service sends.
 
 use crate::model::time::{Timestamp, window_label};
 use serde::{Deserialize, Serialize};
 
-/// What one answer said.
+/// The numbers of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// The plan's name as the server gives it: an open list.
+    /// The plan's name as the service gives it. New names can appear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// The plan's windows, shortest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
-    /// Codex refuses work now, however much the windows have left.
+    /// Set if Codex refuses work now, however much of the windows is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocked>,
-    /// How many limits of the plan stood in the answer and could not be read.
+    /// How many limits of the plan were in the answer but could not be read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost_windows: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// Limits beside the plan's own: single models, code review.
+    /// Limits apart from the plan's own, such as those of single models or of code review.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Pool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credits: Option<Credits>,
-    /// `None` where the server does not say.
+    /// `None` if the service does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banked_resets: Option<BankedResets>,
-    /// When the list of banked resets was last asked for, which tells when they lapse.
+    /// When the list of banked resets was last fetched. The list says when they expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_listed_at: Option<Timestamp>,
-    /// Models that cannot be used now although the plan can.
+    /// Models that cannot be used now although the plan has something left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable_models: Vec<UnavailableModel>,
 }
@@ -44,22 +44,22 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// That Codex refuses work.
+/// Codex refuses work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Blocked {
-    /// The server's reason in its own words; `None` if it gives none.
+    /// The reason in the service's own words; `None` if it gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it ends, if that is known.
+    /// When the block ends, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
-/// Resets in hand. Spending one empties the windows before their time.
+/// Banked resets. The user can spend one to empty the windows before their reset time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BankedResets {
     pub count: u32,
-    /// When the next one lapses, if that is known.
+    /// When the next one expires, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_expires_at: Option<Timestamp>,
 }
@@ -68,30 +68,31 @@ pub struct BankedResets {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnavailableModel {
     pub name: String,
-    /// When it comes back, if that is known.
+    /// When the model can be used again, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
 }
 
-/// A span of time in which only so much may be used.
+/// A period in which only a certain amount may be used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window {
-    /// Its length; `None` where the server does not say.
+    /// The length in seconds; `None` if the service does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u32>,
-    /// Its slot in the answer, only where the length alone does not name it.
+    /// The window's slot in the answer. Set only if the length alone does not identify it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<WindowSlot>,
     /// Percent used, 0 to 100.
     pub used: f64,
-    /// When it starts anew, on this machine's clock; `None` if unknown, or not started.
+    /// When the window resets, by the clock of this machine. `None` if that is not known, or if the
+    /// window has not started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Timestamp>,
-    /// Whether its time runs; a window starts with the first use.
+    /// Whether the window has started. It starts with the first use.
     pub started: bool,
 }
 
-/// Where a window stands in the answer.
+/// The slot of a window in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WindowSlot {
@@ -100,7 +101,7 @@ pub enum WindowSlot {
 }
 
 impl WindowSlot {
-    /// The names in labels.
+    /// The names as labels show them.
     pub const NAMES: [&str; 2] = ["primary", "secondary"];
 
     const fn name(self) -> &'static str {
@@ -108,7 +109,7 @@ impl WindowSlot {
     }
 }
 
-/// Money or credits to spend in a period: the only limit of some business plans.
+/// Money or credits that may be spent in a period. Some business plans have no other limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     /// Percent used, 0 to 100.
@@ -123,7 +124,7 @@ pub struct Budget {
     pub resets_at: Option<Timestamp>,
 }
 
-/// A further limit with windows of its own.
+/// A limit apart from the plan's own, with its own windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
     pub name: String,
@@ -139,7 +140,7 @@ pub struct Credits {
     pub balance: Option<f64>,
 }
 
-/// How bad it is. The order is that of badness.
+/// How bad a limit is, from the least to the most severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Unknown,
@@ -170,16 +171,16 @@ impl Severity {
     }
 }
 
-/// What decides how bad a limit is: `--severity`.
+/// What `--severity` goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// How full it is.
+    /// How much is used.
     Used,
-    /// Whether it lasts until its reset: the module `pace` says.
+    /// Whether the limit lasts until its reset: see [`super::pace`].
     Pace,
 }
 
-/// From how many percent used on a limit counts as `warning`, and as `critical`.
+/// The percentages used at which a limit becomes `warning` and `critical`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     pub warn: f64,
@@ -187,7 +188,7 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// How bad `used` percent are.
+    /// The severity of a limit of which `used` percent are used.
     pub fn severity(self, used: f64) -> Severity {
         if used >= 100.0 {
             Severity::Exhausted
@@ -201,24 +202,25 @@ impl Thresholds {
     }
 }
 
-/// A window or the budget, seen alike: something that fills up and may start anew.
+/// A window or the budget, where both are treated alike.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limit {
     pub label: String,
     /// Percent used, 0 to 100.
     pub used: f64,
     pub resets_at: Option<Timestamp>,
-    /// Its length; `None` where that is not known, as for a budget.
+    /// The length in seconds; `None` if it is not known, as for a budget.
     pub seconds: Option<u32>,
 }
 
-/// The label of the budget where limits are listed.
+/// The label of the budget in lists of limits.
 pub const BUDGET_LABEL: &str = "budget";
-/// The label of a window of which neither length nor slot is known.
+/// The label of a window whose length and slot are not known.
 const NAMELESS_LABEL: &str = "limit";
 
 impl Window {
-    /// Its name: its length. Its slot stands in where there is no length, or two are of the same.
+    /// The label is the length of the window. The slot is used if the length is not known, and is
+    /// added if two windows have the same length.
     pub fn label(&self) -> String {
         let length = self.seconds.map(window_label);
         match (length, self.slot.map(WindowSlot::name)) {
@@ -229,7 +231,7 @@ impl Window {
         }
     }
 
-    /// The windows of an answer, shortest first, each with a label of its own.
+    /// The windows of an answer, shortest first, with different labels.
     pub fn in_order(
         primary: Option<Window>,
         secondary: Option<Window>,
@@ -251,7 +253,7 @@ impl Window {
         windows.into_iter().flatten()
     }
 
-    /// As one limit among others.
+    /// This window as a [`Limit`].
     pub fn limit(&self) -> Limit {
         Limit {
             label: self.label(),
@@ -261,7 +263,8 @@ impl Window {
         }
     }
 
-    /// Whether both have the same length: versions of Codex round it differently.
+    /// Whether both have the same length. The labels are compared, because versions of Codex round
+    /// the seconds differently.
     fn is_as_long_as(&self, other: &Window) -> bool {
         self.label() == other.label()
     }
@@ -292,20 +295,20 @@ impl Budget {
     }
 }
 
-/// Whether a reset time has passed since the numbers were fetched. One that lay in the past already
-/// then says nothing new.
+/// Whether a reset time has passed since the numbers were fetched. A time that was already past at
+/// the fetch does not count.
 fn passed(resets_at: Option<Timestamp>, fetched_at: Timestamp, now: Timestamp) -> bool {
     resets_at.is_some_and(|reset| fetched_at < reset && reset <= now)
 }
 
 impl Usage {
-    /// Whether a window or the budget has started anew since the answer came.
+    /// Whether a window or the budget has reset since the answer came.
     pub fn has_reset(&self, fetched_at: Timestamp, now: Timestamp) -> bool {
         self.windows.iter().any(|window| window.has_reset(fetched_at, now))
             || self.budget.as_ref().is_some_and(|budget| passed(budget.resets_at, fetched_at, now))
     }
 
-    /// The same answer as it reads `now`: what has started anew since it was fetched is empty.
+    /// The answer as it reads at `now`. Limits that have reset since the fetch are empty.
     pub fn as_of(mut self, fetched_at: Timestamp, now: Timestamp) -> Usage {
         self.unblock(fetched_at, now);
         let pools = self.pools.iter_mut().flat_map(|pool| pool.windows.iter_mut());
@@ -328,7 +331,7 @@ impl Usage {
         self
     }
 
-    /// Whether anything goes on that was measured then: a window, the budget, or a block.
+    /// Whether a window, the budget or a block from that time is still running.
     pub fn goes_on(&self, measured_at: Timestamp, now: Timestamp) -> bool {
         let goes_on = |end: Option<Timestamp>| !passed(end, measured_at, now);
         self.windows.iter().any(|window| goes_on(window.resets_at))
@@ -336,7 +339,7 @@ impl Usage {
             || self.blocked.as_ref().is_some_and(|blocked| goes_on(blocked.until))
     }
 
-    /// The same without the limits that have started anew since it was measured.
+    /// The answer without the limits that have reset since it was measured.
     pub fn without_passed(mut self, measured_at: Timestamp, now: Timestamp) -> Usage {
         self.unblock(measured_at, now);
         self.windows.retain(|window| !window.has_reset(measured_at, now));
@@ -344,7 +347,7 @@ impl Usage {
         self
     }
 
-    /// Takes the block away if it has ended since the answer came. One whose end is not known stays
+    /// Removes the block if it has ended since the answer came. A block without a known end stays
     /// until the next answer.
     fn unblock(&mut self, fetched_at: Timestamp, now: Timestamp) {
         if self.blocked.as_ref().is_some_and(|blocked| passed(blocked.until, fetched_at, now)) {
@@ -352,14 +355,15 @@ impl Usage {
         }
     }
 
-    /// The block, if no limit that is used up explains it.
+    /// The block, unless a limit that is used up explains it.
     pub fn block_without_limit(&self) -> Option<&Blocked> {
         self.blocked.as_ref().filter(|_| self.limits().all(|limit| limit.used < 100.0))
     }
 
-    /// These numbers with the newer ones of a session file. A window of the same length takes the
-    /// newer percent and reset, and so does the budget. A block is taken back only by the service:
-    /// not every version of Codex writes it. Everything else stays.
+    /// Merges the newer numbers of a session file into these. The budget and windows of the same
+    /// length take the newer percentage and reset time. A block in the session file is added, but
+    /// only the service can lift one, because not every version of Codex writes it. Everything else
+    /// stays.
     #[must_use]
     pub fn take(mut self, newer: Usage) -> Usage {
         for window in &mut self.windows {
@@ -372,23 +376,23 @@ impl Usage {
         self
     }
 
-    /// Whether another answer tells of a window that is not among these.
+    /// Whether the other answer has a window that this one lacks.
     pub fn lacks_window_of(&self, other: &Usage) -> bool {
         let is_known = |window: &Window| self.windows.iter().any(|own| own.is_as_long_as(window));
         !other.windows.iter().all(is_known)
     }
 
-    /// The budget as one limit among others.
+    /// The budget as a [`Limit`].
     pub fn budget_limit(&self) -> Option<Limit> {
         self.budget.as_ref().map(Budget::limit)
     }
 
-    /// Windows, then the budget.
+    /// The windows, then the budget.
     pub fn limits(&self) -> impl Iterator<Item = Limit> {
         self.windows.iter().map(Window::limit).chain(self.budget.iter().map(Budget::limit))
     }
 
-    /// The windows of all further pools, with labels such as `spark 5h`.
+    /// The windows of all pools, with labels such as `spark 5h`.
     pub fn pool_limits(&self) -> impl Iterator<Item = Limit> {
         self.pools.iter().flat_map(|pool| {
             let name = self.short_name(pool);
@@ -399,7 +403,8 @@ impl Usage {
         })
     }
 
-    /// A window of the pool of this name, short or whole: the one of this label, else the fullest.
+    /// A window of the pool with this short or full name. `None` as the label gives the window that
+    /// is used most.
     pub fn pool_limit(&self, name: &str, label: Option<&str>) -> Option<Limit> {
         let is_named = |pool: &&Pool| {
             pool.name.eq_ignore_ascii_case(name) || self.short_name(pool).eq_ignore_ascii_case(name)
@@ -409,8 +414,8 @@ impl Usage {
         wanted.max_by(|left, right| left.used.total_cmp(&right.used))
     }
 
-    /// What a pool is called in a line: `spark` for `GPT-5.3-Codex-Spark`, unless another one would
-    /// be called the same.
+    /// The name of a pool in a line: `spark` for `GPT-5.3-Codex-Spark`, unless another pool would
+    /// get the same name.
     fn short_name(&self, pool: &Pool) -> String {
         let last = |pool: &Pool| {
             let name = pool.name.to_lowercase();
@@ -422,8 +427,8 @@ impl Usage {
         if is_plain && is_alone { name } else { pool.name.to_lowercase() }
     }
 
-    /// The limit that stops you: the exhausted one (of several, that which lasts longest), else the
-    /// fullest.
+    /// The limit that stops the user first. This is a limit that is used up, and of several the one
+    /// with the latest reset. If none is used up, it is the one used most.
     pub fn binding(&self) -> Option<Limit> {
         self.limits().reduce(|best, next| {
             let lasts_longer =
@@ -432,7 +437,7 @@ impl Usage {
         })
     }
 
-    /// How bad the binding limit is, or that work is refused for a reason without a number.
+    /// The severity of the binding limit. If Codex refuses work, it is `exhausted`.
     pub fn severity(&self, thresholds: Thresholds) -> Severity {
         if self.blocked.is_some() {
             return Severity::Exhausted;
@@ -441,7 +446,8 @@ impl Usage {
     }
 }
 
-/// To whole percent, but never to an end of the scale that is not reached: 99.6 is not 100.
+/// Rounds to a whole percentage. Only exactly 0 gives 0, and only a limit that is used up gives
+/// 100, so 99.6 gives 99.
 pub fn whole_percent(used: f64) -> i64 {
     if used <= 0.0 {
         0

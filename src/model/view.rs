@@ -1,5 +1,5 @@
-//! What there is to show now: the numbers, how old they are, and what is wrong. It is made from a
-//! cache entry and handed to the host.
+//! The data that a host shows: the numbers, how old they are, and what is wrong. It is made from a
+//! cache entry.
 
 use crate::model::entry::{Answer, Entry, Problem, Source};
 use crate::model::error::Mistake;
@@ -13,44 +13,44 @@ use crate::model::usage::{
     BUDGET_LABEL, BankedResets, Limit, Measure, Pool, Severity, Thresholds, Usage,
 };
 
-/// Older numbers than this are marked.
+/// In seconds. Older numbers are marked as old.
 const OLD: i64 = 15 * MINUTE;
 
-/// The word for "no answer has come yet".
+/// The word that stands for numbers before the first answer.
 const PENDING: &str = "loading";
 
 pub struct View {
     pub now: Timestamp,
-    /// Its name, if it is one of several.
+    /// The account's name, if several are shown.
     pub account: Option<String>,
-    /// As it reads now; `None`: nothing to show.
+    /// The numbers as they read now; `None` if there are none to show.
     pub usage: Option<Usage>,
     pub age_seconds: Option<i64>,
     /// Where the numbers come from.
     pub source: Option<Source>,
-    /// Seconds since the service last answered; `None` if all that is shown is from session files.
+    /// Seconds since the service last answered; `None` if all numbers are from session files.
     pub answer_age_seconds: Option<i64>,
-    /// Old, or the last fetch failed.
+    /// The numbers are old, or the last fetch failed.
     pub is_stale: bool,
     pub problem: Option<Problem>,
-    /// When the next fetch may come after the last one failed.
+    /// The earliest time for the next fetch after a failed one.
     pub retry_at: Option<Timestamp>,
-    /// What marks a line that is printed in spite of a mistake in the config file.
+    /// Marks the line if the config file has a mistake. The line is printed all the same.
     pub mistake: Option<String>,
     pub binding: Option<Limit>,
     pub severity: Severity,
-    /// What decides how bad a limit is.
+    /// What the severity goes by.
     pub measure: Measure,
-    /// What was used when.
+    /// The samples that the pace is computed from.
     pub history: Option<History>,
-    /// What was done today, if that is known.
+    /// Today's activity, if it is known.
     pub today: Option<Today>,
 }
 
 impl View {
-    /// What an entry has to show for a login. Numbers of another login are not shown, because they
-    /// may be of another account. `problem` is what went wrong in this run; it counts more than the
-    /// stored one.
+    /// The view of a cache entry for a login. Numbers of another login are not shown, because they
+    /// may belong to another account. `problem` is what went wrong in this run. It is preferred to
+    /// the stored one.
     pub fn new(
         entry: Option<&Entry>,
         login: &str,
@@ -58,7 +58,7 @@ impl View {
         now: Timestamp,
         thresholds: Thresholds,
     ) -> View {
-        // By the files on this machine, whoever is signed in.
+        // Today's activity comes from the files on this machine, so it is shown for any login.
         let today = entry.and_then(|entry| entry.today).filter(|today| today.holds(now));
         let entry = entry.filter(|entry| entry.login_stamp == login);
         let stored = || {
@@ -98,7 +98,7 @@ impl View {
         }
     }
 
-    /// Numbers without a problem.
+    /// The view of an answer, without a failure.
     pub fn of_answer(answer: &Answer, now: Timestamp, thresholds: Thresholds) -> View {
         let Some(usage) = answer.usage_at(now) else { return View::empty(now) };
         let age_seconds = now.seconds_since(answer.fetched_at).max(0);
@@ -115,7 +115,7 @@ impl View {
         }
     }
 
-    /// With a mistake in the config file. It marks the line, and is the problem if there is no
+    /// Adds a mistake in the config file. It marks the line, and becomes the problem if there is no
     /// other.
     pub fn with_mistake(mut self, mistake: Option<&Mistake>) -> View {
         if let Some(mistake) = mistake {
@@ -125,8 +125,8 @@ impl View {
         self
     }
 
-    /// With severities by another measure. By the pace, the worst of all limits counts: the fullest
-    /// one may last.
+    /// Sets what the severity goes by. With the pace, the worst of all limits counts, because the
+    /// limit that is used most may well last.
     pub fn measured_by(mut self, measure: Measure, thresholds: Thresholds) -> View {
         self.measure = measure;
         self.classify(thresholds);
@@ -142,14 +142,14 @@ impl View {
             }
             _ => usage.severity(thresholds),
         };
-        // Codex has answered since, with numbers that could not be read. So it may be worse by now.
+        // The newest answer could not be read, so the state may be worse than these numbers.
         let is_unreadable = self.problem.as_ref().is_some_and(Problem::is_bad_answer);
         if is_unreadable && self.severity == Severity::Ok {
             self.severity = Severity::Unknown;
         }
     }
 
-    /// How bad a limit is.
+    /// The severity of one limit.
     pub fn severity_of(&self, limit: &Limit, thresholds: Thresholds) -> Severity {
         if self.usage.as_ref().is_some_and(|usage| usage.blocked.is_some()) {
             return Severity::Exhausted;
@@ -160,20 +160,20 @@ impl View {
         }
     }
 
-    /// Whether a limit of the plan will last.
+    /// The pace of a limit of the plan.
     pub fn pace(&self, limit: &Limit) -> Pace {
         let samples = self.history.as_ref().map(|history| history.of(&limit.label));
         pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
     }
 
-    /// Whether a limit of a pool will.
+    /// The pace of a pool's window.
     pub fn pool_pace(&self, pool: &Pool, limit: &Limit) -> Pace {
         let samples =
             self.history.as_ref().map(|history| history.of_pool(&pool.name, &limit.label));
         pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
     }
 
-    /// What was done today, in words; `None` if that is nothing, or not known.
+    /// Today's activity in words; `None` if there was none, or if it is not known.
     pub fn today(&self) -> Option<String> {
         let Counts { sessions, turns, total_tokens, .. } = self.today?.counts;
         if sessions == 0 {
@@ -187,22 +187,22 @@ impl View {
         Some(parts.join(", "))
     }
 
-    /// Whether the numbers are too old to go by.
+    /// Whether the numbers are too old to rely on.
     pub fn is_old(&self) -> bool {
         self.age_seconds.is_some_and(|seconds| seconds > OLD)
     }
 
-    /// When the numbers came.
+    /// When the numbers were measured.
     pub fn measured_at(&self) -> Timestamp {
         self.now.plus(-self.age_seconds.unwrap_or_default())
     }
 
-    /// The one word that stands where numbers would.
+    /// The word that is shown instead of numbers.
     pub fn word(&self) -> &str {
         self.problem.as_ref().map_or(PENDING, |problem| &problem.word)
     }
 
-    /// Why there are no newer numbers, in a word or two; `None` if nothing has failed.
+    /// Why there are no newer numbers, in a word or two; `None` if nothing failed.
     pub fn stale_reason(&self) -> Option<&str> {
         let problem = self.problem.as_ref()?;
         match &self.mistake {
@@ -211,17 +211,18 @@ impl View {
         }
     }
 
-    /// Whether work goes on although a limit is used up, because credits pay for it.
+    /// Whether work continues although a limit is used up, because credits pay for it.
     pub fn works_on_credits(&self) -> bool {
         self.usage.as_ref().is_some_and(|usage| usage.blocked.is_none()) && self.credits().is_some()
     }
 
-    /// How old numbers are that are not to be trusted blindly: `23m ago`.
+    /// The age of numbers that are stale: `23m ago`.
     pub fn stale_age(&self) -> Option<String> {
         self.age_seconds.filter(|_| self.is_stale).map(age)
     }
 
-    /// Leaves only the limit of this label; a word instead of numbers if the plan has none such.
+    /// Keeps only the limit with this label. If the plan has none, a word is shown instead of
+    /// numbers.
     pub fn select(&mut self, label: &str, thresholds: Thresholds) {
         let Some(usage) = &mut self.usage else { return };
         let known: Vec<String> = usage.limits().map(|limit| limit.label).collect();
@@ -246,19 +247,20 @@ impl View {
         self.classify(thresholds);
     }
 
-    /// The resets in hand; `None` if there are none.
+    /// The banked resets; `None` if there are none.
     pub fn banked_resets(&self) -> Option<BankedResets> {
         self.usage.as_ref()?.banked_resets.filter(|banked| banked.count > 0)
     }
 
-    /// The models that are out, with commas between them; `None` if there are none.
+    /// The models that cannot be used now, separated by commas; `None` if there are none.
     pub fn models_out(&self) -> Option<String> {
         let models = &self.usage.as_ref()?.unavailable_models;
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
 
-    /// What stops the user though limits are left: `blocked`, and when that ends if it is known.
+    /// The text for a block that no used-up limit explains: `blocked`, and when it ends if that is
+    /// known.
     pub fn blocked(&self) -> Option<String> {
         let blocked = self.usage.as_ref()?.block_without_limit()?;
         Some(match blocked.until {
@@ -269,7 +271,7 @@ impl View {
         })
     }
 
-    /// What a plan without windows and without a budget is told by.
+    /// The text for a plan that has neither windows nor a budget.
     pub fn without_limits(&self) -> String {
         if self.severity == Severity::Exhausted {
             return "used up".into();
@@ -281,7 +283,7 @@ impl View {
         }
     }
 
-    /// The credits that can be spent: a number, or `unlimited`. `None` if there are none.
+    /// The credits that can be spent: a number or `unlimited`. `None` if there are none.
     pub fn credits(&self) -> Option<String> {
         let credits = self.usage.as_ref()?.credits.as_ref()?;
         if credits.unlimited {
@@ -290,7 +292,7 @@ impl View {
         credits.balance.filter(|balance| credits.available || *balance > 0.0).map(amount)
     }
 
-    /// Used and limit of the budget, or its percentage if the amounts are not known.
+    /// The amount used and the limit of the budget. If the amounts are not known, the percentage.
     pub fn budget(&self) -> Option<String> {
         let budget = self.usage.as_ref()?.budget.as_ref()?;
         Some(match (budget.used, budget.limit) {
@@ -302,7 +304,7 @@ impl View {
 
 const UNLIMITED: &str = "unlimited";
 
-/// An amount as short as it can be: whole from 100 on, else with up to two decimals.
+/// Formats an amount: whole from 100 on, otherwise with at most two decimals.
 fn amount(value: f64) -> String {
     if value.abs() >= 100.0 {
         return format!("{value:.0}");

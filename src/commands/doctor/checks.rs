@@ -1,4 +1,4 @@
-//! What is on this machine: the program, the login, the cache, what lies around.
+//! Checks of this machine: the program, the login, the cache, Codex and the hosts.
 
 use super::{DoctorContext, Finding, Verdict};
 use crate::codex::app_server;
@@ -20,9 +20,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// For `codex --version`, which takes some ten milliseconds.
+/// How long to wait for `codex --version`, which usually takes some ten milliseconds.
 const VERSION_PATIENCE: Duration = Duration::from_secs(5);
-/// Configuration files of hosts are a few KiB.
+/// Larger configuration files of hosts are not read. They usually have a few KiB.
 const MAX_CONFIG: u64 = 1024 * 1024;
 
 pub fn binary(_: &DoctorContext) -> Vec<Finding> {
@@ -42,7 +42,7 @@ pub fn settings(context: &DoctorContext) -> Vec<Finding> {
     context.settings.mistakes.iter().map(broken).collect()
 }
 
-/// Whom the numbers come from.
+/// Which sources are asked for numbers.
 pub fn source(context: &DoctorContext) -> Vec<Finding> {
     const NAME: &str = "source";
     let named = context.settings.source;
@@ -147,7 +147,7 @@ fn email(context: &DoctorContext) -> Option<String> {
     claims.email.as_str().map(|email| crate::model::text::plain(email, 100))
 }
 
-/// Whether codexline could renew the login.
+/// Whether codexline can renew the login.
 pub fn renewal(context: &DoctorContext) -> Vec<Finding> {
     const NAME: &str = "renewal";
     let Ok(login) = &context.login else { return Vec::new() };
@@ -243,7 +243,7 @@ pub fn lock(context: &DoctorContext) -> Vec<Finding> {
         Ok(Some(())) => Finding::ok(NAME, format!("{}: free", path.display())),
         Ok(None) => {
             let now = context.env.now();
-            // Whoever takes it touches it.
+            // A process that takes the lock touches the file.
             let since = metadata
                 .modified()
                 .ok()
@@ -348,14 +348,14 @@ pub fn codex(context: &DoctorContext) -> Vec<Finding> {
     }]
 }
 
-/// The first line of what it says of itself.
+/// The first line that `codex --version` prints.
 fn version(program: &Path) -> Result<String, String> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| Error::io_reason(&error))?;
     let (sender, text) = mpsc::channel();
     let output = child.stdout.take();
-    // A thread, for reads from a pipe have no time-out.
+    // Reading from a pipe has no time-out, so another thread reads.
     std::thread::spawn(move || {
         let mut text = String::new();
         let _ = output.map(|output| output.take(1024).read_to_string(&mut text));
@@ -363,7 +363,7 @@ fn version(program: &Path) -> Result<String, String> {
     });
     let told = text.recv_timeout(VERSION_PATIENCE);
     if told.is_err() {
-        // It only tells its version: nothing is lost.
+        // The process only prints its version, so killing it loses nothing.
         let _ = child.kill();
     }
     let _ = child.wait();
@@ -373,7 +373,7 @@ fn version(program: &Path) -> Result<String, String> {
     if line.is_empty() { Err("tells no version".into()) } else { Ok(line) }
 }
 
-/// Hosts whose configuration is at the usual place, or whose program is there.
+/// The hosts that have a configuration at the usual place or are on PATH.
 pub fn hosts(context: &DoctorContext) -> Vec<Finding> {
     let Some(person) = context.env.home_directory() else { return Vec::new() };
     let on_path = |name: &str| app_server::find(Some(Path::new(name)), context.env).is_some();
