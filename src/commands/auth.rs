@@ -12,8 +12,9 @@ use crate::model::secret::Secret;
 use crate::model::time::{Timestamp, age, countdown};
 use crate::refresh::TokenRefresh;
 use crate::refresh::auth_file::AuthFile;
-use crate::refresh::ledger::{Ledger, fingerprint};
+use crate::refresh::ledger::Ledger;
 use crate::refresh::oauth;
+use crate::refresh::token_record::fingerprint;
 use serde_json::Value;
 
 /// `codexline auth refresh`.

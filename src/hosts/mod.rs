@@ -19,7 +19,8 @@ mod zsh;
 
 use crate::model::view::View;
 use crate::render::colour::{Colour, Palette, TERMINAL, TEXT_ONLY};
-use crate::render::line::{LineOptions, render_short};
+use crate::render::line::render_short;
+use crate::render::options::LineOptions;
 use crate::render::page::{self, NARROW, PageOptions};
 use crate::render::style::{Markup, escape_pango, paint_ansi, paint_pango, uncoloured, verbatim};
 use std::time::Duration;
@@ -187,7 +188,8 @@ mod tests {
     use crate::model::usage::{Thresholds, Usage, Window};
     use crate::render::colour;
     use crate::render::glyphs::UNICODE;
-    use crate::render::line::{Templates, render};
+    use crate::render::line::render;
+    use crate::render::options::Templates;
     use crate::render::template::{Template, TemplateKind};
     use jiff::tz::TimeZone;
 

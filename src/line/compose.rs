@@ -5,7 +5,8 @@ use crate::hosts::{AutoColour, Output};
 use crate::io::env::Env;
 use crate::model::usage::Severity;
 use crate::model::view::View;
-use crate::render::line::{LineOptions, Templates, render, render_short};
+use crate::render::line::{render, render_short};
+use crate::render::options::{LineOptions, Templates};
 use crate::render::template::Template;
 use jiff::tz::TimeZone;
 

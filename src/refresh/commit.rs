@@ -10,9 +10,9 @@
 
 use super::auth_file::{AuthFile, CodexLocks};
 use super::kept::Kept;
-use super::ledger::fingerprint;
 use super::merge::merge;
 use super::oauth::NewTokens;
+use super::rotation::{Against, Rotation};
 use super::staged::{Placed, Room, StagedAuth};
 use crate::codex::login::Login;
 use crate::io::env::Env;
@@ -33,48 +33,6 @@ const KEEP_PACE: Duration = Duration::from_millis(250);
 /// steps is missing in between: looked at again this often, this long apart, before it counts.
 pub(super) const LOOKS: u32 = 4;
 pub(super) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-
-/// The new tokens that one refresh gave, and what they are for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rotation {
-    /// [`fingerprint`] of the refresh token that they take the place of; `None` where all records
-    /// of it are gone.
-    pub spent: Option<String>,
-    pub account: Option<String>,
-    pub tokens: NewTokens,
-}
-
-impl Rotation {
-    /// A name that tells it from every other one.
-    pub fn name(&self) -> String {
-        let tokens = &self.tokens;
-        let token = tokens.refresh_token.as_ref().or(tokens.access_token.as_ref());
-        token.map(fingerprint).unwrap_or_default()
-    }
-
-    /// What the login that is there means for these tokens.
-    pub fn against(&self, login: &Login) -> Against {
-        let there = login.refresh_token.as_ref().map(fingerprint);
-        if self.spent.is_some() && there == self.spent {
-            return Against::Predecessor;
-        }
-        let is_same = self.account.as_deref() == login.account();
-        match is_same && (self.account.is_some() || self.spent.is_some()) {
-            true => Against::SameAccount,
-            false => Against::OtherAccount,
-        }
-    }
-}
-
-/// What a login is to a [`Rotation`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Against {
-    /// It holds the token that was sent: these are its successors.
-    Predecessor,
-    /// It holds other tokens of the same account: somebody else has renewed it.
-    SameAccount,
-    OtherAccount,
-}
 
 /// How a commit ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

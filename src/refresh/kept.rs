@@ -6,8 +6,8 @@
 //! token has been seen with other tokens of the same account, at most [`LONGEST`], and of the last
 //! [`MOST`] refreshes.
 
-use super::commit::Rotation;
 use super::oauth::NewTokens;
+use super::rotation::Rotation;
 use crate::io::env::Env;
 use crate::io::files::{self, Replacement};
 use crate::model::secret::Secret;

@@ -4,11 +4,13 @@
 
 use super::TokenRefresh;
 use super::auth_file::AuthFile;
-use super::commit::{Against, Commit, Committed, Rotation, compose};
+use super::commit::{Commit, Committed, compose};
 use super::kept::Kept;
-use super::ledger::{Ledger, TokenState, fingerprint};
+use super::ledger::Ledger;
 use super::oauth::NewTokens;
+use super::rotation::{Against, Rotation};
 use super::staged::StagedAuth;
+use super::token_record::{TokenState, fingerprint};
 use crate::codex::login::Login;
 use crate::io::files::Lock;
 use crate::model::error::{Check, Error};

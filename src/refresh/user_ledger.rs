@@ -6,7 +6,7 @@
 //! fingerprint, which succeeds for one process only, with or without a lock.
 
 use super::auth_file::AuthFile;
-use super::ledger::{LedgerRecord, MAX_BYTES, SCHEMA, TokenState, failed};
+use super::token_record::{LedgerRecord, MAX_BYTES, SCHEMA, TokenState, failed};
 use crate::io::env::Env;
 use crate::io::files::{self, Replacement};
 use crate::model::error::Error;

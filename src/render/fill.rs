@@ -1,6 +1,6 @@
 //! A template filled with what is known.
 
-use super::line::{LineOptions, TITLE, Templates, stale_mark};
+use super::options::{LineOptions, TITLE, Templates, stale_mark};
 use super::template::{Count, Field, Piece, Placeholder, Which};
 use crate::model::pace::points_text;
 use crate::model::show::Show;

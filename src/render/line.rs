@@ -4,72 +4,16 @@
 //! trouble. When nothing is left, only the limit that stops the work is shown. At most one remark
 //! stands at the end.
 
-use super::colour::{Palette, Style};
 use super::fill::fill;
-use super::glyphs::Glyphs;
-use super::style::Markup;
-use super::template::Template;
-use crate::model::show::Show;
+use super::options::{LineOptions, TITLE, Templates, stale_mark};
 use crate::model::time::{DAY, countdown};
-use crate::model::usage::{Limit, Severity, Thresholds};
+use crate::model::usage::{Limit, Severity};
 use crate::model::view::View;
-use jiff::tz::TimeZone;
 
 /// Banked resets that expire within this many seconds are told.
 const EXPIRES_SOON: i64 = 3 * DAY;
-/// What the line begins with, if no icon stands in its place.
-pub(super) const TITLE: &str = "Codex";
 /// What stands between accounts whose lines are made from a template.
 const BETWEEN_TEMPLATES: &str = " | ";
-
-/// What a line is made from, beside the numbers.
-#[derive(Clone, Copy)]
-pub struct LineOptions<'a> {
-    /// `None`: the program's own form.
-    pub templates: Option<Templates<'a>>,
-    /// Stands between limits, and in the own form between accounts.
-    pub separator: &'a str,
-    /// The icon that was asked for, in the host's markup; it stands in place of the word Codex.
-    pub icon: Option<&'a str>,
-    pub show: Show,
-    /// Every limit has its time, not only those in trouble.
-    pub always_resets: bool,
-    pub glyphs: &'a Glyphs,
-    pub thresholds: Thresholds,
-    pub markup: Markup,
-    pub palette: Palette,
-    /// Needed only if a template says `reset_at` ([`Template::needs_zone`]) or the host does.
-    pub zone: Option<&'a TimeZone>,
-}
-
-/// `--format` and `--window`.
-#[derive(Clone, Copy)]
-pub struct Templates<'a> {
-    pub line: &'a Template,
-    pub window: &'a Template,
-}
-
-impl LineOptions<'_> {
-    pub(super) fn paint(&self, severity: Severity, text: &str, out: &mut String) {
-        (self.markup.paint)(self.palette.of(severity), text, out);
-    }
-
-    /// Escapes and paints.
-    pub(super) fn write(&self, severity: Severity, text: &str, out: &mut String) {
-        self.paint(severity, &self.escaped(text), out);
-    }
-
-    fn escaped(&self, text: &str) -> String {
-        let mut escaped = String::with_capacity(text.len());
-        (self.markup.escape)(text, &mut escaped);
-        escaped
-    }
-
-    /// The style of a severity.
-    pub fn style(&self, severity: Severity) -> Style {
-        self.palette.of(severity)
-    }
-}
 
 /// The line for one view or for one of each account: in the host's markup, without its end.
 pub fn render(views: &[View], options: &LineOptions) -> String {
@@ -250,23 +194,6 @@ fn old_mark(views: &[View], options: &LineOptions) -> Option<String> {
     Some(stale_mark(oldest, account, options))
 }
 
-/// ` (23m ago, outage)`, not escaped.
-pub(super) fn stale_mark(view: &View, account: Option<&str>, options: &LineOptions) -> String {
-    let [before, behind] = options.glyphs.stale;
-    let mut out = String::from(before);
-    if let Some(account) = account {
-        out.push_str(account);
-        out.push(' ');
-    }
-    out.push_str(&view.stale_age().unwrap_or_default());
-    if let Some(reason) = view.stale_reason() {
-        out.push_str(", ");
-        out.push_str(reason);
-    }
-    out.push_str(behind);
-    out
-}
-
 fn from_templates(views: &[View], templates: &Templates, options: &LineOptions) -> String {
     let mut out = String::with_capacity(128);
     for view in views {
@@ -291,12 +218,13 @@ fn mistake_mark(views: &[View]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::model::entry::{Answer, Problem, Source};
+    use crate::model::show::Show;
     use crate::model::text::width;
     use crate::model::time::Timestamp;
-    use crate::model::usage::{BankedResets, Blocked, Budget, Credits, Usage, Window};
+    use crate::model::usage::{BankedResets, Blocked, Budget, Credits, Thresholds, Usage, Window};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{ASCII, UNICODE};
-    use crate::render::style::{uncoloured, verbatim};
+    use crate::render::style::{Markup, uncoloured, verbatim};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
     const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };

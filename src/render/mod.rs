@@ -5,6 +5,7 @@ pub mod colour;
 mod fill;
 pub mod glyphs;
 pub mod line;
+pub mod options;
 pub mod page;
 pub mod style;
 pub mod template;

@@ -29,7 +29,8 @@ use crate::model::entry::{Answer, Source};
 use crate::model::error::Error;
 use crate::model::time::MINUTE;
 use crate::refresh::auth_file::AuthFile;
-use crate::refresh::ledger::{Ledger, fingerprint};
+use crate::refresh::ledger::Ledger;
+use crate::refresh::token_record::fingerprint;
 use crate::refresh::{TokenRefresh, why_not_again};
 
 pub const PROVIDER: Provider = Provider { source: Source::Codex, about: "codex app-server", ask };

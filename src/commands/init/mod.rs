@@ -3,6 +3,7 @@
 
 mod edit;
 mod program;
+mod reader;
 mod snippets;
 mod uninstall;
 mod write;

@@ -6,21 +6,6 @@ use crate::hosts;
 use crate::io::env::Env;
 use std::path::PathBuf;
 
-/// Who reads a command in a snippet.
-#[derive(Clone, Copy)]
-pub(super) enum Reader {
-    /// A shell.
-    Shell,
-    /// A string with backslashes in it, then a shell.
-    StringThenShell,
-    /// A string with backslashes in it.
-    String,
-    /// tmux's formats and strftime, then a shell.
-    Tmux,
-    /// A shell's string in "…", then what reads it in tmux.
-    StringThenTmux,
-}
-
 /// What this host's snippets call the program; `None` for `codexline`.
 pub(super) fn program_for(integration: &Integration, env: &Env) -> Option<String> {
     let running = std::env::current_exe().ok().filter(|path| path.exists());
@@ -79,39 +64,6 @@ fn is_command(before: &str, behind: &str) -> bool {
         || hosts::find(argument).is_some()
         || INTEGRATIONS.iter().any(|integration| integration.name == argument);
     is_known && !before.ends_with(is_word)
-}
-
-impl Reader {
-    /// A path so that it comes out as it is.
-    fn write(self, path: &str) -> String {
-        let escaped = |text: &str, special: &dyn Fn(char) -> bool| {
-            let mut out = String::new();
-            for character in text.chars() {
-                if special(character) {
-                    out.push('\\');
-                }
-                out.push(character);
-            }
-            out
-        };
-        let for_shell = |text: &str| {
-            escaped(text, &|character| {
-                !(character.is_alphanumeric() || "/._-+:@%,".contains(character))
-            })
-        };
-        let for_string = |text: &str| escaped(text, &|character| matches!(character, '"' | '\\'));
-        // In a file of tmux the command stands in '…', so nothing else is special.
-        let for_tmux = |text: &str| for_shell(text).replace('#', "##").replace('%', "%%");
-        match self {
-            Reader::Shell => for_shell(path),
-            Reader::String => for_string(path),
-            Reader::StringThenShell => for_string(&for_shell(path)),
-            Reader::Tmux => for_tmux(path),
-            Reader::StringThenTmux => {
-                escaped(&for_tmux(path), &|character| "\\\"$`".contains(character))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

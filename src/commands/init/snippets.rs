@@ -2,7 +2,7 @@
 //! each belongs.
 
 use super::edit::{CSS, Comment, HASH, SEMICOLON};
-use super::program::Reader;
+use super::reader::Reader;
 
 /// A program that codexline can be shown in.
 pub struct Integration {
