@@ -29,13 +29,13 @@
 pub mod activity;
 mod background;
 mod cache;
-mod cli;
+pub mod cli;
 pub mod codex;
 pub mod commands;
 pub mod config;
 pub mod hosts;
 pub mod io;
-mod line;
+pub mod line;
 pub mod model;
 mod program;
 pub mod refresh;
