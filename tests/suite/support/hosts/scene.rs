@@ -66,7 +66,8 @@ impl Scene {
         let before = self.requests();
         until("the prompt's worker to ask", || {
             let mut prompt = self.stage.command("codexline");
-            let ran = self.stage.run(prompt.args(["starship", "--max-age", "0s"]));
+            let ran =
+                self.stage.run(prompt.args(["starship", "--max-age", "0s", "--max-idle", "0s"]));
             assert!(ran.success && ran.stdout.contains("5h"), "{ran:?}");
             // Numbers from this very second are not fetched again.
             (self.requests() > before).then_some(())
