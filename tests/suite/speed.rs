@@ -42,8 +42,8 @@ const LOADER: [&str; 25] = [
     "gettid",
 ];
 
-/// The system calls of the line itself: whether stdout is a terminal, where a linked CODEX_HOME leads,
-/// what auth.json looks like, reading the entry, writing the line.
+/// The system calls of the line itself: whether stdout is a terminal, where a linked CODEX_HOME
+/// leads, what auth.json looks like, reading the entry, writing the line.
 const LINE: [&str; 8] = ["ioctl", "readlink", "statx", "stat", "openat", "read", "close", "write"];
 
 /// Every system call of a run: its name and the rest of its line.
