@@ -1,31 +1,30 @@
-//! When something happened, to a quarter of an hour: what days of any time zone are put together
-//! from.
+//! Counts by quarter of an hour. The days of any time zone can be added up from them.
 
 use super::record::Tokens;
 use serde::{Deserialize, Serialize};
 
-/// The length of a [`Bucket`] in seconds. Every time zone of today is a multiple of it away from
-/// UTC, so days can be put together from buckets for any zone without reading a file again.
+/// The length of a [`Bucket`] in seconds. The offset of every current time zone from UTC is a
+/// multiple of it, so the days of any zone can be added up without reading a file again.
 pub const BUCKET_SECONDS: i64 = 900;
 
-/// What happened in a quarter of an hour.
+/// The counts of a quarter of an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
-    /// Quarters of an hour since 1970-01-01T00:00:00Z.
+    /// The number of quarters of an hour since 1970-01-01T00:00:00Z.
     pub quarter: u32,
     pub turns: u32,
     pub tokens: Tokens,
 }
 
-/// The buckets of a file, in order of time, without empty ones.
+/// The buckets of a file in order of time. None of them is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Buckets(pub Vec<Bucket>);
 
 impl Buckets {
-    /// The bucket of a time in unix milliseconds; `None` for times that a bucket cannot have.
+    /// The bucket for a time in unix milliseconds; `None` if the time is out of range.
     pub fn at(&mut self, time: i64) -> Option<&mut Bucket> {
         let quarter = u32::try_from(time.div_euclid(1000).div_euclid(BUCKET_SECONDS)).ok()?;
-        // Lines come in order but for a few: the place is at or near the end.
+        // Nearly all lines are in order of time, so the place is at or near the end.
         let place =
             self.0.iter().rposition(|bucket| bucket.quarter <= quarter).map_or(0, |last| last + 1);
         if place == 0 || self.0[place - 1].quarter != quarter {

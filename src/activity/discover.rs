@@ -136,7 +136,7 @@ impl Tree {
         tree
     }
 
-    /// Lists the newest directories of a home, until there are [`RECENT`] files. It also lists the
+    /// Lists the newest directories of a home, until there are `RECENT` files. It also lists the
     /// directory of `in_use`, a file that is known to be in use. This takes a few milliseconds,
     /// however many files there are.
     pub fn recent(home: &Path, in_use: Option<&Path>) -> Tree {

@@ -1,5 +1,5 @@
-//! Fields as they come: Codex's versions differ, and one field of an unexpected type must not cost
-//! the whole line.
+//! Deserializes fields that may have an unexpected type. Versions of Codex differ, and one such
+//! field must not make the whole line useless.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -12,7 +12,7 @@ pub fn read<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// RFC 3339 to unix milliseconds.
+/// Parses an RFC 3339 time into unix milliseconds.
 pub fn milliseconds(text: Option<&str>) -> Option<i64> {
     text?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
@@ -25,7 +25,7 @@ pub fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Cow<'de, str>>,
     })
 }
 
-/// A finite number, also written as a string; `None` for every other value.
+/// A finite number, which may also be written as a string; `None` for every other value.
 pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     let number = match from.deserialize_any(AnyValue)? {
         Scalar::Number(number) => Some(number),
@@ -37,8 +37,7 @@ pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Erro
 
 /// A number that is not negative, without its fraction; `None` for every other value.
 pub fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    // The cast stops at the integer's end; token counts are far below the 2^53 that a float holds
-    // exactly.
+    // The cast saturates. Token counts are far below 2^53, up to which a float is exact.
     Ok(number(from)?.filter(|number| *number >= 0.0).map(|number| number as u64))
 }
 
@@ -48,7 +47,7 @@ enum Scalar<'de> {
     Other,
 }
 
-/// Takes whatever comes: a field of an unexpected type must not cost the whole line.
+/// Accepts a value of any type, and gives `None` for an unexpected one.
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {

@@ -7,8 +7,8 @@
 //! [`tally`] adds up the others into [`buckets`]; the state of a file's reading is a [`thread`].
 //! [`store`] keeps all that between runs, and [`report`] adds up the days.
 //!
-//! [`scan`] runs this for all files and reads only what is new. [`ancestors`] looks up what a fork
-//! repeats. [`rate_limits`] reads the same files for the newest rate limits.
+//! [`mod@scan`] runs this for all files and reads only what is new. [`ancestors`] looks up what a
+//! fork repeats. [`rate_limits`] reads the same files for the newest rate limits.
 //!
 //! Only `discover`, `scan`, `ancestors`, `rate_limits` and `store` access the disk. No module reads
 //! the clock, the environment or the time zone: callers pass these in.
@@ -50,7 +50,7 @@ pub struct Refreshed<E = io::Error> {
 ///
 /// The lock and the replacement are files beside `place` with the extensions `.lock` and `.new`, so
 /// no other file in that directory may have the same stem. If another process holds the lock, this
-/// one reads the files too, but saves nothing. For `threads` and `watch` see [`scan`].
+/// one reads the files too, but saves nothing. For `threads` and `watch` see [`mod@scan`].
 pub fn refresh(
     home: &Path,
     place: &Path,

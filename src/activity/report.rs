@@ -1,4 +1,4 @@
-//! The counts of a [`Store`] by local day. Pure.
+//! Adds up the counts of a [`Store`] by local day.
 
 use super::buckets::{BUCKET_SECONDS, Bucket};
 use super::record::Tokens;
@@ -12,16 +12,16 @@ use serde::{Serialize, Serializer};
 use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};
 
-/// A file that was written before the day began holds nothing of it; that clocks differ is allowed
-/// for.
+/// A file that was last written before the day began holds nothing of that day. This margin
+/// allows for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
-/// What was done on some days: what `activity --json` prints.
+/// The activity on some days, as `activity --json` prints it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// The days on which something was done, oldest first.
+    /// The days with any activity, oldest first.
     pub days: Vec<Day>,
-    /// All of them. A session that went on over days counts once.
+    /// The sum of all days. A session that lasts several days counts once.
     pub total: Counts,
 }
 
@@ -34,7 +34,7 @@ pub struct Day {
 }
 
 impl Report {
-    /// The counts of one day: zeros if nothing was done.
+    /// The counts of one day: zeros if there was no activity.
     pub fn on(&self, date: Date) -> Counts {
         let found = self.days.binary_search_by_key(&date, |day| day.date);
         found
@@ -52,7 +52,8 @@ impl Store {
         Today { counted_at: now, ends_at: now.end_of_day(zone), counts }
     }
 
-    /// The names of files that repeat a longer one, as programs that copy folders leave behind.
+    /// The names of files that repeat a longer file. Programs that copy folders leave such files
+    /// behind.
     fn copies(&self) -> Hashes {
         let mut longest: ByHash<(u64, u64)> = ByHash::default();
         let mut copies = Hashes::default();
@@ -69,7 +70,7 @@ impl Store {
         copies
     }
 
-    /// The counts of the days in `dates`, as they are told in `zone`.
+    /// The counts of the days in `dates`, by the clock of `zone`.
     pub fn report(&self, zone: &TimeZone, dates: RangeInclusive<Date>) -> Report {
         let copies = self.copies();
         let counts =
@@ -109,14 +110,14 @@ impl Store {
     }
 }
 
-/// Since when a file that holds anything of the day of `now` has been written to.
+/// The earliest modification time of a file that can hold something of the day of `now`.
 pub fn written_since(zone: &TimeZone, now: Timestamp) -> SystemTime {
     let begin = now.start_of_day(zone).unix_seconds().unsigned_abs();
     SystemTime::UNIX_EPOCH + Duration::from_secs(begin).saturating_sub(MARGIN)
 }
 
-/// The session that a file's work belongs to. A subagent of an old Codex names only the thread that
-/// started it, which may be a subagent itself.
+/// The session that a file belongs to. A subagent of an old Codex names only the thread that
+/// started it, which may itself be a subagent.
 fn session(entry: &FileEntry, parts: &ByHash<u64>) -> u64 {
     const DEEPEST: usize = 8;
     let up = |session: &u64| parts.get(session).copied();
@@ -144,10 +145,11 @@ fn add(counts: &mut Counts, bucket: &Bucket) {
     }
 }
 
-/// The days that buckets fall on. A zone's rules are asked once a day, not once a bucket.
+/// Finds the day of each bucket. The rules of the time zone are evaluated once a day, and not once
+/// a bucket.
 struct Calendar<'a> {
     zone: &'a TimeZone,
-    /// In order, each with its buckets.
+    /// The days in order, each with its buckets.
     days: Vec<(Range<u32>, Day)>,
 }
 
@@ -157,7 +159,7 @@ impl Calendar<'_> {
         if self.days.get(place).is_none_or(|(quarters, _)| !quarters.contains(&quarter)) {
             let date = self.zone.to_datetime(time(quarter)).date();
             let mut quarters = quarters(self.zone, date);
-            // Whatever a zone's rules are, the bucket is found again.
+            // The lookup must not fail, whatever the rules of the zone are.
             quarters = quarters.start.min(quarter)..quarters.end.max(quarter.saturating_add(1));
             self.days.insert(place, (quarters, Day { date, counts: Counts::default() }));
         }
@@ -165,11 +167,11 @@ impl Calendar<'_> {
     }
 }
 
-/// The buckets that begin on a day: 23 to 25 hours where clocks are changed.
+/// The buckets that start on a day. A day has 23 to 25 hours where clocks are changed.
 fn quarters(zone: &TimeZone, date: Date) -> Range<u32> {
     let begin = |date: Date| {
         let midnight = zone.to_ambiguous_zoned(date.at(0, 0, 0, 0)).compatible();
-        // The first and the last day there is have no time in every zone.
+        // The first and the last day that can be represented have no time in some zones.
         let end = if date.year() < 1970 { 0 } else { u32::MAX };
         midnight.map_or(end, |midnight| quarter_from(midnight.timestamp()))
     };
@@ -181,7 +183,7 @@ fn time(quarter: u32) -> jiff::Timestamp {
     jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::MAX)
 }
 
-/// The first bucket that begins at or after a time.
+/// The first bucket that starts at or after a time.
 fn quarter_from(time: jiff::Timestamp) -> u32 {
     let quarter =
         (time.as_second().saturating_add(BUCKET_SECONDS - 1)).div_euclid(BUCKET_SECONDS).max(0);
@@ -214,8 +216,8 @@ mod tests {
         assert_eq!(check("UTC0", 18), 24);
         assert_eq!(check("XXX-5:30", 7), 24);
         assert_eq!(check("XXX5", 28), 24);
-        // Where clocks are put forward at two o'clock on the 326th day of the year, which is this
-        // one.
+        // A zone whose clocks go forward at two o'clock on the 326th day of the year, which is this
+        // day.
         assert_eq!(check("XXX0YYY,J326,J1", 16), 23);
     }
 }

@@ -1,11 +1,11 @@
-//! The state of a session file's reading: what the meaning of its next line depends on, and what
-//! the store keeps of it.
+//! The state of reading one session file. The meaning of the next line depends on it, and the store
+//! keeps it between runs.
 
 use super::record::Tokens;
 use serde::{Deserialize, Serialize};
 
-/// How many responses, and turns, a file's state remembers to tell repeated ones: Codex writes its
-/// last lines again after a failed write.
+/// How many of the last responses and turns are remembered, to recognise repeated ones. Codex
+/// writes its last lines again after a failed write.
 const REMEMBERED_RESPONSES: usize = 16;
 const REMEMBERED_TURNS: usize = 4;
 
@@ -18,7 +18,7 @@ impl<const MOST: usize> Last<MOST> {
         &self.0
     }
 
-    /// Adds one; `false` if it is among them.
+    /// Adds an identifier; `false` if it is already there.
     pub fn remember(&mut self, id: u64) -> bool {
         if self.as_slice().contains(&id) {
             return false;
@@ -31,15 +31,17 @@ impl<const MOST: usize> Last<MOST> {
     }
 }
 
-/// How far the reading of a file has come: everything that the next line's meaning depends on.
+/// The state of reading one session file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {
-    /// The hash of its id; until the first `session_meta`, of the id in the file's name.
+    /// The hash of the thread's id. Until the first `session_meta`, that of the id in the file's
+    /// name.
     pub identity: u64,
-    /// The hash of the session that it is part of.
+    /// The hash of the session that the thread is part of.
     pub session: u64,
-    /// The hash of what its first `session_meta` says of when and where the file began; 0 before
-    /// it. Two files with the same one are copies of each other: segments of a thread differ in it.
+    /// The hash of when and where the file began, according to its first `session_meta`; 0 before
+    /// that line. Two files with the same value are copies of each other. The segments of one
+    /// thread have different values.
     pub origin: u64,
     pub parents: Vec<u64>,
     /// Unix milliseconds; 0 if unknown.
@@ -48,35 +50,35 @@ pub struct Thread {
     pub flags: Flags,
     /// The last running total.
     pub total: Option<Tokens>,
-    /// The last counted step of it.
+    /// The last increase of it that was counted.
     pub step: Tokens,
     pub responses: Last<REMEMBERED_RESPONSES>,
     pub turns: Last<REMEMBERED_TURNS>,
-    /// Unix milliseconds of the last line that had a time; 0 if none.
+    /// The time of the last line that had one, in unix milliseconds; 0 if none had.
     pub time: i64,
     /// The same for the last copied line.
     pub copied: i64,
-    /// Times of turns of which it is open whether they are copied.
+    /// The times of turns that may be copies. It is not decided yet.
     pub doubtful: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flags {
-    /// A `session_meta` has been read.
+    /// A `session_meta` was read.
     pub met: bool,
     pub subagent: bool,
-    /// Lines may still be the parent's.
+    /// The next lines may still be copies of the parent's.
     pub copying: bool,
-    /// The turn that the last line belongs to is the parent's.
+    /// The turn of the last line is the parent's.
     pub parents_turn: bool,
-    /// There are `token_usage_record`s: the running total is not counted any more.
+    /// There was a `token_usage_record`, so the running total is no longer counted.
     pub records: bool,
-    /// There are `task_started`s: messages are not counted any more.
+    /// There was a `task_started`, so messages are no longer counted as turns.
     pub tasks: bool,
 }
 
 impl Thread {
-    /// A thread of which only its file's name is known.
+    /// The state before the first line, when only the file's name is known.
     pub fn named(identity: u64) -> Thread {
         Thread { identity, session: identity, ..Thread::default() }
     }

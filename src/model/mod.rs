@@ -1,5 +1,5 @@
-//! The plain data and its rules: what a plan allows, how old numbers are, what changed. Pure:
-//! nothing here reads a clock, a file, the environment or the network.
+//! The plain data and its rules: what a plan allows, how old numbers are, what changed.
+//! Nothing here reads a clock, a file, the environment or the network.
 
 pub mod asking;
 pub mod backoff;
