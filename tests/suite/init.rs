@@ -531,8 +531,18 @@ fn uninstall_takes_out_every_host_and_purge_everything_else() {
     assert!(refused.stderr.contains("new tokens wait here"), "{refused:?}");
     assert!(ledger.exists() && staged.exists());
     std::fs::remove_file(&staged).unwrap();
+    let state = person.join(".local/state/codexline");
+    std::fs::create_dir_all(state.join("kept")).unwrap();
+    let kept = state.join("kept/made-up.json");
+    std::fs::write(&kept, "{}").unwrap();
+    let refused = home.run(&["uninstall", "--purge"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("an auth.json that is away"), "{refused:?}");
+    assert!(ledger.exists() && kept.exists());
+    std::fs::remove_file(&kept).unwrap();
 
     ran(&home, &["uninstall", "--purge"]);
+    assert!(!state.exists());
     assert!(!ledger.exists() && !lock.exists());
     assert!(!person.join(".config/codexline").exists());
     assert!(!home.path().join("cache/codexline").exists());

@@ -79,6 +79,8 @@ pub(super) fn named_in(snippet: &Snippet, env: &Env) -> Vec<String> {
 struct Places {
     cache: Option<PathBuf>,
     config: Option<PathBuf>,
+    /// The user's record of refreshes, and the tokens that are kept.
+    state: Option<PathBuf>,
     /// A login file, and codexline's own files beside it.
     logins: Vec<(AuthFile, Vec<PathBuf>)>,
 }
@@ -106,13 +108,14 @@ impl Places {
         Ok(Places {
             cache: cache.filter(|path| path.exists()),
             config: config.filter(|path| path.exists()),
+            state: env.state_directory().filter(|path| path.exists()),
             logins,
         })
     }
 
     fn all(&self) -> impl Iterator<Item = &PathBuf> {
         let beside = self.logins.iter().flat_map(|(_, own)| own);
-        self.cache.iter().chain(&self.config).chain(beside)
+        self.cache.iter().chain(&self.config).chain(&self.state).chain(beside)
     }
 
     /// What is left when only the snippets are gone.
@@ -141,6 +144,14 @@ impl Places {
             return Err(format!(
                 "{}: new tokens wait here; nothing was purged; run codexline fetch, which puts \
                  them into auth.json, then purge again",
+                show(&path)
+            ));
+        }
+        let kept = self.state.as_deref().map(|state| state.join("kept"));
+        if let Some(path) = kept.filter(|path| has_entries(path)) {
+            return Err(format!(
+                "{}: new tokens wait here for an auth.json that is away; nothing was purged; put \
+                 that file back and run codexline fetch, or run codex login and remove this folder",
                 show(&path)
             ));
         }
@@ -175,6 +186,10 @@ impl Places {
         drop(held);
         Ok(out)
     }
+}
+
+fn has_entries(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn lock_files(directory: &Path) -> Vec<PathBuf> {
