@@ -6,7 +6,7 @@ use crate::commands::init;
 use crate::config::options::OPTIONS;
 use crate::hosts::HOSTS;
 use crate::model::error::Error;
-use crate::model::text::nearest;
+use crate::model::text::{did_you_mean, plain};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 use clap_complete::{Shell, generate};
@@ -27,9 +27,10 @@ pub fn completions(shell: &str) -> Result<String, Error> {
         "powershell" => write(Shell::PowerShell),
         "nushell" => generate(Nushell, &mut with_values(), NAME, &mut out),
         _ => {
-            let near = nearest(shell, SHELLS);
-            let shell = crate::model::text::plain(shell, 60);
-            return Err(Error::Usage(format!("unknown shell '{shell}'; did you mean {near}?")));
+            let (near, shell) = (did_you_mean(shell, SHELLS), plain(shell, 60));
+            let shells = SHELLS.join(", ");
+            let text = format!("completions: one of {shells} was expected, not '{shell}'{near}");
+            return Err(Error::Usage(text));
         }
     }
     let mut text = String::from_utf8_lossy(&out).into_owned();
@@ -39,6 +40,11 @@ pub fn completions(shell: &str) -> Result<String, Error> {
         _ => {}
     }
     Ok(text)
+}
+
+/// The shells, for somebody who named none.
+pub fn shells() -> String {
+    SHELLS.iter().map(|shell| format!("{NAME} completions {shell}\n")).collect()
 }
 
 /// The generator for zsh takes the first word for a host and expects the command after it. This
@@ -125,6 +131,8 @@ mod tests {
             assert!(completions(shell).unwrap().contains(NAME), "{shell}");
         }
         let error = completions("fsh").unwrap_err().to_string();
-        assert_eq!(error, "unknown shell 'fsh'; did you mean fish?");
+        let expected = "completions: one of bash, zsh, fish, nushell, elvish, powershell was \
+                        expected, not 'fsh'; did you mean fish?";
+        assert_eq!(error, expected);
     }
 }

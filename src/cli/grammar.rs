@@ -4,13 +4,11 @@ use crate::commands::help;
 use crate::commands::init::INTEGRATIONS;
 use crate::config::options::{OPTIONS, Opt, Worker};
 use crate::hosts::{self, HOSTS};
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, Command};
 
 pub const NAME: &str = "codexline";
 /// The shells for which there is a generator of completions.
 pub const SHELLS: [&str; 6] = ["bash", "zsh", "fish", "nushell", "elvish", "powershell"];
-/// What `activity` goes back at most: ten years.
-const MOST_DAYS: i64 = 3660;
 
 /// The options that decide how a line looks.
 const LOOKS: [&str; 11] = [
@@ -67,7 +65,7 @@ pub fn grammar(with_hidden: bool) -> Command {
     let shells = SHELLS.join(", ");
     let completions = Command::new("completions")
         .about("Print completions for a shell")
-        .arg(Arg::new("shell").value_name("SHELL").help(shells).required(true));
+        .arg(Arg::new("shell").value_name("SHELL").help(shells));
     let topics: Vec<&str> = help::TOPICS.iter().map(|topic| topic.name).collect();
     let help =
         Command::new("help").about("Show the help of a command, or a topic of the reference").arg(
@@ -131,9 +129,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .arg(switch("email", "with the e-mail address of the login"))
         .args(args(&["account", "source", "codex-bin", "color", "colors"], false));
     let days = Arg::new("days").long("days").value_name("N").default_value("7");
-    let days = days
-        .help("so many days, today included")
-        .value_parser(value_parser!(u16).range(1..=MOST_DAYS));
+    let days = days.help("so many days, today included");
     let activity = Command::new("activity")
         .about("Show sessions, turns and tokens by day, from the local session files")
         .arg(days)

@@ -10,6 +10,7 @@
 mod completions;
 mod grammar;
 mod man;
+mod mistakes;
 
 use self::completions::completions;
 use self::grammar::command;
@@ -33,7 +34,7 @@ use crate::hosts::{self, HOSTS, Host};
 use crate::io::env::Env;
 use crate::model::decision::Trigger;
 use crate::model::error::Error;
-use crate::model::text::nearest;
+use crate::model::text::{did_you_mean, plain};
 use crate::render::template::is_label;
 use clap::{ArgMatches, Command};
 use std::ffi::OsString;
@@ -68,12 +69,12 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
     if let Some(line) = plainly(&arguments) {
         return line.resolve(env);
     }
-    let matches = match command().try_get_matches_from(arguments) {
+    let matches = match command().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {
             return Ok(Invocation::Print(error.render().to_string()));
         }
-        Err(error) => return Err(Error::Usage(one_line(&error.render().to_string()))),
+        Err(error) => return Err(Error::Usage(mistakes::sentence(&error, &arguments))),
     };
     let Some((verb, matches)) = matches.subcommand() else {
         return line_of(&matches).resolve(env);
@@ -95,7 +96,7 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
         "activity" if is_set("worker") => Invocation::Count(Box::new(without_file(env, matches)?)),
         "activity" => Invocation::Activity(ActivityArgs {
             settings: Box::new(with_file(env, matches)?),
-            days: matches.get_one("days").copied().unwrap_or(1),
+            days: days(named("days").unwrap_or_default())?,
             json: is_set("json"),
         }),
         "auth" => match matches.subcommand() {
@@ -142,7 +143,10 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
             purge: is_set("purge"),
             dry_run: is_set("dry-run"),
         }),
-        "completions" => Invocation::Print(completions(named("shell").unwrap_or_default())?),
+        "completions" => match named("shell") {
+            Some(shell) => Invocation::Print(completions(shell)?),
+            None => Invocation::Print(completions::shells()),
+        },
         "help" => {
             let words = matches.get_many::<String>("topic").unwrap_or_default();
             Invocation::Print(help(&words.map(String::as_str).collect::<Vec<_>>())?)
@@ -175,12 +179,24 @@ fn help(words: &[&str]) -> Result<String, Error> {
         }
         (None, Some(topic)) if words.len() == 1 => Ok(topic.text.to_string()),
         _ => {
-            let words = crate::model::text::plain(&words.join(" "), 60);
+            let words = plain(&words.join(" "), 60);
             Err(Error::Usage(format!(
                 "help: a command or a topic was expected, not '{words}'; codexline help lists them"
             )))
         }
     }
+}
+
+/// What `activity` goes back at most: ten years.
+const MOST_DAYS: u16 = 3660;
+
+/// # Errors
+/// [`Error::Usage`].
+fn days(text: &str) -> Result<u16, Error> {
+    text.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days)).ok_or_else(|| {
+        let text = plain(text, 60);
+        Error::Usage(format!("--days '{text}': is not a number of days from 1 to {MOST_DAYS}"))
+    })
 }
 
 /// # Errors
@@ -189,7 +205,7 @@ fn check_args(matches: &ArgMatches, env: &Env) -> Result<CheckArgs, Error> {
     let settings = with_file(env, matches)?;
     let typed = |id: &str| matches.get_one::<String>(id).map(String::as_str);
     let wrong = |option: &str, text: &str, reason: &str| {
-        Error::Usage(format!("--{option} '{}': {reason}", crate::model::text::plain(text, 60)))
+        Error::Usage(format!("--{option} '{}': {reason}", plain(text, 60)))
     };
     let text = typed("left").unwrap_or_default();
     let left = percent(text).map_err(|reason| wrong("left", text, &reason))?;
@@ -239,9 +255,8 @@ fn host(name: &str) -> Result<&'static Host, Error> {
             ));
         }
         let commands = command.get_subcommands().map(Command::get_name);
-        let near = nearest(name, HOSTS.iter().map(|host| host.name).chain(commands));
-        let name = crate::model::text::plain(name, 60);
-        Error::Usage(format!("unknown host or command '{name}'; did you mean {near}?"))
+        let near = did_you_mean(name, HOSTS.iter().map(|host| host.name).chain(commands));
+        Error::Usage(format!("unknown host or command '{}'{near}", plain(name, 60)))
     })
 }
 
@@ -300,16 +315,6 @@ fn typed(matches: &ArgMatches) -> Vec<Typed> {
         }
     }
     typed
-}
-
-/// clap's message as one line, because a prompt or a log has room for one.
-fn one_line(text: &str) -> String {
-    let text = text.trim_start_matches("error: ");
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let lines = lines
-        .iter()
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    lines.copied().collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -190,8 +190,7 @@ mod tests {
             "separator = \"a'\\\"b\" # CODEXLINE_SEPARATOR",
             "# wait # default: what the host bears",
             "# on-fetch # not set",
-            "# wrong: config.toml:4: color = \"red\": is not auto, always or never; \
-             did you mean never?",
+            "# wrong: config.toml:4: color = \"red\": is not auto, always or never",
         ] {
             assert!(squeezed.iter().any(|found| found == line), "{line}\n{report}");
         }

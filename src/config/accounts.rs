@@ -1,7 +1,7 @@
 //! Several accounts in one line: `--account NAME=CODEX_HOME` defines one, `--account NAME` picks
 //! one.
 
-use crate::model::text::{nearest, plain};
+use crate::model::text::{did_you_mean, plain};
 use std::path::PathBuf;
 
 /// An account. Its cache entry, lock, back-off and worker depend on its home alone.
@@ -69,10 +69,12 @@ pub fn choose(layers: impl IntoIterator<Item = Vec<Word>>) -> Result<Vec<Account
     let find = |name: &String| {
         let found = defined.iter().find(|account| account.name == *name).cloned();
         found.ok_or_else(|| {
-            match nearest(name, defined.iter().map(|account| account.name.as_str())) {
-                "" => format!("no account is defined; write {name}=CODEX_HOME"),
-                near => format!("there is no account {name}; did you mean {near}?"),
+            if defined.is_empty() {
+                return format!("no account is defined; write {name}=CODEX_HOME");
             }
+            let names: Vec<&str> = defined.iter().map(|account| account.name.as_str()).collect();
+            let near = did_you_mean(name, names.iter().copied());
+            format!("there is no account {name} among {}{near}", names.join(", "))
         })
     };
     picked.iter().map(find).collect()
@@ -100,7 +102,7 @@ mod tests {
         check(&["b", "a=/a,b=/b"], Ok(&["b=/b"]));
         check(&["b,a", "", "a=/a, b=~/b"], Ok(&["b=~/b", "a=/a"]));
         check(&["a=/a,a=/other"], Ok(&["a=/other"]));
-        check(&["wrok", "work=/a"], Err("there is no account wrok; did you mean work?"));
+        check(&["wrok", "work=/a"], Err("there is no account wrok among work; did you mean work?"));
         check(&["work"], Err("no account is defined; write work=CODEX_HOME"));
     }
 

@@ -11,7 +11,7 @@ use crate::hosts::{self, HOSTS};
 use crate::io::env::Env;
 use crate::io::files;
 use crate::model::error::{Error, Mistake};
-use crate::model::text::{nearest, plain};
+use crate::model::text::{did_you_mean, nearest, plain};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::ErrorKind;
@@ -123,19 +123,17 @@ impl ConfigFile {
                 (None, None, DeValue::Table(inner)) => match hosts::find(key) {
                     Some(host) => self.part(bytes, Some(host.name), inner),
                     None => {
-                        let near = nearest(key, HOSTS.iter().map(|host| host.name));
+                        let near = nearest(key, HOSTS.iter().map(|host| host.name))
+                            .map_or_else(String::new, |near| format!("; did you mean [{near}]?"));
                         self.mistake(
                             Some(line),
-                            format!("unknown host [{}]; did you mean [{near}]?", plain(key, 40)),
+                            format!("unknown host [{}]{near}", plain(key, 40)),
                         );
                     }
                 },
                 (None, _, _) => {
-                    let near = nearest(key, OPTIONS.iter().map(|option| option.name));
-                    self.mistake(
-                        Some(line),
-                        format!("unknown key {}; did you mean {near}?", plain(key, 40)),
-                    );
+                    let near = did_you_mean(key, OPTIONS.iter().map(|option| option.name));
+                    self.mistake(Some(line), format!("unknown key {}{near}", plain(key, 40)));
                 }
             }
         }
@@ -271,11 +269,8 @@ pub(crate) mod tests {
         let check = |text: &str, expected: &[&str]| assert_eq!(mistakes(text), expected, "{text}");
         check("\nmax_age = '2m'", &["config.toml:2: unknown key max_age; did you mean max-age?"]);
         check("[tmx]\nwarn = 1", &["config.toml:1: unknown host [tmx]; did you mean [tmux]?"]);
-        check(
-            "[tmux]\n[tmux.waybar]\nwarn = 1",
-            &["config.toml:2: unknown key waybar; did you mean warn?"],
-        );
-        check("tmux = 1", &["config.toml:1: unknown key tmux; did you mean max-age?"]);
+        check("[tmux]\n[tmux.waybar]\nwarn = 1", &["config.toml:2: unknown key waybar"]);
+        check("tmux = 1", &["config.toml:1: unknown key tmux"]);
         check("offline = 'perhaps'", &["config.toml:1: offline = \"perhaps\": is not 1 or 0"]);
         check("offline = 3", &["config.toml:1: offline is true or false"]);
         check("warn = true", &["config.toml:1: warn is a string in quotes, or a number"]);

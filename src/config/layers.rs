@@ -221,7 +221,7 @@ mod tests {
         check(
             &[("CODEXLINE_COLOR", "red")],
             &[],
-            "CODEXLINE_COLOR='red': is not auto, always or never; did you mean never?",
+            "CODEXLINE_COLOR='red': is not auto, always or never",
         );
         check(
             &[],

@@ -1,6 +1,6 @@
 //! What the values of options mean, as they are typed.
 
-use crate::model::text::nearest;
+use crate::model::text::did_you_mean;
 use std::time::Duration;
 
 /// Words that a value can be, each with its meaning.
@@ -22,9 +22,9 @@ pub fn one_of<T: Copy, const N: usize>(choices: &Choices<T, N>, text: &str) -> R
     let found = choices.iter().find(|(word, _)| *word == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let words = words(choices);
-        let near = nearest(text, words);
+        let near = did_you_mean(text, words);
         let (last, others) = words.split_last().unwrap_or((&"", &[]));
-        format!("is not {} or {last}; did you mean {near}?", others.join(", "))
+        format!("is not {} or {last}{near}", others.join(", "))
     })
 }
 

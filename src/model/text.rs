@@ -92,13 +92,25 @@ pub fn fit(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The known name that is most similar to a mistyped one. Empty only if `known` is empty.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
+/// The known name that was probably meant: of those that differ in at most a third of the letters
+/// of `name`, or begin with it, the most alike.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = name.chars().count();
+    let is_close = |candidate: &str, distance: usize| {
+        distance * 3 <= letters || letters >= 3 && candidate.starts_with(name)
+    };
     let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
     known
         .into_iter()
+        .map(|candidate| (candidate, strsim::osa_distance(name, candidate)))
+        .filter(|(candidate, distance)| is_close(candidate, *distance))
+        .map(|(candidate, _)| candidate)
         .max_by(|left, right| likeness(left).total_cmp(&likeness(right)))
-        .unwrap_or_default()
+}
+
+/// The end of a message about an unknown name: "; did you mean X?", or nothing if no name is near.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
 #[cfg(test)]
@@ -155,7 +167,22 @@ mod tests {
 
     #[test]
     fn the_nearest_name() {
-        assert_eq!(nearest("usd", ["label", "used", "left"]), "used");
-        assert_eq!(nearest("used", []), "");
+        for (name, known, expected) in [
+            ("usd", &["label", "used", "left"][..], Some("used")),
+            ("wrok", &["home", "work"], Some("work")),
+            ("sessoins", &["sessions"], Some("sessions")),
+            // An abbreviation.
+            ("claude", &["clear", "claude-code"], Some("claude-code")),
+            // Two of five letters, and a beginning of two.
+            ("wxybr", &["waybar", "wxy"], None),
+            ("cl", &["claude-code"], None),
+            ("xyzzy", &["waybar", "zsh"], None),
+            ("", &["used"], None),
+            ("used", &[], None),
+        ] {
+            assert_eq!(nearest(name, known.iter().copied()), expected, "{name}");
+        }
+        assert_eq!(did_you_mean("fsh", ["zsh", "fish"]), "; did you mean fish?");
+        assert_eq!(did_you_mean("xyzzy", ["zsh", "fish"]), "");
     }
 }

@@ -1,6 +1,6 @@
 //! Colours by severity, apart from how a host writes them down.
 
-use crate::model::text::nearest;
+use crate::model::text::did_you_mean;
 use crate::model::usage::Severity;
 
 /// A colour.
@@ -202,8 +202,8 @@ fn assignment(text: &str) -> Result<(Severity, Style), String> {
     let (name, value) = (name.trim(), value.trim());
     let severity =
         Severity::ALL.into_iter().find(|severity| severity.name() == name).ok_or_else(|| {
-            let near = nearest(name, Severity::ALL.map(Severity::name));
-            format!("unknown severity {}; did you mean {near}?", shown(name))
+            let near = did_you_mean(name, Severity::ALL.map(Severity::name));
+            format!("unknown severity {}{near}", shown(name))
         })?;
     if value == NONE {
         return Ok((severity, PLAIN));
@@ -214,7 +214,7 @@ fn assignment(text: &str) -> Result<(Severity, Style), String> {
         }
         let bright = NAMES.map(|name| format!("{BRIGHT}{name}"));
         let known = NAMES.into_iter().chain([NONE]).chain(bright.iter().map(String::as_str));
-        format!("unknown colour {}; did you mean {}?", shown(value), nearest(value, known))
+        format!("unknown colour {}{}", shown(value), did_you_mean(value, known))
     })?;
     Ok((severity, text_in(colour)))
 }

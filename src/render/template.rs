@@ -4,7 +4,7 @@
 //! characters themselves. A value that is missing outside such a part prints nothing, and takes the
 //! blanks before it along: `{label} {used} {reset}` does not end in a blank for a window without a reset.
 
-use crate::model::text::nearest;
+use crate::model::text::{did_you_mean, nearest};
 use crate::model::usage::{BUDGET_LABEL, WindowSlot};
 
 /// A parsed `--format` or `--window`.
@@ -206,16 +206,14 @@ impl Placeholder {
     fn parse(name: &str, kind: TemplateKind) -> Result<Placeholder, String> {
         let unknown = || {
             let near = match (kind, name.rsplit_once('.')) {
-                (TemplateKind::Window, _) => nearest(name, FIELD_NAMES).to_string(),
-                (TemplateKind::Line, None) => nearest(name, LINE_NAMES).to_string(),
+                (TemplateKind::Window, _) => nearest(name, FIELD_NAMES).map(String::from),
+                (TemplateKind::Line, None) => nearest(name, LINE_NAMES).map(String::from),
                 (TemplateKind::Line, Some((_, field))) => {
-                    format!("binding.{}", nearest(field, FIELD_NAMES))
+                    nearest(field, FIELD_NAMES).map(|near| format!("binding.{near}"))
                 }
             };
-            format!(
-                "unknown name {{{}}}; did you mean {{{near}}}?",
-                crate::model::text::plain(name, 40)
-            )
+            let near = near.map_or_else(String::new, |near| format!("; did you mean {{{near}}}?"));
+            format!("unknown name {{{}}}{near}", crate::model::text::plain(name, 40))
         };
         match (kind, name, name.rsplit_once('.')) {
             (TemplateKind::Line, "windows", _) => Ok(Placeholder::Windows),
@@ -290,10 +288,7 @@ impl Field {
                     Ok(width @ 1..=WIDEST_BAR) => Ok(Field::Bar(width)),
                     _ => Err(format!("the width in {{bar:…}} is a number from 1 to {WIDEST_BAR}")),
                 },
-                _ => Err(format!(
-                    "unknown field {name:?}; did you mean {}?",
-                    nearest(name, FIELD_NAMES)
-                )),
+                _ => Err(format!("unknown field {name:?}{}", did_you_mean(name, FIELD_NAMES))),
             },
         }
     }

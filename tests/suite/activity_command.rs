@@ -337,10 +337,13 @@ fn a_scan_that_is_interrupted_keeps_what_it_has_counted() {
 fn mistakes_are_named_in_one_line() {
     let mut home = home();
     for (arguments, told) in [
-        (&["activity", "--days", "0"][..], "invalid value '0' for '--days <N>'"),
-        (&["activity", "--days", "week"], "invalid value 'week' for '--days <N>'"),
-        (&["activity", "--days", "100000"], "invalid value '100000' for '--days <N>'"),
-        (&["activity", "plain"], "unexpected argument 'plain' found"),
+        (&["activity", "--days", "0"][..], "--days '0': is not a number of days from 1 to 3660"),
+        (&["activity", "--days", "week"], "--days 'week': is not a number of days from 1 to 3660"),
+        (
+            &["activity", "--days", "100000"],
+            "--days '100000': is not a number of days from 1 to 3660",
+        ),
+        (&["activity", "plain"], "activity: an option was expected, not 'plain'"),
     ] {
         let output = home.run(arguments);
         assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");

@@ -243,6 +243,9 @@ fn completions_know_hosts_commands_and_options() {
     let wrong = home.run(&["completions", "fsh"]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("did you mean fish?"), "{wrong:?}");
+    let shells = home.run(&["completions"]);
+    assert_eq!((shells.code, shells.stdout.lines().count()), (Some(0), 6), "{shells:?}");
+    assert!(shells.stdout.contains("codexline completions nushell\n"), "{shells:?}");
 }
 
 /// zsh completes only at a terminal.

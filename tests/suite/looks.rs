@@ -107,6 +107,10 @@ fn a_mistake_names_the_nearest() {
         (&["--colors", "ok=300"], "--colors 'ok=300': 300 is not a colour: 0 to 255, or #rrggbb"),
         (&["--format", "{icn}"], "--format '{icn}': unknown name {icn}; did you mean {icon}?"),
         (&["polbar"], "polybar"),
+        // Nothing is near: no name is better than a wrong one.
+        (&["xyzzy"], "unknown host or command 'xyzzy'; see"),
+        (&["--foo"], "there is no option --foo; see"),
+        (&["check"], "check: --left <PERCENT> was expected: what must be left, such as 10%; see"),
         (&["claude"], "claude-code"),
     ] {
         let output = home.run(arguments);

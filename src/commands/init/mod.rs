@@ -14,7 +14,7 @@ pub use uninstall::{UninstallArgs, uninstall};
 use crate::io::env::Env;
 use crate::io::output;
 use crate::model::error::Error;
-use crate::model::text::{nearest, plain};
+use crate::model::text::{did_you_mean, plain};
 use program::{on_path, program_for};
 use snippets::{Snippet, Way};
 use std::fmt::Write;
@@ -167,8 +167,8 @@ fn removed(edit: &Edit, done: &Done) -> String {
 /// [`Error::Usage`], with the name that was probably meant.
 fn host(name: &str) -> Result<&'static Integration, Error> {
     snippets::find(name).ok_or_else(|| {
-        let near = nearest(name, INTEGRATIONS.iter().map(|integration| integration.name));
-        Error::Usage(format!("unknown host '{}'; did you mean {near}?", plain(name, 60)))
+        let near = did_you_mean(name, INTEGRATIONS.iter().map(|integration| integration.name));
+        Error::Usage(format!("unknown host '{}'{near}", plain(name, 60)))
     })
 }
 
@@ -184,9 +184,9 @@ fn snippets_of(
     let Some(file) = file else { return Ok(all.filter(|snippet| !snippet.is_extra).collect()) };
     let found: Vec<_> = all.clone().filter(|snippet| snippet.file == file).collect();
     if found.is_empty() {
-        let near = nearest(file, all.map(|snippet| snippet.file));
-        let file = plain(file, 60);
-        return Err(Error::Usage(format!("unknown file '{file}'; did you mean {near}?")));
+        let files: Vec<&str> = all.map(|snippet| snippet.file).collect();
+        let (file, files) = (plain(file, 60), files.join(" or "));
+        return Err(Error::Usage(format!("{files} was expected, not '{file}'")));
     }
     Ok(found)
 }
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(error("tmx", None), "unknown host 'tmx'; did you mean tmux?");
         assert_eq!(
             error("tmux", Some("codex.tmux")),
-            "unknown file 'codex.tmux'; did you mean codexline.tmux?"
+            "tmux.conf or codexline.tmux was expected, not 'codex.tmux'"
         );
         assert!(list().lines().count() > INTEGRATIONS.len());
     }
