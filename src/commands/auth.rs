@@ -4,11 +4,13 @@ use crate::codex::config::Config;
 use crate::codex::dotenv::with_dotenv;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
+use crate::commands::status::terminal_columns;
 use crate::io::env::Env;
 use crate::io::http::Client;
 use crate::io::output::{self, Log};
 use crate::model::error::Error;
 use crate::model::secret::Secret;
+use crate::model::text::{fit, one_line, plain, width};
 use crate::model::time::{Timestamp, age, countdown};
 use crate::refresh::TokenRefresh;
 use crate::refresh::auth_file::AuthFile;
@@ -35,7 +37,7 @@ pub fn show(env: &Env) -> Result<(), Error> {
     let config = Config::read(&home)?;
     let login = Login::read(&home, &config, env)?;
     let now = env.now();
-    let mut page = Page::default();
+    let mut page = Page::on(env);
     let file = AuthFile::locate(&home)?;
     describe_file(&mut page, &home, &file, &config);
     describe_renewal(&mut page, &file, &login, env, now);
@@ -55,33 +57,31 @@ fn describe_file(page: &mut Page, home: &Home, file: &AuthFile, config: &Config)
     page.row("store", config.credentials_store());
     let content = file.read().ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let content = content.unwrap_or_default();
-    let text = |value: &Value, missing: &str| {
-        crate::model::text::plain(value.as_str().unwrap_or(missing), 60)
-    };
+    let text = |value: &Value, missing: &str| plain(value.as_str().unwrap_or(missing), 60);
     page.row("mode", text(&content["auth_mode"], "chatgpt (not named)"));
     if let Ok(metadata) = std::fs::metadata(file.target()) {
         let owner =
             if crate::io::platform::is_ours(&metadata) { "yours" } else { "another user's" };
         page.row("permissions", format!("{:04o}, {owner}", crate::io::platform::mode(&metadata)));
     }
-    page.row("last refresh", text(&content["last_refresh"], "never"));
+    let refreshed = &content["last_refresh"];
+    // Codex writes nanoseconds.
+    let time = refreshed.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    page.row(
+        "last refresh",
+        time.map_or_else(|| text(refreshed, "never"), |time| Timestamp::from(time).rfc3339()),
+    );
 }
 
 fn describe_tokens(page: &mut Page, login: &Login, now: Timestamp) {
     let claims = &login.claims;
     let plan = claims.codex.chatgpt_plan_type.as_deref();
     page.row("account", login.account_id.as_deref().unwrap_or("not named"));
-    page.row("plan", crate::model::text::plain(plan.unwrap_or("not named"), 60));
-    page.row(
-        "issuer",
-        crate::model::text::plain(claims.iss.as_deref().unwrap_or("not named"), 100),
-    );
+    page.row("plan", plain(plan.unwrap_or("not named"), 60));
+    page.row("issuer", plain(claims.iss.as_deref().unwrap_or("not named"), 100));
     let scopes = claims.scopes();
     let offline = if scopes.contains(&"offline_access") { "" } else { " (no offline_access)" };
-    page.row(
-        "scopes",
-        format!("{}{offline}", crate::model::text::plain(&scopes.join(" "), 200)).trim(),
-    );
+    page.row("scopes", format!("{}{offline}", plain(&scopes.join(" "), 200)).trim());
     page.row(
         "access token",
         match claims.expires_at() {
@@ -142,7 +142,7 @@ pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
     let token_refresh = TokenRefresh { env, home: &home, client: &client, log: &log };
     // First: it promises to stay off the network, whatever else is asked for.
     if args.print_only {
-        return print_request(&token_refresh, token);
+        return print_request(&token_refresh, token, env);
     }
     if args.discover {
         let endpoint = token_refresh.discover(&login)?;
@@ -159,9 +159,9 @@ pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
     Ok(())
 }
 
-fn print_request(token_refresh: &TokenRefresh, token: &Secret) -> Result<(), Error> {
+fn print_request(token_refresh: &TokenRefresh, token: &Secret, env: &Env) -> Result<(), Error> {
     let planned = token_refresh.plan()?;
-    let mut page = Page::default();
+    let mut page = Page::on(env);
     page.row("method", "POST");
     page.row("url", planned.endpoint.shown());
     page.row("header", "Accept: application/json");
@@ -177,14 +177,67 @@ fn print_request(token_refresh: &TokenRefresh, token: &Secret) -> Result<(), Err
     Ok(())
 }
 
+/// The columns of a row's name.
+const NAME: usize = 15;
+
 /// Rows of a name and a text.
 #[derive(Default)]
 struct Page {
     text: String,
+    /// Of the terminal. `None`: there is none, and each row is one line.
+    columns: Option<usize>,
 }
 
 impl Page {
+    fn on(env: &Env) -> Page {
+        let columns = env.stdout_is_terminal.then(|| terminal_columns(env));
+        Page { text: String::new(), columns }
+    }
+
+    /// Lines break at blanks. A text with a word that does not fit beside the name begins below it.
     fn row(&mut self, name: &str, text: impl AsRef<str>) {
-        self.text.push_str(&format!("{name:<15}{}\n", crate::model::text::one_line(text.as_ref())));
+        let text = one_line(text.as_ref());
+        let columns = self.columns.unwrap_or(usize::MAX);
+        let beside = columns.saturating_sub(NAME);
+        let (first, indent) = if text.split(' ').all(|word| width(word) <= beside) {
+            (format!("{name:<NAME$}"), NAME)
+        } else {
+            (format!("{name}\n  "), 2)
+        };
+        let lines = match self.columns {
+            Some(columns) => fit(&text, columns.saturating_sub(indent).max(1)),
+            None => vec![text.to_string()],
+        };
+        self.text.push_str(&first);
+        self.text.push_str(&lines.join(&format!("\n{:indent$}", "")));
+        self.text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_fit_a_narrow_terminal_and_break_at_blanks() {
+        let mut page = Page { columns: Some(40), ..Page::default() };
+        page.row("store", "file");
+        page.row("access token", "ends in 9d23h (2026-12-04T14:53:05Z)");
+        page.row("account", "6f1b2c3d-1111-4222-8333-944455556666");
+        page.row("file", "/home/somebody/with/a/long/name/.codex/auth.json");
+        let expected = "\
+store          file
+access token   ends in 9d23h
+               (2026-12-04T14:53:05Z)
+account
+  6f1b2c3d-1111-4222-8333-944455556666
+file
+  /home/somebody/with/a/long/name/
+  .codex/auth.json
+";
+        assert_eq!(page.text, expected);
+        let mut page = Page::default();
+        page.row("scopes", "openid profile email offline_access");
+        assert_eq!(page.text, "scopes         openid profile email offline_access\n");
     }
 }

@@ -295,8 +295,8 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "colors",
         value: Some("LIST"),
-        help: "colours by severity, as in \
-               ok=green,warning=208,critical=#ff8700,exhausted=bright-red,unknown=none",
+        help: "colours by severity (ok, warning, critical, exhausted, unknown), as in \
+               ok=green,critical=#ff8700: names such as bright-red, 0 to 255, #rrggbb or none",
         default: Some("(the host's)"),
         apply: |settings, text| colour::parse(text).map(|changes| settings.colors.extend(changes)),
         ..BLANK

@@ -161,8 +161,10 @@ fn help_prints_every_topic_and_the_help_of_every_command() {
         assert!(README.contains(&link), "{link}");
     }
     let commands = overview.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let commands: Vec<&str> =
-        commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    // A long description goes on in the next line, farther to the right.
+    let rows = commands.lines().filter_map(|line| line.strip_prefix("  "));
+    let rows = rows.filter(|row| !row.starts_with(' '));
+    let commands: Vec<&str> = rows.filter_map(|row| row.split_whitespace().next()).collect();
     assert!(commands.len() > 12, "{commands:?}");
     for command in commands {
         let shown = home.run(&["help", command]).stdout;

@@ -60,3 +60,19 @@ fn whoever_waits_is_told_for_whom_and_only_on_a_terminal() {
     let ran = scene.stage.run(command.args(["--wait", "600ms"]));
     assert!(ran.stdout.starts_with("Codex: loading") && ran.stderr.is_empty(), "{ran:?}");
 }
+
+#[test]
+fn help_breaks_at_blanks_in_a_narrow_terminal() {
+    needs!("tmux");
+    let stage = Scene::signed_out(Stage::new()).stage;
+    let whole = stage.run(stage.command("codexline").arg("--help")).stdout;
+    let words: Vec<&str> = whole.split_whitespace().collect();
+    for columns in [40, 80] {
+        let command = "codexline --help; printf '\\nafter\\n'; sleep 60";
+        let terminal = Terminal::open(&stage, &format!("help{columns}"), columns, 300, command);
+        let shown = terminal.wait_for("after");
+        let (help, _) = shown.split_once("\nafter").expect("it was waited for");
+        // A word that the terminal had broken would be two.
+        assert_eq!(help.split_whitespace().collect::<Vec<_>>(), words, "{columns}: {shown}");
+    }
+}
