@@ -2,6 +2,7 @@
 
 use super::{HOSTILE, LINE, Scene, WINDOWS, plan};
 use crate::support::hosts::tmux::Tmux;
+use crate::support::hosts::x11::Xvfb;
 use crate::support::hosts::{Stage, throughout};
 use crate::support::usage;
 use std::time::Duration;
@@ -144,4 +145,43 @@ fn a_fetch_pushes_the_line_into_the_bar() {
     assert!(ran.success, "{ran:?}");
     client.wait_for(&format!("100% #S {WINDOWS} END"));
     assert_eq!(scene.requests(), 2);
+}
+
+/// Fine has the colours of the bar or the terminal; trouble brings its own, 220 and 160 of 256.
+#[test]
+fn every_state_can_be_read_in_stock_tmux_and_in_a_white_and_a_black_terminal() {
+    needs!("tmux", "xterm", "Xvfb", "xdotool", "import");
+    const YELLOW: [u8; 3] = [0xff, 0xd7, 0];
+    const RED: [u8; 3] = [0xd7, 0, 0];
+    for (used, mark) in [(42, None), (78, Some(YELLOW)), (96, Some(RED)), (100, Some(RED))] {
+        let scene = Scene::warm(Stage::new(), crate::support::usage_of(used, 17));
+        let screen = Xvfb::start(&scene.stage, 1200, 60);
+        let snippet = concat!(env!("CARGO_MANIFEST_DIR"), "/integrations/tmux/tmux.conf");
+        let tmux = Tmux::start(
+            &scene.stage,
+            &format!("source-file {}", crate::support::hosts::quoted(snippet)),
+        );
+        let line = "printf %s \"$(codexline --color always)\"; sleep 60".to_owned();
+        for (colours, rows, command) in [
+            (["white", "black"], 1, &line),
+            (["black", "white"], 1, &line),
+            (["black", "white"], 2, &tmux.attach_command()),
+        ] {
+            let terminal = screen.terminal_in(colours, 100, rows, command);
+            let (width, height) = screen.terminal_size();
+            screen.wait_for(&format!("{used}% used, legible in {command}"), |picture| {
+                // Without the border, and of two rows the lower one.
+                let row = (height - 12) / rows;
+                let shown = picture.part(6, height - 6 - row, width - 12, row);
+                let shown = match mark {
+                    Some(mark) => shown.around(mark),
+                    None if rows == 2 => Some(shown.part(shown.width - 260, 0, 260, row)),
+                    // Without the place where the cursor stands before the line is there.
+                    None => Some(shown.part(30, 0, 230, row)),
+                };
+                shown.is_some_and(|shown| shown.contrast() >= 4.5)
+            });
+            drop(terminal);
+        }
+    }
 }

@@ -234,26 +234,6 @@ fn a_fetch_pushes_the_number_into_the_bar() {
     assert!(waybar.alive());
 }
 
-/// The contrast of the text with what is behind it, by the pixels of a module alone: the commonest
-/// colour is the background, the one that differs from it most is the text. As WCAG 2 defines it.
-fn contrast(picture: &crate::support::hosts::picture::Picture) -> f64 {
-    let luminance = |colour: Colour| {
-        let part = |value: u8| {
-            let value = f64::from(value) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-        };
-        0.2126 * part(colour[0]) + 0.7152 * part(colour[1]) + 0.0722 * part(colour[2])
-    };
-    let ratio = |one: Colour, other: Colour| {
-        let (one, other) = (luminance(one), luminance(other));
-        (one.max(other) + 0.05) / (one.min(other) + 0.05)
-    };
-    let mut counts = std::collections::BTreeMap::<Colour, usize>::new();
-    picture.pixels().iter().for_each(|pixel| *counts.entry(*pixel).or_default() += 1);
-    let background = *counts.iter().max_by_key(|(_, count)| **count).expect("pixels").0;
-    counts.keys().map(|colour| ratio(*colour, background)).fold(1.0, f64::max)
-}
-
 #[test]
 fn every_state_can_be_read_with_the_snippet_s_style() {
     needs!("waybar", "sway", "grim");
@@ -264,7 +244,7 @@ fn every_state_can_be_read_with_the_snippet_s_style() {
         let _waybar = sway.waybar(&bar("top", shows(&stage, text, class)), STYLE);
         sway.wait_for("text that can be read", |picture| {
             let module = picture.part(20, 4, 200, BAR - 8);
-            !module.is_blank() && contrast(&module) >= 4.5
+            !module.is_blank() && module.contrast() >= 4.5
         });
     }
 }

@@ -64,6 +64,35 @@ impl Picture {
         self.pixels.iter().all(|pixel| *pixel == self.pixels[0])
     }
 
+    /// The contrast of a text with what is behind it, as WCAG 2 defines it: the commonest colour is
+    /// the background, the one that differs from it most is the text.
+    pub fn contrast(&self) -> f64 {
+        let luminance = |colour: Colour| {
+            let part = |value: u8| {
+                let value = f64::from(value) / 255.0;
+                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * part(colour[0]) + 0.7152 * part(colour[1]) + 0.0722 * part(colour[2])
+        };
+        let ratio = |one: Colour, other: Colour| {
+            let (one, other) = (luminance(one), luminance(other));
+            (one.max(other) + 0.05) / (one.min(other) + 0.05)
+        };
+        let mut counts = std::collections::BTreeMap::<Colour, usize>::new();
+        self.pixels.iter().for_each(|pixel| *counts.entry(*pixel).or_default() += 1);
+        let background = *counts.iter().max_by_key(|(_, count)| **count).expect("pixels").0;
+        counts.keys().map(|colour| ratio(*colour, background)).fold(1.0, f64::max)
+    }
+
+    /// The smallest part that has all pixels of this colour. `None` when there are none.
+    pub fn around(&self, colour: Colour) -> Option<Self> {
+        let found = self.pixels.iter().enumerate().filter(|(_, pixel)| **pixel == colour);
+        let places: Vec<_> = found.map(|(at, _)| (at % self.width, at / self.width)).collect();
+        let (left, right) = (places.iter().map(|p| p.0).min()?, places.iter().map(|p| p.0).max()?);
+        let (top, bottom) = (places.first()?.1, places.last()?.1);
+        Some(self.part(left, top, right - left + 1, bottom - top + 1))
+    }
+
     /// Writes the picture as PNG, as small as it gets.
     pub fn write(&self, path: &Path) {
         if let Some(directory) = path.parent() {

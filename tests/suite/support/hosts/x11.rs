@@ -51,9 +51,20 @@ impl<'stage> Xvfb<'stage> {
 
     /// Opens a terminal at the top left that runs `command` (for `/bin/sh`).
     pub fn terminal(&self, columns: usize, rows: usize, command: &str) -> Running {
+        self.terminal_in(["black", "white"], columns, rows, command)
+    }
+
+    /// As [`Xvfb::terminal`], with this background and foreground.
+    pub fn terminal_in(
+        &self,
+        [background, foreground]: [&str; 2],
+        columns: usize,
+        rows: usize,
+        command: &str,
+    ) -> Running {
         let mut xterm = self.command("xterm");
         xterm
-            .args(["-fa", "DejaVu Sans Mono", "-fs", "11", "-bg", "black", "-fg", "white"])
+            .args(["-fa", "DejaVu Sans Mono", "-fs", "11", "-bg", background, "-fg", foreground])
             .args(["-b", "6", "-bw", "0", "+sb", "-geometry"])
             .arg(format!("{columns}x{rows}+0+0"))
             .args(["-e", "/bin/sh", "-c", command]);
