@@ -1,5 +1,5 @@
-//! The course of a window as a small chart: what was left (or used) from its beginning to its reset,
-//! and the line of an even pace.
+//! The course of a window as a small chart: what was left (or used) from its beginning to its
+//! reset, and the line of an even pace.
 
 use crate::model::pace::Sample;
 use crate::model::show::Show;

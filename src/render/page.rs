@@ -183,8 +183,8 @@ impl PageWriter<'_> {
         self.group(today.into_iter().collect());
     }
 
-    /// The title, with the age at the end of its line if that is its place and fits; whether the age
-    /// needs a row.
+    /// The title, with the age at the end of its line if that is its place and fits; whether the
+    /// age needs a row.
     fn title(&mut self, title: &str, updated: Option<&str>) -> bool {
         let mut line = vec![span(title, Mark::Title)];
         let mut has_row = updated.is_some();

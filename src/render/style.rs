@@ -83,7 +83,8 @@ pub fn embolden_pango(style: Style, text: &str, out: &mut String) {
     }
 }
 
-/// Colours with ANSI sequences; the first sixteen colours by the old codes, which every terminal knows.
+/// Colours with ANSI sequences; the first sixteen colours by the old codes, which every terminal
+/// knows.
 pub fn paint_ansi(style: Style, text: &str, out: &mut String) {
     match ansi_codes(style) {
         codes if codes.is_empty() => out.push_str(text),
@@ -114,7 +115,8 @@ fn ansi_colour(colour: Colour, first: u8) -> String {
     }
 }
 
-/// Colours with `#[fg=…]` … `#[default]`, as tmux reads it and zjstatus too. `name` is how the host calls a colour.
+/// Colours with `#[fg=…]` … `#[default]`, as tmux reads it and zjstatus too. `name` is how the host
+/// calls a colour.
 pub fn paint_brackets(style: Style, name: fn(Colour) -> String, text: &str, out: &mut String) {
     let mut attributes = Vec::new();
     attributes.extend(style.colour.map(|colour| format!("fg={}", name(colour))));

@@ -1,8 +1,9 @@
 //! The language of `--format` and `--window`.
 //!
-//! `{name}` is a value, `[ … ]` a part that vanishes when a value in it is missing, `{{ }} [[ ]]` are the
-//! characters themselves. A value that is missing outside such a part prints nothing, and takes the
-//! blanks before it along: `{label} {used} {reset}` does not end in a blank for a window without a reset.
+//! `{name}` is a value, `[ … ]` a part that vanishes when a value in it is missing, `{{ }} [[ ]]`
+//! are the characters themselves. A value that is missing outside such a part prints nothing, and
+//! takes the blanks before it along: `{label} {used} {reset}` does not end in a blank for a window
+//! without a reset.
 
 use crate::model::text::{did_you_mean, nearest};
 use crate::model::usage::{BUDGET_LABEL, WindowSlot};
