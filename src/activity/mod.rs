@@ -13,20 +13,20 @@
 //! Only `discover`, `scan`, `ancestors`, `rate_limits` and `store` access the disk. No module reads
 //! the clock, the environment or the time zone: callers pass these in.
 
-pub mod ancestors;
-pub mod buckets;
+pub(crate) mod ancestors;
+pub(crate) mod buckets;
 pub mod discover;
-pub mod fork;
-pub mod lenient;
-pub mod prefilter;
+pub(crate) mod fork;
+pub(crate) mod lenient;
+pub(crate) mod prefilter;
 pub mod rate_limits;
-pub mod reader;
-pub mod record;
+pub(crate) mod reader;
+pub(crate) mod record;
 pub mod report;
 pub mod scan;
 pub mod store;
-pub mod tally;
-pub mod thread;
+pub(crate) mod tally;
+pub(crate) mod thread;
 
 use self::discover::Tree;
 use self::scan::{Progress, ScanSummary, scan, scan_since};

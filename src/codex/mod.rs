@@ -2,11 +2,11 @@
 //! Facts come from running Codex 0.169 and from its public source.
 
 pub mod answer;
-pub mod app_server;
+pub(crate) mod app_server;
 pub mod config;
 pub(crate) mod dotenv;
 pub mod home;
-pub mod jwt;
-pub mod login;
-pub mod stamp;
+pub(crate) mod jwt;
+pub(crate) mod login;
+pub(crate) mod stamp;
 mod values;

@@ -1,11 +1,11 @@
 //! The verbs: one file each, with its arguments.
 
-pub mod activity;
-pub mod auth;
-pub mod check;
-pub mod config;
-pub mod demo;
-pub mod doctor;
+pub(crate) mod activity;
+pub(crate) mod auth;
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod doctor;
 pub mod help;
 pub mod init;
-pub mod status;
+pub(crate) mod status;

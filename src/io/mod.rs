@@ -4,17 +4,17 @@
 //! know no system.
 
 mod answer;
-pub mod certificates;
+pub(crate) mod certificates;
 pub mod env;
 pub mod files;
-pub mod http;
-pub mod output;
+pub(crate) mod http;
+pub(crate) mod output;
 #[cfg(unix)]
-pub mod unix;
+pub(crate) mod unix;
 #[cfg(windows)]
-pub mod windows;
+pub(crate) mod windows;
 
 #[cfg(unix)]
-pub use unix as platform;
+pub(crate) use unix as platform;
 #[cfg(windows)]
-pub use windows as platform;
+pub(crate) use windows as platform;

@@ -2,16 +2,16 @@
 //! Nothing here reads a clock, a file, the environment or the network.
 
 pub mod asking;
-pub mod backoff;
-pub mod change;
+pub(crate) mod backoff;
+pub(crate) mod change;
 pub mod decision;
 pub mod entry;
-pub mod error;
-pub mod hash;
-pub mod pace;
+pub(crate) mod error;
+pub(crate) mod hash;
+pub(crate) mod pace;
 pub mod secret;
-pub mod show;
-pub mod sign_ins;
+pub(crate) mod show;
+pub(crate) mod sign_ins;
 pub mod text;
 pub mod time;
 pub mod today;

@@ -13,18 +13,18 @@
 //! * If auth.json has other tokens of the same account by then, disk wins. If it is away, or
 //!   another account's, the new tokens are kept until it is back ([`kept`]).
 
-pub mod auth_file;
+pub(crate) mod auth_file;
 mod commit;
 pub(crate) mod kept;
-pub mod ledger;
+pub(crate) mod ledger;
 mod loose_json;
 pub mod merge;
 pub mod oauth;
 mod resume;
 mod rotation;
 mod staged;
-pub mod token_record;
-pub mod turn;
+pub(crate) mod token_record;
+pub(crate) mod turn;
 mod user_ledger;
 
 use self::auth_file::AuthFile;

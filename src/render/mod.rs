@@ -1,11 +1,11 @@
 //! From numbers to text. Nothing here reads the clock, a file or the environment.
 
-pub mod chart;
-pub mod colour;
+pub(crate) mod chart;
+pub(crate) mod colour;
 mod fill;
-pub mod glyphs;
-pub mod line;
-pub mod options;
-pub mod page;
+pub(crate) mod glyphs;
+pub(crate) mod line;
+pub(crate) mod options;
+pub(crate) mod page;
 pub mod style;
 pub mod template;

@@ -4,10 +4,10 @@
 //! it, and gives that failure back where it cannot help or could do harm: the head of each file
 //! says when it is worth asking. A source that is named is the only one asked.
 
-pub mod api;
-pub mod codex;
-pub mod freshen;
-pub mod sessions;
+pub(crate) mod api;
+pub(crate) mod codex;
+pub(crate) mod freshen;
+pub(crate) mod sessions;
 
 use crate::codex::home::Home;
 use crate::codex::login::Login;
