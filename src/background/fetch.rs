@@ -190,14 +190,14 @@ impl Fetch<'_> {
             Ok(Fetched { answer, account, earlier_failure: Some(failure), .. }) => {
                 (failed(&failure).or_newer(answer, account, now), Err(failure.error))
             }
-            Ok(Fetched { answer, account, stamp: renewed, .. }) => {
+            Ok(Fetched { answer, account, stamp: refreshed, .. }) => {
                 match Problem::of_loss(answer.usage.lost_windows) {
                     None => self.log.debug("the answer is good"),
                     Some(loss) => self.log.debug(format_args!("{}; {}", loss.message, loss.hint)),
                 }
                 let is_found = answer.source == Source::Sessions;
                 // A refresh changed the file. The numbers are of the login that was read last.
-                let stamp = renewed.unwrap_or(stamp.clone());
+                let stamp = refreshed.unwrap_or(stamp.clone());
                 let entry = Entry::answered(self.home.path(), stamp, account, answer);
                 let entry = entry.following(known.as_ref(), now);
                 (if is_found { entry.checked(now) } else { entry }, Ok(()))

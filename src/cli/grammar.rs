@@ -84,7 +84,7 @@ pub fn grammar(with_hidden: bool) -> Command {
         .args(args(&FETCHING, false))
         .args(told(Worker::Fetch, &FETCHING).filter(|_| with_hidden));
     let refresh = Command::new("refresh")
-        .about("Renew the login now, as codex would")
+        .about("Refresh the login now, as codex would")
         .arg(switch(
             "print-only",
             "show the request that would be sent, the token masked; send nothing",

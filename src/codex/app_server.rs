@@ -18,7 +18,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// For one answer. A renewal on the way may take Codex two minutes.
+/// For one answer. A refresh on the way may take Codex two minutes.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// For its end, after its input was closed. After that it is left to itself.
 const FAREWELL: Duration = Duration::from_secs(150);
@@ -31,7 +31,7 @@ const FEW_REQUESTS: [&str; 4] = ["-c", "features.plugins=false", "-c", "features
 const LIMITS: &str = "account/rateLimits/read";
 /// How Codex words a 401 of the usage endpoint: `… failed: 401 Unauthorized; …`.
 const REFUSED: &str = "failed: 401 ";
-/// How it words a request that its own renewal has overtaken.
+/// How it words a request that its own refresh has overtaken.
 const REVOKED: &str = "network permission was revoked";
 
 /// The program to ask: the named one, else `codex` on PATH; `None` if there is none.
@@ -46,11 +46,17 @@ pub fn find(named: Option<&Path>, env: &Env) -> Option<PathBuf> {
     std::env::split_paths(&path).flat_map(files).find(|file| file.is_file())
 }
 
-/// Asks for the limits. `may_renew`: whether Codex may be told to renew the login if it is refused.
+/// Asks for the limits. `may_refresh`: whether Codex may be told to refresh the login if it is
+/// refused.
 ///
 /// # Errors
 /// [`Error::CodexFailed`]; [`Error::NotSignedIn`] and [`Error::ApiKeyLogin`] if Codex says so.
-pub fn ask(program: &Path, home: &Home, may_renew: bool, env: &Env) -> Result<UsageAnswer, Error> {
+pub fn ask(
+    program: &Path,
+    home: &Home,
+    may_refresh: bool,
+    env: &Env,
+) -> Result<UsageAnswer, Error> {
     let failed = |reason: String| Error::CodexFailed { program: program.to_path_buf(), reason };
     let begin = |options: &[&str]| {
         let mut conversation = Conversation::begin(program, home, env, options)?;
@@ -64,7 +70,7 @@ pub fn ask(program: &Path, home: &Home, may_renew: bool, env: &Env) -> Result<Us
     };
     // A Codex that does not know the options may refuse to start with them.
     let mut conversation = begin(&FEW_REQUESTS).or_else(|_| begin(&[])).map_err(failed)?;
-    let result = conversation.limits(may_renew);
+    let result = conversation.limits(may_refresh);
     conversation.end();
     let value = result.map_err(|reason| {
         // Codex's own words for two states that have names here.
@@ -143,13 +149,13 @@ impl Conversation {
         self.send(&json!({"method": "initialized"}))
     }
 
-    fn limits(&mut self, may_renew: bool) -> Result<Value, String> {
+    fn limits(&mut self, may_refresh: bool) -> Result<Value, String> {
         match self.read_limits() {
-            Err(reason) if may_renew && reason.contains(REFUSED) => {
+            Err(reason) if may_refresh && reason.contains(REFUSED) => {
                 self.call("getAuthStatus", json!({"includeToken": false, "refreshToken": true}))?;
                 self.read_limits()
             }
-            // Its login has just been renewed in another part of it.
+            // Its login has just been refreshed in another part of it.
             Err(reason) if reason.contains(REVOKED) => self.read_limits(),
             result => result,
         }

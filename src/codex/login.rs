@@ -139,7 +139,7 @@ impl Login {
         let is_renewable = match file.auth_mode.as_deref() {
             Some("chatgpt") => true,
             Some("apikey") => return Err(LoginProblem::ApiKey),
-            // TokensJson that another program lends to Codex: they can be used, not renewed.
+            // Tokens that another program lends to Codex: they can be used, not refreshed.
             Some("chatgptAuthTokens") => false,
             // Business and Enterprise: it has limits, and how it is sent is Codex's affair.
             Some("personalAccessToken") => return Err(LoginProblem::ForCodex),

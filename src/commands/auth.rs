@@ -127,7 +127,7 @@ fn describe_renewal(page: &mut Page, file: &AuthFile, login: &Login, env: &Env, 
 /// `codexline auth refresh`.
 ///
 /// # Errors
-/// See [`TokenRefresh::renew`].
+/// See [`TokenRefresh::refresh`].
 pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
     let log = Log::new(args.verbose);
     let home = Home::locate(env)?;
@@ -149,8 +149,8 @@ pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
         output::print(&format!("token endpoint: {}\n", endpoint.shown()));
         return Ok(());
     }
-    let renewed = token_refresh.refresh(None)?;
-    let end = renewed
+    let refreshed = token_refresh.refresh(None)?;
+    let end = refreshed
         .claims
         .expires_at()
         .map(|end| format!("; it ends {}", end.rfc3339()))

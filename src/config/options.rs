@@ -321,7 +321,7 @@ pub const OPTIONS: &[Opt] = &[
         name: "recover",
         value: Some("HOW"),
         choices: &words(&RECOVERIES),
-        help: "if the login is refused: reload auth.json, then renew it (full), only reload, \
+        help: "if the login is refused: reload auth.json, then refresh it (full), only reload, \
                or off",
         default: Some(Recover::DEFAULT.name()),
         apply: |settings, text| match one_of(&RECOVERIES, text)? {

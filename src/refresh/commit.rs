@@ -82,7 +82,7 @@ impl Commit<'_> {
                 match self.look() {
                     Look::Ready(found) => identity = Some(found),
                     Look::DiskWins => {
-                        self.log.debug("somebody else has renewed the login; theirs stays");
+                        self.log.debug("somebody else has refreshed the login; theirs stays");
                         self.staged.discard();
                         return Ok(Committed::DiskWins);
                     }

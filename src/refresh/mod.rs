@@ -82,7 +82,7 @@ struct Subject<'a> {
 }
 
 impl TokenRefresh<'_> {
-    /// A login whose access token is another than `refused`: one that somebody else has renewed
+    /// A login whose access token is another than `refused`: one that somebody else has refreshed
     /// meanwhile, or one that is refreshed here. `None` refreshes in any case.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl TokenRefresh<'_> {
             if login.account_id != refused.account_id {
                 return Err(Error::LoginChanged { path: file.target().to_path_buf() });
             }
-            self.log.debug("somebody else has renewed the access token");
+            self.log.debug("somebody else has refreshed the access token");
             return Ok(login);
         }
         let token = login
@@ -330,7 +330,7 @@ impl TokenRefresh<'_> {
                 && login.access_token != loser.access_token
                 && login.account_id == loser.account_id
             {
-                self.log.debug("somebody else has renewed the access token");
+                self.log.debug("somebody else has refreshed the access token");
                 return Some(login);
             }
             if begun.elapsed() >= patience {

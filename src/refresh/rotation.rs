@@ -42,7 +42,7 @@ impl Rotation {
 pub enum Against {
     /// It holds the token that was sent: these are its successors.
     Predecessor,
-    /// It holds other tokens of the same account: somebody else has renewed it.
+    /// It holds other tokens of the same account: somebody else has refreshed it.
     SameAccount,
     OtherAccount,
 }

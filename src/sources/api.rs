@@ -1,5 +1,5 @@
 //! The usage endpoint, asked with the login's own token: as it is; if that is refused, as it has
-//! become meanwhile; if it has not, or is refused as well, renewed.
+//! become meanwhile; if it has not, or is refused as well, refreshed.
 
 use super::{FetchContext, Fetched, Provider, SourceError};
 use crate::codex::answer;
@@ -58,7 +58,7 @@ impl Attempt<'_> {
         if settings.recover == Recover::Off {
             return Err(SourceError::with(refusal, login));
         }
-        // Codex renews its tokens by itself; ours may be the one from before.
+        // Codex refreshes its tokens by itself; ours may be the one from before.
         log.debug(format_args!("{refusal}; reading {} again", home.auth_json().display()));
         let account = login.account_id.clone();
         let reloaded = self
@@ -66,18 +66,18 @@ impl Attempt<'_> {
             .map_err(|error| SourceError { account, ..SourceError::from(error) })?;
         let (login, refusal) = match reloaded {
             Reloaded::Same(login) => (login, refusal),
-            Reloaded::Renewed(login) => match self.request(&login) {
+            Reloaded::Refreshed(login) => match self.request(&login) {
                 Err(error) if is_refusal(&error) => (login, error),
                 Err(error) => return Err(SourceError::with(error, login)),
                 Ok(found) => return Ok(self.stamped(found)),
             },
         };
         if let Err(reason) = may_refresh(&refusal, &login, settings.recover) {
-            log.debug(format_args!("the login is not renewed: {reason}"));
+            log.debug(format_args!("the login is not refreshed: {reason}"));
             return Err(SourceError::with(refusal, login));
         }
         if self.config.credentials_store() != "file" {
-            log.debug("the login may be stored elsewhere too: codex renews it, not we");
+            log.debug("the login may be stored elsewhere too: codex refreshes it, not we");
             return Err(SourceError::with(refusal, login));
         }
         let FetchContext { previous, is_by_hand, env, .. } = *self.context;
@@ -93,9 +93,9 @@ impl Attempt<'_> {
             }
         }
         match self.token_refresh.refresh(Some(&login)) {
-            Ok(renewed) => match self.request(&renewed) {
+            Ok(refreshed) => match self.request(&refreshed) {
                 Ok(found) => Ok(self.stamped(found)),
-                Err(error) => Err(SourceError::with(error, renewed)),
+                Err(error) => Err(SourceError::with(error, refreshed)),
             },
             Err(error) => Err(SourceError::with(error, login)),
         }
@@ -116,8 +116,8 @@ impl Attempt<'_> {
         if reloaded.account_id != login.account_id {
             return Err(Error::LoginChanged { path: home.auth_json() });
         }
-        log.debug("codex has renewed the access token");
-        Ok(Reloaded::Renewed(reloaded))
+        log.debug("codex has refreshed the access token");
+        Ok(Reloaded::Refreshed(reloaded))
     }
 
     fn request(&self, login: &Login) -> Result<Fetched, Error> {
@@ -185,7 +185,7 @@ impl Attempt<'_> {
 
 enum Reloaded {
     Same(Login),
-    Renewed(Login),
+    Refreshed(Login),
 }
 
 /// Whether it is the login that is refused.
@@ -193,7 +193,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Unauthorized { .. } | Error::Forbidden { .. })
 }
 
-/// Whether a refusal is one after which the login may be renewed: one of the API itself, for a
+/// Whether a refusal is one after which the login may be refreshed: one of the API itself, for a
 /// login that holds a refresh token. If not, why.
 pub(super) fn may_refresh(
     refusal: &Error,

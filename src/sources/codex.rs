@@ -66,10 +66,10 @@ fn after_api_failure(context: &FetchContext, failed: SourceError) -> Result<Fetc
         });
     };
     let store = Config::read(home).map(|config| config.credentials_store().to_string());
-    let is_codexs_to_renew = api::is_refusal(&error)
+    let is_codexs_to_refresh = api::is_refusal(&error)
         && store.is_ok_and(|store| store != "file")
         && api::may_refresh(&error, &login, settings.recover).is_ok();
-    if is_codexs_to_renew {
+    if is_codexs_to_refresh {
         // Codex falls back to the file, so what would lose a new token there must not be the case.
         return match AuthFile::locate(home).and_then(|file| file.check_all()) {
             Ok(()) => call(context, true).map_err(|codexs| {
@@ -103,22 +103,22 @@ fn decline(context: &FetchContext, failed: SourceError) -> Result<Fetched, Sourc
 fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
     let FetchContext { settings, env, home, log, .. } = *context;
     let config = Config::read(home)?;
-    let renews = settings.recover == Recover::Full;
-    if renews {
+    let refreshes = settings.recover == Recover::Full;
+    if refreshes {
         // If new tokens wait beside auth.json, those in it are spent. Codex must not spend them
         // again.
         let client = Client::new(&with_dotenv(env, home))?;
         TokenRefresh { env, home, client: &client, log }.resume_interrupted()?;
     }
     let login = match Login::read(home, &config, env) {
-        Err(Error::LoginElsewhere { .. }) => return Ok(call(context, renews)?),
+        Err(Error::LoginElsewhere { .. }) => return Ok(call(context, refreshes)?),
         Err(Error::LoginForCodex { .. }) => return Ok(call(context, false)?),
         login => login?,
     };
     if let Err(error) = may_refresh_by_itself(context, &login) {
         return carefully(context, error, login);
     }
-    call(context, renews)
+    call(context, refreshes)
         .and_then(|found| of_same_account(context, found, &login))
         .map_err(|error| SourceError { error, account: login.account_id.clone(), login: None })
 }
@@ -147,7 +147,7 @@ fn carefully(context: &FetchContext, refusal: Error, login: Login) -> Result<Fet
     let FetchContext { env, log, .. } = context;
     let left = login.claims.expires_at().map(|end| end.seconds_since(env.now()));
     if left.is_none_or(|left| left < CODEX_NEEDS) {
-        log.debug("codex is not asked either: it might renew the login and lose it");
+        log.debug("codex is not asked either: it might refresh the login and lose it");
         return Err(SourceError::with(refusal, login));
     }
     match call(context, false) {
@@ -178,7 +178,7 @@ fn of_same_account(
     Ok(Fetched { account: login.account_id.clone().or(found.account), ..found })
 }
 
-/// `may_refresh`: whether Codex may be told to renew the login if it is refused.
+/// `may_refresh`: whether Codex may be told to refresh the login if it is refused.
 fn call(context: &FetchContext, may_refresh: bool) -> Result<Fetched, Error> {
     let FetchContext { settings, env, home, log, .. } = context;
     Config::read(home)?.check_for_codex()?;

@@ -123,7 +123,7 @@ fn login_in_force(context: &DoctorContext) -> Vec<Finding> {
         }
         Some(end) => {
             parts.push(format!("access token ended {}", age(now.seconds_since(end))));
-            Finding::note(NAME, "").with("the next fetch renews it, or start codex once")
+            Finding::note(NAME, "").with("the next fetch refreshes it, or start codex once")
         }
         None => {
             parts.push("access token does not say when it ends".into());
@@ -148,14 +148,14 @@ fn email(context: &DoctorContext) -> Option<String> {
     claims.email.as_str().map(|email| crate::model::text::plain(email, 100))
 }
 
-/// Whether codexline can renew the login.
+/// Whether codexline can refresh the login.
 pub fn renewal(context: &DoctorContext) -> Vec<Finding> {
     const NAME: &str = "renewal";
     let Ok(login) = &context.login else { return Vec::new() };
     if login.refresh_token.is_none() {
         return vec![
             Finding::note(NAME, "there is no refresh token of Codex's own")
-                .with("codex renews it by itself"),
+                .with("codex refreshes it by itself"),
         ];
     }
     let Some(file) = &context.file else { return Vec::new() };
