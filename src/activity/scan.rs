@@ -38,8 +38,7 @@ const CHECKED: usize = 256;
 /// How often progress is reported while only other threads work.
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
-/// How many times forks, and forks of forks, are read again after a file that they repeat has
-/// changed.
+/// At most this many rounds read forks, and forks of forks, again after a parent has changed.
 const MOST_ROUNDS: usize = 8;
 
 /// How far a scan has come, in bytes on disk. The total can grow, because files grow.
@@ -126,21 +125,21 @@ pub fn scan_since(
         outcome,
     };
     loop {
-        // Each round can find thread ids that no file name has. So a deferred file may find its
-        // parent in the next round.
-        let deferred = run.work(&jobs, Resume::WhereItEnded, false, watch);
+        // Reading a file can reveal a thread id that its name lacks. So a deferred fork may find
+        // its parent in the next round.
+        let deferred = run.work(&jobs, ReadFrom::LastPosition, false, watch);
         if deferred.len() == jobs.len() || deferred.is_empty() {
-            run.work(&deferred, Resume::WhereItEnded, true, watch);
+            run.work(&deferred, ReadFrom::LastPosition, true, watch);
             break;
         }
         jobs = deferred;
     }
     for _ in 0..MOST_ROUNDS {
-        let jobs = run.with_other_ancestors();
+        let jobs = run.forks_with_changed_parents();
         if jobs.is_empty() {
             break;
         }
-        run.work(&jobs, Resume::Anew, true, watch);
+        run.work(&jobs, ReadFrom::Beginning, true, watch);
     }
     let Run { mut outcome, stopped, done, .. } = run;
     outcome.complete = !stopped.into_inner();
@@ -149,9 +148,9 @@ pub fn scan_since(
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Resume {
-    WhereItEnded,
-    Anew,
+enum ReadFrom {
+    LastPosition,
+    Beginning,
 }
 
 struct Run<'a> {
@@ -170,7 +169,7 @@ impl Run<'_> {
     fn work(
         &mut self,
         jobs: &[usize],
-        start: Resume,
+        start: ReadFrom,
         last: bool,
         watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Vec<usize> {
@@ -180,8 +179,9 @@ impl Run<'_> {
         let histories = Histories::new(self.files, self.store);
         let before = |place: usize| self.store.entries.get(&self.files[place].name);
         let left = |place: usize| {
-            let goes_on = |entry: &&FileEntry| start == Resume::WhereItEnded && !entry.compressed;
-            let known = before(place).filter(goes_on).map_or(0, |entry| entry.offset);
+            let can_resume =
+                |entry: &&FileEntry| start == ReadFrom::LastPosition && !entry.compressed;
+            let known = before(place).filter(can_resume).map_or(0, |entry| entry.offset);
             self.files[place].state.size.saturating_sub(known)
         };
         self.total.fetch_add(jobs.iter().map(|place| left(*place)).sum(), Ordering::Relaxed);
@@ -247,7 +247,7 @@ impl Run<'_> {
                 Ok(Reading::Done { entry, relied }) => {
                     let name = self.files[place].name;
                     // A fork that used other files before keeps its old value here, so that
-                    // `with_other_ancestors` can compare it.
+                    // `forks_with_changed_parents` can compare it.
                     if relied && entry.ancestry == 0 {
                         relying.push(name);
                     }
@@ -261,10 +261,10 @@ impl Run<'_> {
             }
         }
         let forks = relying.iter().filter_map(|name| self.store.entries.get(name));
-        let threads = self.parents_of(forks.map(|entry| &entry.thread));
+        let parents = self.parents_of(forks.map(|entry| &entry.thread));
         for name in relying {
             if let Some(entry) = self.store.entries.get_mut(&name) {
-                entry.ancestry = ancestry(&entry.thread, &threads);
+                entry.ancestry = ancestry(&entry.thread, &parents);
             }
         }
         deferred
@@ -272,7 +272,7 @@ impl Run<'_> {
 
     /// Forks whose copies were recognised with the help of files that have since appeared,
     /// disappeared or been rewritten.
-    fn with_other_ancestors(&self) -> Vec<usize> {
+    fn forks_with_changed_parents(&self) -> Vec<usize> {
         if self.stopped.load(Ordering::Relaxed) {
             return Vec::new();
         }
@@ -283,8 +283,8 @@ impl Run<'_> {
             .zip(self.files)
             .filter_map(|(place, found)| Some((place, entry(found)?)))
             .collect();
-        let threads = self.parents_of(relying.iter().map(|(_, entry)| &entry.thread));
-        let is_other = |entry: &FileEntry| entry.ancestry != ancestry(&entry.thread, &threads);
+        let parents = self.parents_of(relying.iter().map(|(_, entry)| &entry.thread));
+        let is_other = |entry: &FileEntry| entry.ancestry != ancestry(&entry.thread, &parents);
         relying.into_iter().filter(|(_, entry)| is_other(entry)).map(|(place, _)| place).collect()
     }
 
@@ -308,12 +308,13 @@ impl Run<'_> {
     }
 }
 
-/// A number that changes when the files that a fork copied from change; never 0. Only lines older
+/// A number that changes when the files that a fork copied from change. It is never 0, which means
+/// that the fork needed no other file. Only lines older
 /// than the fork matter, so a parent can grow without its forks being read again.
-fn ancestry(fork: &Thread, threads: &ByHash<(u32, i64)>) -> u64 {
+fn ancestry(fork: &Thread, parents: &ByHash<(u32, i64)>) -> u64 {
     let sum = fork.parents.iter().fold(hash(b"ancestry"), |sum, parent| {
         let sum = extend(sum, &parent.to_le_bytes());
-        threads.get(parent).map_or(sum, |(generation, time)| {
+        parents.get(parent).map_or(sum, |(generation, time)| {
             let until = (*time).min(fork.created);
             extend(extend(sum, &generation.to_le_bytes()), &until.to_le_bytes())
         })
@@ -326,7 +327,7 @@ enum Reading {
     Done { entry: Box<FileEntry>, relied: bool },
     /// The file repeats another one that has not been found yet.
     Deferred,
-    /// The scan was interrupted before there was anything to keep.
+    /// Interrupted in a compressed file, which cannot be resumed.
     Stopped,
 }
 
@@ -334,7 +335,7 @@ enum Reading {
 fn read(
     found: &SessionFile,
     before: Option<&FileEntry>,
-    start: Resume,
+    start: ReadFrom,
     asking: &mut Asking<'_>,
     buffer: &mut Buffer,
     advance: GoesOn,
@@ -343,7 +344,7 @@ fn read(
     let state = FileState::of(&file.metadata()?);
     let mut entry = match before {
         Some(before)
-            if start == Resume::WhereItEnded && goes_on(before, found, &mut file, &state)? =>
+            if start == ReadFrom::LastPosition && can_resume(before, found, &mut file, &state)? =>
         {
             before.clone()
         }
@@ -354,7 +355,7 @@ fn read(
         },
     };
     (entry.state, entry.compressed) = (state, found.compressed);
-    // A file that was just opened is at its beginning, but `goes_on` has moved the position.
+    // A file that was just opened is at its beginning, but `can_resume` has moved the position.
     if entry.offset > 0 {
         file.seek(SeekFrom::Start(entry.offset))?;
     } else if before.is_some() {
@@ -403,7 +404,7 @@ fn read(
 }
 
 /// Whether reading can continue where it ended.
-fn goes_on(
+fn can_resume(
     before: &FileEntry,
     found: &SessionFile,
     file: &mut File,
@@ -416,7 +417,8 @@ fn goes_on(
         && before.check == check(file, before.offset)?)
 }
 
-/// The hash of the last few of the first `offset` bytes. Moves the position in the file.
+/// The hash of up to [`CHECKED`] bytes before `offset`, and of `offset`. Moves the position in the
+/// file.
 fn check(file: &mut File, offset: u64) -> io::Result<u64> {
     let mut bytes = [0; CHECKED];
     let length = CHECKED.min(usize::try_from(offset).unwrap_or(CHECKED));
@@ -425,7 +427,7 @@ fn check(file: &mut File, offset: u64) -> io::Result<u64> {
     file.seek(SeekFrom::Start(offset - length as u64))?;
     match file.read_exact(bytes) {
         Ok(()) => Ok(extend(sum, bytes)),
-        // The file became shorter just now. This value matches no stored one, so the file is read
+        // The file became shorter just now. A deliberately wrong value makes the next scan read it
         // again.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(!sum),
         Err(error) => Err(error),

@@ -23,12 +23,12 @@ use crate::model::usage::Usage;
 use crate::model::view::View;
 use std::time::{Duration, Instant};
 
-/// How long a run without counts waits for them, at most. They take a moment, unless today's
-/// session files have gigabytes.
+/// How long a run without counts waits for them, if `--wait` does not say it. They take a moment,
+/// unless today's session files have gigabytes.
 const PATIENCE_FOR_COUNTS: Duration = Duration::from_secs(1);
 /// How often a waiting run looks at the entry.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// So many characters of a host's name are shown, so that the notice stays on one line.
+/// At most this many characters of a host's name are shown, so that the notice stays on one line.
 const LONGEST_HOST: usize = 40;
 
 /// The jobs that a lookup can start, in the order in which it waits for them.
@@ -38,7 +38,7 @@ const JOBS: [Worker; 2] = [Worker::Fetch, Worker::Count];
 pub(super) struct Patience([Duration; 2]);
 
 impl Patience {
-    /// What the lookups that want a job allow together.
+    /// For each job, the longest wait of any lookup that wants it.
     pub(super) fn of(lookups: &[Lookup], settings: &Settings) -> Patience {
         Patience(JOBS.map(|worker| {
             let each = lookups.iter().map(|lookup| lookup.patience(worker, settings));
@@ -46,8 +46,9 @@ impl Patience {
         }))
     }
 
-    /// That of a run that waits for numbers as long as `wait`.
-    pub(super) fn as_long_as(wait: Duration, settings: &Settings) -> Patience {
+    /// For a run that waits for numbers as long as `wait`. For counts it waits at most as long as
+    /// `--wait` says, or [`PATIENCE_FOR_COUNTS`].
+    pub(super) fn for_wait(wait: Duration, settings: &Settings) -> Patience {
         Patience([wait, wait.min(settings.wait.unwrap_or(PATIENCE_FOR_COUNTS))])
     }
 
@@ -60,10 +61,9 @@ impl Patience {
 pub(super) struct Lookup {
     account: Option<String>,
     env: Env,
-    /// `None`: its place is not known.
+    /// `None` if the cache directory is not known.
     pub(super) cache: Option<Cache>,
-    /// The login's stamp.
-    login: String,
+    login_stamp: String,
     entry: Result<Entry, Miss>,
     decision: Decision,
     fetch: Task,
@@ -76,9 +76,9 @@ pub(super) struct Lookup {
 #[derive(Default)]
 struct Task {
     wanted: Option<Trigger>,
-    /// This run or another one has started it.
-    is_running: bool,
-    /// For [`super::ttl`].
+    /// This run or another one has started it, or another one has just done it.
+    should_wait: bool,
+    /// Tells [`super::ttl`] how soon the line can change.
     progress: Jobs,
 }
 
@@ -97,8 +97,9 @@ pub(super) fn start_jobs(lookups: &mut [Lookup], settings: &Settings, log: &Log)
     }
 }
 
-/// Waits for the jobs that run: first for all fetches, then for all counts. A person in front of a
-/// terminal is told for whom, unless `--verbose` tells everything.
+/// Waits for the jobs that run: first for all fetches, then for all counts. All limits count from
+/// the same start. A person in front of a terminal is told what is being waited for, unless
+/// `--verbose` tells everything.
 pub(super) fn wait_for_jobs(
     lookups: &mut [Lookup],
     patience: &Patience,
@@ -121,7 +122,7 @@ impl Lookup {
         let mut lookup = Lookup {
             account,
             cache: None,
-            login: String::new(),
+            login_stamp: String::new(),
             entry: Err(Miss::Absent),
             decision: Decision::Stale(Reason::Missing(Miss::Absent)),
             fetch: Task::default(),
@@ -135,13 +136,13 @@ impl Lookup {
         match located {
             Ok((home, cache)) => {
                 let now = env.now();
-                lookup.login = stamp(&home, env);
+                lookup.login_stamp = stamp(&home, env);
                 lookup.entry = cache.read(now);
                 let entry = lookup.entry.as_ref();
-                lookup.decision = decide_now(entry, &lookup.login, settings, &home, now);
+                lookup.decision = decide_now(entry, &lookup.login_stamp, settings, &home, now);
                 log.debug(format_args!("{}: {}", cache.entry_path().display(), lookup.decision));
-                if let Some(look) = entry.ok().and_then(|entry| entry.asking.as_ref()) {
-                    log.debug(format_args!("at the last look: {look}"));
+                if let Some(asked) = entry.ok().and_then(|entry| entry.asking.as_ref()) {
+                    log.debug(format_args!("last request: {asked}"));
                 }
                 lookup.cache = Some(cache);
             }
@@ -155,7 +156,8 @@ impl Lookup {
 
     /// The numbers that may be shown for the login.
     pub(super) fn usage(&self) -> Option<&Usage> {
-        let entry = self.entry.as_ref().ok().filter(|entry| entry.login_stamp == self.login)?;
+        let entry =
+            self.entry.as_ref().ok().filter(|entry| entry.login_stamp == self.login_stamp)?;
         let answer = entry.answer.as_ref().filter(|answer| answer.holds(self.env.now()))?;
         Some(&answer.usage)
     }
@@ -239,7 +241,7 @@ impl Lookup {
         let launched = Job { worker, cache }.start(settings, &self.env, trigger, is_done);
         let name = name(worker);
         let task = self.task_mut(worker);
-        task.is_running = launched.is_ok();
+        task.should_wait = launched.is_ok();
         if !matches!(launched, Ok(Launch::Started)) {
             task.progress = Jobs::Pending;
         }
@@ -253,7 +255,8 @@ impl Lookup {
             }
             Err(error) => {
                 log.debug(&error);
-                // Where a count cannot be started, a fetch cannot either, and that is shown.
+                // What keeps a count from starting keeps a fetch from starting, too. The fetch's
+                // error is shown.
                 if worker == Worker::Fetch {
                     self.problem = Some(Problem::from(&error));
                 }
@@ -261,7 +264,7 @@ impl Lookup {
         }
     }
 
-    /// Whether an entry has something of this job's that the one that was seen has not.
+    /// Whether `entry` has a newer result of this job than the entry that was read before.
     fn is_news(&self, worker: Worker, entry: &Result<Entry, Miss>) -> bool {
         match (worker, &self.entry, entry) {
             (Worker::Count, _, entry) => {
@@ -283,19 +286,19 @@ impl Lookup {
         notice: &mut Notice,
         log: &Log,
     ) {
-        let is_running = self.task(worker).is_running;
-        let Some(cache) = self.cache.as_ref().filter(|_| is_running && !wait.is_zero()) else {
+        let should_wait = self.task(worker).should_wait;
+        let Some(cache) = self.cache.as_ref().filter(|_| should_wait && !wait.is_zero()) else {
             return;
         };
         let mut lock = Lock::open(&Job { worker, cache }.lock_path());
         let (outcome, progress) = loop {
-            // Asked before the entry is read: a job stores what it has before it ends.
+            // Checked before the entry is read: a job stores its result before it ends.
             let has_ended = lock.as_mut().is_ok_and(Lock::is_free);
             let entry = cache.read(self.env.now());
             if self.is_news(worker, &entry) {
                 self.entry = entry;
                 // The worker may have refreshed the login. Then the news is of the new one.
-                self.login = stamp(cache.home(), &self.env);
+                self.login_stamp = stamp(cache.home(), &self.env);
                 break ("news", Jobs::Idle);
             }
             if has_ended {
@@ -318,10 +321,10 @@ impl Lookup {
         self.fetch.progress.max(self.count.progress)
     }
 
-    /// Whether a job will be wanted then, if nothing happens.
+    /// Whether a job will be wanted at the time `then`, if the entry stays as it is.
     pub(super) fn will_want_jobs(&self, then: Timestamp, settings: &Settings) -> bool {
         let max_age = settings.max_age_seconds();
-        let decision = decide(self.entry.as_ref(), &self.login, max_age, then);
+        let decision = decide(self.entry.as_ref(), &self.login_stamp, max_age, then);
         let is_stale = |today: Today| today.is_stale(max_age, then);
         self.cache.is_some()
             && (matches!(decision, Decision::Stale(_))
@@ -336,8 +339,9 @@ impl Lookup {
     /// What there is to show at a moment, if nothing happens until then.
     pub(super) fn view_at(&self, now: Timestamp, settings: &Settings) -> View {
         let entry = self.entry.as_ref().ok();
-        let view = View::new(entry, &self.login, self.problem.clone(), now, settings.thresholds)
-            .measured_by(settings.severity, settings.thresholds);
+        let view =
+            View::new(entry, &self.login_stamp, self.problem.clone(), now, settings.thresholds)
+                .measured_by(settings.severity, settings.thresholds);
         View { account: self.account.clone(), ..view.with_mistake(settings.mistakes.first()) }
     }
 }

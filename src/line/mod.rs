@@ -70,7 +70,7 @@ pub(crate) fn views(
         }
     }
     start_jobs(&mut lookups, settings, log);
-    let patience = Patience::as_long_as(wait, settings);
+    let patience = Patience::for_wait(wait, settings);
     wait_for_jobs(&mut lookups, &patience, settings, log);
     lookups.iter().map(|lookup| lookup.view(settings)).collect()
 }

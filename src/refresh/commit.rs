@@ -1,9 +1,9 @@
-//! New tokens take the place of the old ones: read auth.json and make its successor → take Codex's
-//! locks → compare and rename → leave them → sync.
+//! New tokens take the place of the old ones: read auth.json and prepare the new file → take
+//! Codex's locks → compare and rename → release the locks → sync.
 //!
-//! Everything that can wait for a disk is done before the locks are taken, or after. Between them
-//! there are two `stat` and one `rename`: the longer they are held, the sooner Codex loses a token
-//! of its own.
+//! Everything that can wait for a disk is done before the locks are taken, or after. While they are
+//! held, only two `stat` and one `rename` run: a Codex that has to wait for too long loses the
+//! tokens that it wants to store.
 //!
 //! If the same account has other tokens on disk by then, disk wins. If there is no file, or another
 //! account's, the new tokens are kept (see [`super::kept`]): nobody else has them.
@@ -21,18 +21,19 @@ use crate::model::error::Error;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long Codex's locks are asked for before the commit is left to the next run.
+/// How long we try to get Codex's locks before the commit is left to the next run.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
-/// Codex asks at this pace too.
+/// How long to wait between two tries. Codex does the same.
 const LOCK_PACE: Duration = Duration::from_millis(10);
-/// How long new tokens are tried to be written, should the disk refuse them in spite of the room
-/// taken.
-const KEEP_PATIENCE: Duration = Duration::from_secs(60);
-const KEEP_PACE: Duration = Duration::from_millis(250);
-/// A file that is being rewritten in place can be read half, and one that is put in place by two
-/// steps is missing in between: looked at again this often, this long apart, before it counts.
-pub(super) const LOOKS: u32 = 4;
-pub(super) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// How long we try to write new tokens if the disk refuses them although room was taken for them.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+const WRITE_PACE: Duration = Duration::from_millis(250);
+/// How long a commit takes at most while auth.json keeps changing.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(60);
+/// An auth.json that is unreadable or missing counts as such only at the last of so many looks.
+/// Another program may be rewriting it in place, or be about to put a new one in its place.
+pub(super) const MAX_LOOKS: u32 = 4;
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How a commit ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct Commit<'a> {
     pub locks: CodexLocks,
     pub staged: StagedAuth,
     pub rotation: &'a Rotation,
-    /// The content of auth.json from which `staged` was made. `None`: nobody knows any more.
+    /// The content of auth.json from which `staged` was made. `None` if an earlier run made it.
     pub base: Option<Vec<u8>>,
     pub env: &'a Env,
     pub log: &'a Log,
@@ -59,10 +60,10 @@ pub struct Commit<'a> {
 
 /// What a look at auth.json found.
 enum Look {
-    /// The new content is made from what is there; this is its identity.
+    /// The staged content is based on the present auth.json, whose identity this is.
     Ready(String),
     DiskWins,
-    /// Another account's login, or one that is not for tokens.
+    /// Another account's login, or one without tokens, such as an API key.
     OtherLogin,
     Absent,
     /// It cannot be read, or the new content cannot be written.
@@ -87,9 +88,9 @@ impl Commit<'_> {
                         return Ok(Committed::DiskWins);
                     }
                     Look::OtherLogin => return self.keep(),
-                    Look::Absent if looks >= LOOKS => return self.keep(),
-                    Look::Failed(error) if looks >= LOOKS => return Err(self.give_up(&error)),
-                    Look::Absent | Look::Failed(_) => std::thread::sleep(BETWEEN_LOOKS),
+                    Look::Absent if looks >= MAX_LOOKS => return self.keep(),
+                    Look::Failed(error) if looks >= MAX_LOOKS => return Err(self.give_up(&error)),
+                    Look::Absent | Look::Failed(_) => std::thread::sleep(LOOK_INTERVAL),
                 }
                 continue;
             };
@@ -106,7 +107,7 @@ impl Commit<'_> {
                 Ok(Swap::Placed(Placed::Done)) => {
                     // The tokens are safe, whatever comes of this: the next run reads the file.
                     let _ = crate::io::platform::sync_directory_of(self.file.target());
-                    if self.is_login() || looks >= LOOKS {
+                    if self.holds_login() || looks >= MAX_LOOKS {
                         let path = self.file.target().display();
                         self.log.debug(format_args!("{path} has the new tokens"));
                         return Ok(Committed::Stored);
@@ -114,22 +115,23 @@ impl Commit<'_> {
                     identity = None;
                 }
                 Ok(Swap::Placed(Placed::NotOurs)) => {
-                    self.log.debug("the new content is made again")
+                    self.log.debug("the staged file is not ours; writing it again");
                 }
                 Ok(Swap::Placed(Placed::Mistaken)) => {
-                    // Whatever it is that was put in place, it was not auth.json before.
-                    identity = if self.is_login() { None } else { self.file.identity().ok() };
+                    // Somebody had replaced the staged file, so a foreign file became auth.json.
+                    // If it is a login, look again; if not, ours takes its place.
+                    identity = if self.holds_login() { None } else { self.file.identity().ok() };
                 }
             }
-            if begun.elapsed() > KEEP_PATIENCE {
-                return Err(self.give_up(&io::Error::other("it changes all the time")));
+            if begun.elapsed() > COMMIT_PATIENCE {
+                return Err(self.give_up(&io::Error::other("it keeps changing")));
             }
         }
     }
 
     /// Reads auth.json, and makes the new content from it if it is not made from that already.
     fn look(&mut self) -> Look {
-        // Before the content: what changes after this is noticed.
+        // The identity is taken before the content, so that a later change is noticed.
         let read = self.file.identity().and_then(|identity| Ok((identity, self.file.read()?)));
         let (identity, content) = match read {
             Ok(read) => read,
@@ -174,7 +176,7 @@ impl Commit<'_> {
         held?.unwrap_or(Ok(Swap::Busy))
     }
 
-    fn is_login(&self) -> bool {
+    fn holds_login(&self) -> bool {
         let content = self.file.read();
         content.is_ok_and(|content| Login::of_file(self.file.target(), &content).is_ok())
     }
@@ -183,7 +185,8 @@ impl Commit<'_> {
         let kept = Kept::of(self.env).keep(self.rotation, self.file.target(), self.env.now());
         match kept {
             Ok(_) => {
-                self.log.debug("there is no login or another one; the new tokens are kept");
+                self.log
+                    .debug("auth.json is missing or has another login; the new tokens are kept");
                 self.staged.discard();
                 Ok(Committed::Kept)
             }
@@ -191,10 +194,11 @@ impl Commit<'_> {
         }
     }
 
-    /// Leaves the commit to the next run, which needs the tokens on disk.
+    /// Makes sure that the tokens are on disk, staged or in [`Kept`], and leaves the commit to the
+    /// next run.
     fn give_up(mut self, reason: &io::Error) -> Error {
         let path = self.file.target().to_path_buf();
-        let kept = while_refused(self.log, || {
+        let kept = retry_write(self.log, || {
             self.staged.ensure().or_else(|error| {
                 let now = self.env.now();
                 let kept = Kept::of(self.env).keep(self.rotation, self.file.target(), now);
@@ -225,8 +229,7 @@ pub enum Stored {
 }
 
 /// Puts an answer on disk, into the room that was taken for it. Some file systems need more room
-/// even so: then it is tried for as long as it is worth it, with the tokens kept elsewhere if
-/// possible.
+/// even so. Then it is tried for up to [`WRITE_PATIENCE`], with the tokens in [`Kept`] if possible.
 ///
 /// # Errors
 /// Why the disk refused it all the time.
@@ -239,7 +242,7 @@ pub fn store(
     log: &Log,
 ) -> io::Result<Stored> {
     let mut kept = None;
-    let stored = while_refused(log, || match (room.fill(content.as_bytes()), &kept) {
+    let stored = retry_write(log, || match (room.fill(content.as_bytes()), &kept) {
         (Ok(staged), _) => Ok(Stored::Staged(staged)),
         (Err(error), None) => {
             kept = Kept::of(env).keep(rotation, file.target(), env.now()).ok();
@@ -257,15 +260,15 @@ pub fn store(
     }
 }
 
-/// Tries again for as long as it is worth it.
-fn while_refused<T>(log: &Log, mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+/// Tries again for up to [`WRITE_PATIENCE`].
+fn retry_write<T>(log: &Log, mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let begun = Instant::now();
     loop {
         match work() {
-            Err(error) if begun.elapsed() < KEEP_PATIENCE => {
+            Err(error) if begun.elapsed() < WRITE_PATIENCE => {
                 let reason = Error::io_reason(&error);
                 log.debug(format_args!("cannot write the new tokens: {reason}"));
-                std::thread::sleep(KEEP_PACE);
+                std::thread::sleep(WRITE_PACE);
             }
             result => return result,
         }
@@ -275,7 +278,7 @@ fn while_refused<T>(log: &Log, mut work: impl FnMut() -> io::Result<T>) -> io::R
 /// `base`, the content of auth.json, with new tokens.
 ///
 /// # Errors
-/// What `base` is not.
+/// Why `base` cannot be merged with them.
 pub fn compose(base: &[u8], tokens: &NewTokens, env: &Env) -> io::Result<String> {
     let base = std::str::from_utf8(base).map_err(|_| io::Error::other("it is not UTF-8"))?;
     merge(base, tokens, &env.now().rfc3339())

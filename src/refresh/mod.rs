@@ -28,7 +28,7 @@ pub(crate) mod turn;
 mod user_ledger;
 
 use self::auth_file::AuthFile;
-use self::commit::{BETWEEN_LOOKS, Commit, Stored, compose, store};
+use self::commit::{Commit, LOOK_INTERVAL, Stored, compose, store};
 use self::ledger::Ledger;
 use self::oauth::{NewTokens, TokenReply};
 use self::rotation::Rotation;
@@ -336,7 +336,7 @@ impl TokenRefresh<'_> {
             if begun.elapsed() >= patience {
                 return None;
             }
-            std::thread::sleep(BETWEEN_LOOKS);
+            std::thread::sleep(LOOK_INTERVAL);
         }
     }
 
