@@ -141,8 +141,8 @@ impl Lookup {
                 let entry = lookup.entry.as_ref();
                 lookup.decision = decide_now(entry, &lookup.login_stamp, settings, &home, now);
                 log.debug(format_args!("{}: {}", cache.entry_path().display(), lookup.decision));
-                if let Some(asked) = entry.ok().and_then(|entry| entry.asking.as_ref()) {
-                    log.debug(format_args!("last request: {asked}"));
+                if let Some(look) = entry.ok().and_then(|entry| entry.asking.as_ref()) {
+                    log.debug(format_args!("at the last look: {look}"));
                 }
                 lookup.cache = Some(cache);
             }
