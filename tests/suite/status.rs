@@ -161,11 +161,7 @@ fn severity_may_follow_the_pace() {
     let output = home.run(&["--severity", "speed"]);
     assert_eq!(
         (output.code, output.stderr.as_str()),
-        (
-            Some(2),
-            "codexline: --severity 'speed': is not used or pace; did you mean used?; see codexline \
-             --help\n"
-        )
+        (Some(2), "codexline: --severity 'speed': is not used or pace; see codexline --help\n")
     );
 }
 
