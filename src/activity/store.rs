@@ -15,7 +15,7 @@ use std::io;
 use std::path::Path;
 
 /// Must change whenever the meaning of an entry or the rules of counting change.
-const FORMAT: &[u8] = b"codexline activity 2\n";
+const FORMAT: &[u8] = b"codexline activity 3\n";
 
 /// A larger file is not read. It would be the store of a million session files.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;

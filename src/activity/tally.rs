@@ -71,6 +71,7 @@ impl Thread {
             self.flags = Flags {
                 met: true,
                 subagent: meta.subagent,
+                by_reference: meta.by_reference,
                 copying: !meta.parents.is_empty() && !meta.by_reference,
                 // The earlier history is in another file, and so is the last running total.
                 records: self.flags.records || meta.by_reference && meta.has_records,
@@ -182,8 +183,8 @@ impl Thread {
     fn step(&mut self, total: Option<Tokens>, last: Option<Tokens>) -> Tokens {
         let Some(total) = total else { return last.unwrap_or_default() };
         let step = match self.total.replace(total) {
-            // A fork that only refers to its history continues the total of its parent.
-            None if !self.parents.is_empty() => last.unwrap_or(total),
+            // The total goes on from the parent's, or from that of the segment before.
+            None if self.flags.by_reference || !self.parents.is_empty() => last.unwrap_or(total),
             None => total,
             Some(before) if before == total => Tokens::default(),
             // The total started again, and may by now be larger than the one before.
@@ -453,6 +454,9 @@ mod tests {
             count(103.0, 1030, Some(20)),
         ];
         assert_eq!(tally(&lines, None), (1, 30));
+        // So does the segment that a revert begins, which is of the same thread.
+        let segment = meta(100.0, "parent", r#","history_base":{"thread_id":"parent"}"#);
+        assert_eq!(tally(&[&[segment], &lines[1..]].concat(), None), (1, 30));
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct Flags {
     /// A `session_meta` was read.
     pub met: bool,
     pub subagent: bool,
+    /// The history before the first line is in another file.
+    pub by_reference: bool,
     /// The next lines may still be copies of the parent's.
     pub copying: bool,
     /// The turn of the last line is the parent's.

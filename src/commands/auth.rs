@@ -138,7 +138,7 @@ pub fn refresh(args: &RefreshArgs, env: &Env) -> Result<(), Error> {
         return Err(config.login_elsewhere());
     }
     let token = login.refresh_token.as_ref().ok_or(Error::NotRenewable { path: file.clone() })?;
-    let client = Client::new(&with_dotenv(env, &home))?;
+    let client = Client::new(&with_dotenv(env, &home, &log))?;
     let token_refresh = TokenRefresh { env, home: &home, client: &client, log: &log };
     // First: it promises to stay off the network, whatever else is asked for.
     if args.print_only {

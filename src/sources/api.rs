@@ -27,7 +27,7 @@ pub const PROVIDER: Provider = Provider { source: Source::Api, about: "the usage
 fn ask(context: &FetchContext, _: Option<SourceError>) -> Result<Fetched, SourceError> {
     let FetchContext { settings, env, home, log, .. } = *context;
     let config = Config::read(home)?;
-    let client = Client::new(&with_dotenv(env, home))?;
+    let client = Client::new(&with_dotenv(env, home, log))?;
     let token_refresh = TokenRefresh { env, home, client: &client, log };
     if settings.recover == Recover::Full {
         token_refresh.resume_interrupted()?;

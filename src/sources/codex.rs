@@ -107,7 +107,7 @@ fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
     if refreshes {
         // If new tokens wait beside auth.json, those in it are spent. Codex must not spend them
         // again.
-        let client = Client::new(&with_dotenv(env, home))?;
+        let client = Client::new(&with_dotenv(env, home, log))?;
         TokenRefresh { env, home, client: &client, log }.resume_interrupted()?;
     }
     let login = match Login::read(home, &config, env) {

@@ -219,6 +219,53 @@ fn equal_steps_after_a_fork_are_not_taken_for_copies() {
 }
 
 #[test]
+fn a_fork_that_copies_a_reverted_thread_counts_its_own_work_only() {
+    let home = Home::new();
+    let line = |time: &str, ordinal: u64, kind: &str, payload: &str| {
+        let head = format!(r#""timestamp":"2026-11-20T10:{time}Z","ordinal":{ordinal}"#);
+        format!(r#"{{{head},"type":"{kind}","payload":{{{payload}}}}}"#) + "\n"
+    };
+    let meta = |time: &str, ordinal: u64, id: &str, more: &str| {
+        line(time, ordinal, "session_meta", &format!(r#""id":"{id}"{more}"#))
+    };
+    let count = |time: &str, ordinal: u64, total: u64, last: u64| {
+        let [total, last] = [total, last].map(|tokens| format!(r#"{{"input_tokens":{tokens}}}"#));
+        let info = format!(r#"{{"total_token_usage":{total},"last_token_usage":{last}}}"#);
+        line(time, ordinal, "event_msg", &format!(r#""type":"token_count","info":{info}"#))
+    };
+    let begin = [meta("00:00", 0, "a", ""), count("00:05", 1, 100, 100)].concat();
+    let taken_back = count("01:00", 2, 200, 100);
+    let base = r#","history_base":{"thread_id":"a","end_ordinal_exclusive":2}"#;
+    let segment = [meta("02:00", 2, "a", base), count("03:00", 3, 150, 50)].concat();
+    // The history that the revert has left, with the fork's time: the lines of both files.
+    let fork = [
+        meta("10:00", 0, "b", r#","forked_from_id":"a""#),
+        count("10:00", 1, 100, 100),
+        count("10:03", 2, 150, 50),
+        count("11:00", 3, 170, 20),
+    ]
+    .concat();
+    home.append("sessions/2026/11/20/rollout-1-a.jsonl", (begin + &taken_back).as_bytes());
+    home.append("sessions/2026/11/20/rollout-2-a_1.jsonl", segment.as_bytes());
+    home.append("sessions/2026/11/20/rollout-3-b.jsonl", fork.as_bytes());
+    let total = all_days(&scanned(home.path())).total;
+    assert_eq!((total.sessions, total.input_tokens), (2, 100 + 100 + 50 + 20));
+    // A copy of the fork is no work either, nor is what another fork copies from the fork.
+    home.append("sessions/2026/11/20/rollout-3-b.sync-conflict-1.jsonl", fork.as_bytes());
+    let fork_of_fork = [
+        meta("20:00", 0, "c", r#","forked_from_id":"b""#),
+        count("20:00", 1, 100, 100),
+        count("20:03", 2, 150, 50),
+        count("20:06", 3, 170, 20),
+        count("21:00", 4, 180, 10),
+    ]
+    .concat();
+    home.append("sessions/2026/11/20/rollout-4-c.jsonl", fork_of_fork.as_bytes());
+    let total = all_days(&scanned(home.path())).total;
+    assert_eq!((total.sessions, total.input_tokens), (3, 270 + 10));
+}
+
+#[test]
 fn archived_and_compressed_files_count_once() {
     let home = Home::new();
     let work = played(&home, |codex| (0..60).for_each(|_| codex.step()));

@@ -688,6 +688,12 @@ fn codex_takes_the_same_variables_from_its_env_file() {
     // Of two, HTTPS_PROXY is used.
     home.set("ALL_PROXY", format!("http://127.0.0.1:{}", dead_port()));
     check(&home, format!("SSL_CERT_FILE={ca}\nHTTPS_PROXY={url}\n"), (true, true));
+    // For Codex the file beats the environment; for codexline, which says so, it does not.
+    home.set("HTTPS_PROXY", format!("http://127.0.0.1:{}", dead_port()));
+    let found = both(&home, format!("SSL_CERT_FILE={ca}\nHTTPS_PROXY={url}\n"));
+    assert_eq!(found, ((false, false), (true, true)));
+    let told = home.run(&["doctor"]).stdout;
+    assert!(told.contains("HTTPS_PROXY: the environment's value is used here"), "{told}");
 }
 
 #[test]

@@ -938,6 +938,24 @@ fn proxies_and_certificates_come_from_codex_s_env_file_too() {
     fails(&home.run(&["fetch"]), &server.base());
     assert_eq!(failure(&home).0, "network");
     assert_eq!(asked(), (before.0, before.1 + 1));
+    // Codex would take the file's, so this is said.
+    let remark = format!(
+        "HTTPS_PROXY: the environment's value is used here, that of {} by codex",
+        dotenv.display()
+    );
+    let (doctor, log) = (home.run(&["doctor"]).stdout, home.run(&["fetch", "--verbose"]).stderr);
+    assert!(doctor.contains(&remark) && log.contains(&remark), "{doctor} {log}");
+    home.unset("https_proxy");
+    let remark = format!("{}: a line that is not valid", dotenv.display());
+    write("HTTPS_PROXY='secret\n".into());
+    let (doctor, log) = (home.run(&["doctor"]).stdout, home.run(&["fetch", "--verbose"]).stderr);
+    assert!(doctor.contains(&remark) && log.contains(&remark), "{doctor} {log}");
+    assert!(!doctor.contains("secret") && !log.contains("secret"), "{doctor} {log}");
+    std::fs::remove_file(&dotenv).unwrap();
+    std::fs::create_dir(&dotenv).unwrap();
+    let remark = format!("{}: is a directory", dotenv.display());
+    let (doctor, log) = (home.run(&["doctor"]).stdout, home.run(&["fetch", "--verbose"]).stderr);
+    assert!(doctor.contains(&remark) && log.contains(&remark), "{doctor} {log}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod summary;
 use self::summary::{ACCOUNT, Summary};
 use crate::cache::Cache;
 use crate::codex::config::Config;
-use crate::codex::dotenv::with_dotenv;
+use crate::codex::dotenv::Dotenv;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
 use crate::commands::status::terminal_columns;
@@ -109,6 +109,7 @@ impl Finding {
 /// What the checks look at.
 struct DoctorContext<'a> {
     env: &'a Env,
+    dotenv: Option<Dotenv>,
     /// The environment together with the home's `.env`.
     network: Env,
     settings: &'a Settings,
@@ -126,6 +127,7 @@ struct DoctorContext<'a> {
 impl DoctorContext<'_> {
     fn begin<'a>(settings: &'a Settings, env: &'a Env, args: &DoctorArgs) -> DoctorContext<'a> {
         let home = Home::locate(env);
+        let dotenv = home.as_ref().ok().map(Dotenv::read);
         let with_home = || Home::locate(env);
         let config = with_home().and_then(|home| Config::read(&home));
         // What follows is looked at even if the file is broken.
@@ -133,7 +135,8 @@ impl DoctorContext<'_> {
         let used = config.as_ref().unwrap_or(&defaults);
         DoctorContext {
             env,
-            network: home.as_ref().map_or_else(|_| env.clone(), |home| with_dotenv(env, home)),
+            network: dotenv.as_ref().map_or_else(|| env.clone(), |dotenv| dotenv.below(env)),
+            dotenv,
             settings,
             wants_email: args.email,
             endpoint: Endpoint::parse(&used.usage_url()),
@@ -157,6 +160,7 @@ const AREAS: &[(&str, &[Check])] = &[
         "network",
         &[
             network::endpoint,
+            network::dotenv,
             network::proxy,
             network::certificates,
             network::name,

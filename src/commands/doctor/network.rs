@@ -22,6 +22,12 @@ pub fn endpoint(context: &DoctorContext) -> Vec<Finding> {
     }]
 }
 
+/// Codex's file of environment variables, where there is something to know of it.
+pub fn dotenv(context: &DoctorContext) -> Vec<Finding> {
+    let remarks = context.dotenv.iter().flat_map(|dotenv| dotenv.remarks(context.env));
+    remarks.map(|remark| Finding::note(".env", remark)).collect()
+}
+
 /// The proxy, if one is used for the endpoint.
 fn proxy_in_force(context: &DoctorContext) -> Option<Proxy> {
     let endpoint = context.endpoint.as_ref().ok()?;
