@@ -415,8 +415,9 @@ fn check_fixture(
     let server = Server::usage(answer);
     let home = Home::at(&server, &Login::of(&account));
     prints(&home.run(&["--reset", "always"]), &format!("{line}\n"));
-    for host in HOSTS {
-        let output = home.run(&[host]);
+    for host in codexline::hosts::HOSTS {
+        let output = home.run(&[host.name]);
+        let host = host.name;
         assert_eq!((output.stderr.as_str(), output.code), ("", Some(0)), "{name} {host}");
     }
     let json = home.run(&["json"]).json();

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use codexline::hosts::HOSTS;
 use serde_json::{Value, json};
 
 use crate::support::home::{Home, Output};
@@ -10,23 +11,10 @@ use crate::support::now;
 use crate::support::server::{Answer, Gate, Server};
 use crate::support::{fixture, fresh_fixture, usage_of};
 
-/// Every host but `json`.
-const HOSTS: [&str; 14] = [
-    "plain",
-    "starship",
-    "tmux",
-    "waybar",
-    "i3blocks",
-    "swaybar",
-    "i3status-rust",
-    "polybar",
-    "zsh",
-    "powerlevel10k",
-    "fish",
-    "claude-code",
-    "swiftbar",
-    "zjstatus",
-];
+/// Every host but `json`, whose word for the state is what the others are compared with.
+fn hosts() -> impl Iterator<Item = &'static str> {
+    HOSTS.iter().map(|host| host.name).filter(|name| *name != "json")
+}
 
 /// A home whose cache holds what the server says.
 fn home_with(answer: &Value) -> (Home, Server) {
@@ -46,20 +34,36 @@ fn check_fails(home: &Home, named: &str) {
     assert!(output.stderr.contains(named), "{named} is not said: {output:?}");
 }
 
-/// What marks an output as fine: the class, the state, the colour of `ok`.
-fn is_marked_as_fine(host: &str, output: &Output) -> bool {
-    let text = &output.stdout;
-    let classes = ["\"ok\"", "\"Good\"", "\"Idle\"", "CODEXLINE_OK"];
-    let colours = ["\u{1b}[32m", "colour=green", "fg=green", "{F#50", "%F{2}"];
-    let is_powerlevel = host == "powerlevel10k" && text.starts_with("OK");
-    classes.iter().chain(&colours).any(|mark| text.contains(mark)) || is_powerlevel
+/// Whether a host says that all is well: by its class or state, or by the colour of `ok`, which it
+/// is told here, because by default that is the host's own.
+fn is_fine(home: &Home, host: &str) -> (bool, Output) {
+    let colour = ["--color", "always", "--colors", "ok=#123456"];
+    let output = home.run(&[&[host, "--offline"][..], &colour].concat());
+    let marks = ["\"ok\"", "\"Good\"", "\"Idle\"", "CODEXLINE_OK", "123456", "18;52;86"];
+    let is_powerlevel = host == "powerlevel10k" && output.stdout.starts_with("OK");
+    (marks.iter().any(|mark| output.stdout.contains(mark)) || is_powerlevel, output)
 }
 
 /// That no host says that all is well.
 fn no_host_is_fine(home: &Home, what: &str) {
-    for host in HOSTS {
-        let output = home.run(&[host, "--offline", "--color", "always"]);
-        assert!(!is_marked_as_fine(host, &output), "{what} in {host}: {output:?}");
+    for host in hosts() {
+        let (is_fine, output) = is_fine(home, host);
+        assert!(!is_fine, "{what} in {host}: {output:?}");
+    }
+}
+
+/// That every host shows the same text as a terminal, each in its own way.
+fn every_host_has_the_text(home: &Home, what: &str) {
+    let arguments = |host| [host, "--offline", "--color", "never"];
+    let plain = home.run(&arguments("plain")).stdout;
+    for host in hosts() {
+        let output = home.run(&arguments(host));
+        assert_eq!((output.stderr.as_str(), output.code), ("", Some(0)), "{what} in {host}");
+        // Bold is no colour, and `%` is doubled where the host expands it.
+        let bold = ["<b>", "</b>", "\u{1b}[1m", "\u{1b}[0m"];
+        let text =
+            bold.iter().fold(output.stdout.replace("%%", "%"), |text, mark| text.replace(mark, ""));
+        assert!(text.contains(plain.trim_end()), "{what} in {host}: {plain}{text}");
     }
 }
 
@@ -96,7 +100,7 @@ fn blocked_is_said_first_in_every_host_however_much_is_left() {
         check_fails(&home, "work is refused");
         // One of them in every host is enough; the others differ in json alone.
         if index == 0 {
-            for host in HOSTS {
+            for host in hosts() {
                 let output = home.run(&[host, "--offline", "--color", "always"]);
                 assert!(output.stdout.contains("blocked"), "{host}: {output:?}");
             }
@@ -262,7 +266,14 @@ fn no_fixture_is_fine_in_any_host_unless_its_state_is_ok() {
         home.run(&["fetch"]);
         let json = json_of(&home);
         let state = json["state"].as_str().unwrap().to_string();
-        if state != "ok" {
+        every_host_has_the_text(&home, &name);
+        if state == "ok" {
+            // Or else the mark of that host is not known here, and its absence proves nothing.
+            for host in hosts() {
+                let (is_fine, output) = is_fine(&home, host);
+                assert!(is_fine, "{name} in {host}: {output:?}");
+            }
+        } else {
             no_host_is_fine(&home, &name);
             let others = ["warning", "critical", "exhausted", "unknown"];
             assert!(others.contains(&state.as_str()), "{name}: {json}");

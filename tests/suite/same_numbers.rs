@@ -12,8 +12,14 @@ use crate::support::{USAGE, fresh_fixture, now, usage, usage_of};
 
 /// What `json` says with this source, without what must differ: the source, ages, and countdowns.
 fn told(home: &Home, source: &str) -> Value {
-    const DIFFERENT: [&str; 5] =
-        ["source", "age_seconds", "resets_in_seconds", "pace", "runs_out_seconds"];
+    const DIFFERENT: [&str; 6] = [
+        "source",
+        "age_seconds",
+        "answer_age_seconds",
+        "resets_in_seconds",
+        "pace",
+        "runs_out_seconds",
+    ];
     fn strip(value: &mut Value) {
         match value {
             Value::Object(object) => {
