@@ -5,11 +5,11 @@
 //! Entries are replaced in one step, so a reader needs no lock.
 
 use crate::codex::home::Home;
-use crate::io::env::Env;
+use crate::io::env::{ACCESS_TOKEN, Env};
 use crate::io::files::{self, Replacement};
 use crate::model::entry::{Entry, Miss, Source};
 use crate::model::error::Error;
-use crate::model::hash::hash;
+use crate::model::hash::{extend, hash};
 use crate::model::time::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ pub struct Cache {
 
 impl Cache {
     /// The entry for numbers from this source, or from any (`None`). Each source has its own. So
-    /// the numbers and failures of a bar with `--source sessions` do not disturb another bar.
+    /// the numbers and failures of a bar with `--source sessions` do not disturb another bar. A
+    /// login in the environment has its own too: another terminal may have another login.
     ///
     /// # Errors
     /// [`Error::NoHome`] if there is neither `XDG_CACHE_HOME` nor a home directory.
@@ -37,7 +38,10 @@ impl Cache {
             Some(directory) => directory,
             None => env.home_directory().ok_or(Error::NoHome)?.join(".cache"),
         };
-        let key = hash(home.path().as_os_str().as_encoded_bytes());
+        let mut key = hash(home.path().as_os_str().as_encoded_bytes());
+        if let Some(token) = env.variable(ACCESS_TOKEN) {
+            key = extend(key, token.as_encoded_bytes());
+        }
         let name = match source {
             None => format!("{key:016x}.json"),
             Some(source) => format!("{key:016x}-{}.json", source.name()),

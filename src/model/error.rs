@@ -132,6 +132,10 @@ pub enum Error {
     /// `codex app-server` was asked, and gave no numbers.
     #[error("{program} app-server: {reason}")]
     CodexFailed { program: PathBuf, reason: String },
+    /// Codex was asked, and has no account. `place`: the file or variable that holds the login. The
+    /// login may be refused, or Codex could not ask about it: its words are the same.
+    #[error("codex could not sign in with the login in {place}")]
+    CodexSignedOut { place: String },
     #[error("cannot find {name} to ask it")]
     CodexMissing { name: PathBuf },
     /// The session files hold no rate limits of this account that are still valid.
@@ -292,6 +296,8 @@ impl Error {
                 "nothing is lost: remove the cause, and the next run stores them"),
             CodexFailed { .. } => asked("codex_failed", "codex failed",
                 "run codex, and codex login if it asks for it"),
+            CodexSignedOut { .. } => asked("codex_signed_out", SIGN_IN,
+                "check the network and that login: run codex"),
             CodexMissing { .. } => local("codex_missing", "codex not found",
                 "put it on PATH, or name it with --codex-bin"),
             NoSnapshot { .. } => local("no_snapshot", "no sessions yet",

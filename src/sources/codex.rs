@@ -59,6 +59,10 @@ fn after_api_failure(context: &FetchContext, failed: SourceError) -> Result<Fetc
             _ => return decline(context, SourceError { error, account, login }),
         };
         return call(context, may_refresh).map_err(|codexs| {
+            let codexs = match &error {
+                Error::LoginForCodex { place } => of_login_in(place, codexs),
+                _ => codexs,
+            };
             log.debug(&codexs);
             // What Codex says of a login that only it can see is the better word.
             let is_missing = matches!(codexs, Error::CodexMissing { .. });
@@ -94,6 +98,14 @@ fn after_api_failure(context: &FetchContext, failed: SourceError) -> Result<Fetc
     decline(context, SourceError { error, account, login: Some(login) })
 }
 
+/// Of a login that it cannot use Codex says that there is none. Here it is known where it is.
+fn of_login_in(place: &str, error: Error) -> Error {
+    match error {
+        Error::NotSignedIn { .. } => Error::CodexSignedOut { place: place.to_string() },
+        error => error,
+    }
+}
+
 fn decline(context: &FetchContext, failed: SourceError) -> Result<Fetched, SourceError> {
     context.log.debug("codex is not asked: it has no better answer to that");
     Err(failed)
@@ -112,7 +124,9 @@ fn standalone(context: &FetchContext) -> Result<Fetched, SourceError> {
     }
     let login = match Login::read(home, &config, env) {
         Err(Error::LoginElsewhere { .. }) => return Ok(call(context, refreshes)?),
-        Err(Error::LoginForCodex { .. }) => return Ok(call(context, false)?),
+        Err(Error::LoginForCodex { place }) => {
+            return Ok(call(context, false).map_err(|error| of_login_in(&place, error))?);
+        }
         login => login?,
     };
     if let Err(error) = may_refresh_by_itself(context, &login) {

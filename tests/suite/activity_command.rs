@@ -99,6 +99,26 @@ fn json_has_the_totals_that_were_made_up() {
 }
 
 #[test]
+fn a_thread_in_two_files_counts_once_and_the_longer_one_counts() {
+    let home = home();
+    let codex = played(&home);
+    let path = |file: &str| home.codex_home().join(file);
+    for file in codex.files() {
+        let text = std::fs::read_to_string(path(&file)).unwrap();
+        let conflict = file.replace(".jsonl", ".sync-conflict-20261122-1.jsonl");
+        std::fs::write(path(&conflict), &text).unwrap();
+        // The one in `sessions` is behind.
+        let name = file.rsplit('/').next().unwrap();
+        std::fs::create_dir_all(path("archived_sessions")).unwrap();
+        std::fs::write(path("archived_sessions").join(name), &text).unwrap();
+        let first_lines = text.lines().count() / 2;
+        let behind: Vec<&str> = text.lines().take(first_lines.max(1)).collect();
+        std::fs::write(path(&file), behind.join("\n") + "\n").unwrap();
+    }
+    assert_told(&home.run(&["activity", "--json"]), 7, &codex.work);
+}
+
+#[test]
 fn what_was_read_is_kept_and_what_is_new_is_added() {
     let home = home();
     let mut codex = played(&home);

@@ -259,6 +259,30 @@ fn codex_home_missing_or_not_a_directory() {
 }
 
 #[test]
+fn without_a_home_of_codex_nobody_is_signed_in_from_the_first_run_on() {
+    let mut home = Home::signed_out();
+    home.unset("CODEX_HOME");
+    // What the worker finds is shown by the later runs.
+    for _ in 0..3 {
+        prints(&home.run(&["--wait", "20s"]), "Codex: signed out\n");
+        prints(&home.run(&["--offline"]), "Codex: signed out\n");
+        let told = home.run(&["json", "--wait", "20s"]).json();
+        let [code, hint] = ["code", "hint"].map(|key| told["error"][key].as_str().unwrap());
+        assert_eq!((code, hint), ("not_signed_in", "run codex login"));
+        for command in [&["fetch"][..], &["check", "--left", "1%"], &["auth"], &["doctor"]] {
+            let output = home.run(command);
+            assert_eq!(output.code, Some(1), "{output:?}");
+            let text = output.stdout + &output.stderr;
+            assert!(text.contains("run codex login") && !text.contains("correct"), "{text}");
+        }
+        let page = home.run(&["status"]).stdout;
+        assert!(page.contains("codex login"), "{page}");
+        home.settle();
+    }
+    assert!(!home.path().join("home/.codex").exists());
+}
+
+#[test]
 fn codex_home_relative() {
     let (server, mut home) = signed_in();
     // The command runs in `home`, its worker elsewhere.

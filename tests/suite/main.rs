@@ -12,6 +12,7 @@ mod support;
 mod accounts;
 mod activity;
 mod activity_command;
+mod codex_logins;
 mod codex_real;
 mod codex_turns;
 mod config;

@@ -246,6 +246,23 @@ fn a_balance_is_read_as_people_write_it() {
 }
 
 #[test]
+fn a_budget_is_one_wherever_it_stands() {
+    let limit = json!({"limit": "100", "used": "25", "reset_at": now() + 90_000});
+    let mut inside = usage_of(5, 5);
+    inside["rate_limit"]["individual_limit"] = limit.clone();
+    let mut at_the_top = usage_of(5, 5);
+    at_the_top["individual_limit"] = limit.clone();
+    let mut usual = usage_of(5, 5);
+    usual["spend_control"] = json!({"reached": false, "individual_limit": limit});
+    for answer in [inside, at_the_top, usual] {
+        let (home, _server) = home_with(&answer);
+        let json = json_of(&home);
+        assert_eq!(json["budget"]["used_percent"], 25, "{answer}");
+        assert_eq!(json["windows"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn no_fixture_is_fine_in_any_host_unless_its_state_is_ok() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/usage");
     let mut names: Vec<String> = std::fs::read_dir(directory)

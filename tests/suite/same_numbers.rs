@@ -194,7 +194,8 @@ fn what_codex_says_beside_the_windows_is_read() {
 fn an_answer_of_codex_without_limits_is_not_no_limits() {
     let unreadable = json!({"usedPercent": "n/a", "windowDurationMins": 300});
     for limits in [json!({}), json!({"planType": "plus"}), json!({"primary": unreadable})] {
-        let (home, _server, _codex) = made_up(&json!({"rateLimits": limits}));
+        let answer = json!({"rateLimits": limits, "accountId": ACCOUNT});
+        let (home, _server, _codex) = made_up(&answer);
         let output = home.run(&["fetch", "--source", "codex"]);
         assert_eq!(output.code, Some(1), "{limits}");
         let json = home.run(&["json", "--offline", "--source", "codex"]).json();
