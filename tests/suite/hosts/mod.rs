@@ -5,6 +5,7 @@
 //! `.ci/hosts` installs the hosts. A test ends early where its host is missing (see `needs!`).
 
 mod claude_code;
+mod contrast;
 mod i3bar;
 mod i3blocks;
 mod i3status_rust;

@@ -52,11 +52,9 @@ impl Picture {
         &self.pixels
     }
 
-    /// How many pixels have this colour, with a tolerance of 8 in each channel. Half-transparent
-    /// edges do not count.
+    /// How many pixels have this colour, or almost. Half-transparent edges do not count.
     pub fn count(&self, colour: Colour) -> usize {
-        let near = |pixel: &&Colour| pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 8);
-        self.pixels.iter().filter(near).count()
+        self.pixels.iter().filter(|pixel| are_alike(**pixel, colour)).count()
     }
 
     /// Whether anything is drawn at all: there are two different colours.
@@ -78,10 +76,8 @@ impl Picture {
             let (one, other) = (luminance(one), luminance(other));
             (one.max(other) + 0.05) / (one.min(other) + 0.05)
         };
-        let mut counts = std::collections::BTreeMap::<Colour, usize>::new();
-        self.pixels.iter().for_each(|pixel| *counts.entry(*pixel).or_default() += 1);
-        let background = *counts.iter().max_by_key(|(_, count)| **count).expect("pixels").0;
-        counts.keys().map(|colour| ratio(*colour, background)).fold(1.0, f64::max)
+        let background = self.commonest();
+        self.pixels.iter().map(|colour| ratio(*colour, background)).fold(1.0, f64::max)
     }
 
     /// The smallest part that has all pixels of this colour. `None` when there are none.
@@ -91,6 +87,32 @@ impl Picture {
         let (left, right) = (places.iter().map(|p| p.0).min()?, places.iter().map(|p| p.0).max()?);
         let (top, bottom) = (places.first()?.1, places.last()?.1);
         Some(self.part(left, top, right - left + 1, bottom - top + 1))
+    }
+
+    /// What is drawn, from left to right: the parts with at least `gap` columns of nothing but the
+    /// commonest colour between them.
+    pub fn apart(&self, gap: usize) -> Vec<Self> {
+        let nothing = self.commonest();
+        let is_drawn = |x: &usize| {
+            self.pixels.iter().skip(*x).step_by(self.width).any(|pixel| !are_alike(*pixel, nothing))
+        };
+        let mut parts: Vec<(usize, usize)> = Vec::new();
+        for x in (0..self.width).filter(is_drawn) {
+            match parts.last_mut() {
+                Some((_, last)) if x - *last <= gap => *last = x,
+                _ => parts.push((x, x)),
+            }
+        }
+        let part =
+            |(first, last): (usize, usize)| self.part(first, 0, last - first + 1, self.height);
+        parts.into_iter().map(part).collect()
+    }
+
+    /// The colour of most pixels: what is behind the text.
+    fn commonest(&self) -> Colour {
+        let mut counts = std::collections::BTreeMap::<Colour, usize>::new();
+        self.pixels.iter().for_each(|pixel| *counts.entry(*pixel).or_default() += 1);
+        *counts.iter().max_by_key(|(_, count)| **count).expect("pixels").0
     }
 
     /// Writes the picture as PNG, as small as it gets.
@@ -111,6 +133,11 @@ impl Picture {
         drop(input);
         assert!(convert.wait().expect("convert").success());
     }
+}
+
+/// Whether two colours differ by 8 at most in each channel.
+fn are_alike(one: Colour, other: Colour) -> bool {
+    one.iter().zip(other).all(|(one, other)| one.abs_diff(other) <= 8)
 }
 
 impl std::fmt::Debug for Picture {
