@@ -32,10 +32,13 @@ fn write_man(out: &mut Vec<u8>) -> std::io::Result<()> {
     out.write_all(MAN_END.as_bytes())
 }
 
-/// A topic as it is written: its tables and code are laid out already.
+/// What is left of the usual 80 columns beside the margin of a man page.
+const COLUMNS: usize = 72;
+
+/// A topic in lines that are broken already: its tables would be text to a man page.
 fn write_topic(topic: &help::Topic, out: &mut Vec<u8>) -> std::io::Result<()> {
     writeln!(out, ".SH \"TOPIC: {}\"\n.nf", topic.name)?;
-    for line in topic.text.lines() {
+    for line in help::lay_out(topic.text, COLUMNS).lines() {
         let line = line.replace('\\', "\\e").replace('-', "\\-");
         let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
         writeln!(out, "{guard}{line}")?;

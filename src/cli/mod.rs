@@ -24,7 +24,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::help;
 use crate::commands::init::{InitArgs, UninstallArgs};
-use crate::commands::status::StatusArgs;
+use crate::commands::status::{StatusArgs, terminal_columns};
 use crate::config::file::ConfigFile;
 use crate::config::layers::{Layers, Typed};
 use crate::config::options::OPTIONS;
@@ -34,7 +34,7 @@ use crate::hosts::{self, HOSTS, Host};
 use crate::io::env::Env;
 use crate::model::decision::Trigger;
 use crate::model::error::Error;
-use crate::model::text::{did_you_mean, plain};
+use crate::model::text::{did_you_mean, plain, wrap};
 use crate::render::template::is_label;
 use clap::{ArgMatches, Command};
 use std::ffi::OsString;
@@ -72,7 +72,8 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
     let matches = match command().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {
-            return Ok(Invocation::Print(error.render().to_string()));
+            let text = error.render().to_string();
+            return Ok(Invocation::Print(with_usage_broken(&text, terminal_columns(env))));
         }
         Err(error) => return Err(Error::Usage(mistakes::sentence(&error, &arguments))),
     };
@@ -149,18 +150,34 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
         },
         "help" => {
             let words = matches.get_many::<String>("topic").unwrap_or_default();
-            Invocation::Print(help(&words.map(String::as_str).collect::<Vec<_>>())?)
+            Invocation::Print(help(&words.map(String::as_str).collect::<Vec<_>>(), env)?)
         }
         _ => Invocation::Print(man()),
     })
+}
+
+/// A help text of clap's. It breaks every line to the terminal's width but that of the usage.
+fn with_usage_broken(text: &str, columns: Option<usize>) -> String {
+    const USAGE: &str = "Usage: ";
+    let columns = columns.unwrap_or(usize::MAX).saturating_sub(USAGE.len());
+    let broken = |line: &str| match line.strip_prefix(USAGE) {
+        Some(usage) => {
+            let lines = wrap(usage, columns);
+            format!("{USAGE}{}\n", lines.join(&format!("\n{:1$}", "", USAGE.len())))
+        }
+        None => format!("{line}\n"),
+    };
+    text.lines().map(broken).collect()
 }
 
 /// What `codexline help` prints: the help of the program or of a command, or a topic.
 ///
 /// # Errors
 /// [`Error::Usage`] for a word that is neither.
-fn help(words: &[&str]) -> Result<String, Error> {
+fn help(words: &[&str], env: &Env) -> Result<String, Error> {
     let topic = words.first().and_then(|word| help::find(word));
+    let columns = terminal_columns(env);
+    let laid_out = |text: &str| columns.map_or(text.into(), |columns| help::lay_out(text, columns));
     let mut command = grammar::grammar(false);
     command.build();
     let mut found = Some(&mut command);
@@ -169,15 +186,15 @@ fn help(words: &[&str]) -> Result<String, Error> {
     }
     match (found, topic) {
         (Some(command), topic) => {
-            let mut text = command.render_help().to_string();
+            let mut text = with_usage_broken(&command.render_help().to_string(), columns);
             match topic {
-                Some(topic) => text.push_str(&format!("\n{}", topic.text)),
-                None if words.is_empty() => text.push_str(&help::list()),
+                Some(topic) => text.push_str(&format!("\n{}", laid_out(topic.text))),
+                None if words.is_empty() => text.push_str(&help::list(columns)),
                 None => {}
             }
             Ok(text)
         }
-        (None, Some(topic)) if words.len() == 1 => Ok(topic.text.to_string()),
+        (None, Some(topic)) if words.len() == 1 => Ok(laid_out(topic.text)),
         _ => {
             let words = plain(&words.join(" "), 60);
             Err(Error::Usage(format!(

@@ -8,6 +8,7 @@ use crate::activity::store::Store;
 use crate::activity::{Refreshed, refresh};
 use crate::cache::Cache;
 use crate::codex::home::Home;
+use crate::commands::status::terminal_columns;
 use crate::config::settings::{LoginEnv, Settings};
 use crate::hosts::json::{ErrorReport, line};
 use crate::io::env::Env;
@@ -45,12 +46,14 @@ pub fn run(args: &ActivityArgs, env: &Env) -> Result<u8, Error> {
     }
     // The first scan can take minutes; what it has counted until then is kept.
     crate::io::platform::note_requests_to_end();
+    // What is no terminal gets every column.
+    let columns = terminal_columns(env).unwrap_or(usize::MAX);
     let mut reports = Vec::new();
     for LoginEnv { account, env } in args.settings.logins(env) {
         let report = match (tell(args, &env), &account) {
             (Ok(Reported::BrokenOff(status)), _) => return Ok(status),
             (Ok(Reported::Counted(report)), None) => {
-                output::print(&if args.json { line(&report) } else { table(&report) });
+                output::print(&if args.json { line(&report) } else { table(&report, columns) });
                 return Ok(0);
             }
             (Ok(Reported::Counted(report)), Some(_)) => Ok(report),
@@ -62,7 +65,7 @@ pub fn run(args: &ActivityArgs, env: &Env) -> Result<u8, Error> {
         };
         reports.push(Part { account: account.unwrap_or_default(), report });
     }
-    output::print(&if args.json { line(&reports) } else { tables(&reports) });
+    output::print(&if args.json { line(&reports) } else { tables(&reports, columns) });
     // One account's failure is no reason not to show the others.
     Ok(u8::from(reports.iter().any(|part| part.report.is_err())))
 }
@@ -168,40 +171,70 @@ impl Serialize for Part {
     }
 }
 
-type Column = (&'static str, fn(&Counts) -> u64);
+/// A column of the table.
+struct Column {
+    title: &'static str,
+    value: fn(&Counts) -> u64,
+    /// Where there is no room for all columns, those with the highest numbers drop out.
+    rank: u8,
+}
 
-/// A count has at most five characters, so all of it takes 72 columns.
+impl Column {
+    /// With the blanks in front of it. A count has at most five characters, a title at least five.
+    fn width(&self) -> usize {
+        2 + self.title.len()
+    }
+}
+
+const fn column(title: &'static str, rank: u8, value: fn(&Counts) -> u64) -> Column {
+    Column { title, value, rank }
+}
+
 const COLUMNS: [Column; 7] = [
-    ("sessions", |counts| counts.sessions),
-    ("turns", |counts| counts.turns),
-    ("input", |counts| counts.input_tokens),
-    ("cached", |counts| counts.cached_input_tokens),
-    ("output", |counts| counts.output_tokens),
-    ("reasoning", |counts| counts.reasoning_output_tokens),
-    ("total", |counts| counts.total_tokens),
+    column("sessions", 2, |counts| counts.sessions),
+    column("turns", 1, |counts| counts.turns),
+    column("input", 3, |counts| counts.input_tokens),
+    column("cached", 5, |counts| counts.cached_input_tokens),
+    column("output", 4, |counts| counts.output_tokens),
+    column("reasoning", 6, |counts| counts.reasoning_output_tokens),
+    column("total", 0, |counts| counts.total_tokens),
 ];
+/// The width of the column of days.
+const DAY: usize = 14;
+
+/// The columns that fit into a terminal of so many. The total is always there.
+fn fitting(columns: usize) -> Vec<&'static Column> {
+    let room = columns.saturating_sub(DAY);
+    let needed = |rank: u8| -> usize {
+        COLUMNS.iter().filter(|column| column.rank <= rank).map(Column::width).sum()
+    };
+    let fits = |column: &&Column| column.rank == 0 || needed(column.rank) <= room;
+    COLUMNS.iter().filter(fits).collect()
+}
 
 /// One below the other, each under its account's name.
-fn tables(parts: &[Part]) -> String {
-    let one =
-        |part: &Part| Some(format!("{}\n{}", part.account, table(part.report.as_ref().ok()?)));
+fn tables(parts: &[Part], columns: usize) -> String {
+    let one = |part: &Part| {
+        Some(format!("{}\n{}", part.account, table(part.report.as_ref().ok()?, columns)))
+    };
     parts.iter().filter_map(one).collect::<Vec<_>>().join("\n")
 }
 
-fn table(report: &Report) -> String {
+/// A row for each day and one for all of them, in a terminal of so many columns.
+fn table(report: &Report, columns: usize) -> String {
+    let shown = fitting(columns);
     let row = |name: &str, cell: &dyn Fn(&Column) -> String| {
-        let cells = COLUMNS
-            .iter()
-            .map(|column| format!("  {:>width$}", cell(column), width = column.0.len()));
-        format!("{name:<14}{}\n", cells.collect::<String>())
+        let cells =
+            shown.iter().map(|column| format!("{:>width$}", cell(column), width = column.width()));
+        format!("{name:<DAY$}{}\n", cells.collect::<String>())
     };
     let counted = |name: &str, counts: &Counts| {
-        row(name, &|(_, value)| match value(counts) {
+        row(name, &|column| match (column.value)(counts) {
             0 => "-".to_string(),
             value => short_count(value),
         })
     };
-    let mut text = row("day", &|(title, _)| title.to_string());
+    let mut text = row("day", &|column| column.title.to_string());
     for Day { date, counts } in &report.days {
         text += &counted(&date.strftime("%a %Y-%m-%d").to_string(), counts);
     }
@@ -244,7 +277,27 @@ Sat 2026-11-21         3     41   1.2M    617k    123k      61.7k   1.4M
 Sun 2026-11-22         -      -      -       -       -          -      -
 3 days             12.3k  18.4E   1.0M    500k    100k      50.0k   1.1M
 ";
-        assert_eq!(table(&sample()), expected);
+        assert_eq!(table(&sample(), 72), expected);
+    }
+
+    #[test]
+    fn columns_drop_out_where_there_is_no_room() {
+        let heads = |columns: usize| table(&sample(), columns).lines().next().unwrap().to_string();
+        assert_eq!(heads(71), "day             sessions  turns  input  cached  output  total");
+        assert_eq!(heads(60), "day             sessions  turns  input  output  total");
+        let narrow = "\
+day             sessions  turns  total
+Fri 2026-11-20         -      -      -
+Sat 2026-11-21         3     41   1.4M
+Sun 2026-11-22         -      -      -
+3 days             12.3k  18.4E   1.1M
+";
+        assert_eq!(table(&sample(), 40), narrow);
+        assert_eq!(heads(1), "day             total");
+        for columns in 21..100 {
+            let text = table(&sample(), columns);
+            assert!(text.lines().all(|line| line.len() <= columns), "{columns}:\n{text}");
+        }
     }
 
     #[test]
@@ -252,7 +305,7 @@ Sun 2026-11-22         -      -      -       -       -          -      -
         let problem = Problem::from(&Error::NoHome);
         let parts = [("a", Ok(sample())), ("b", Err(problem)), ("c", Ok(sample()))]
             .map(|(account, report)| Part { account: account.into(), report });
-        assert_eq!(tables(&parts), format!("a\n{0}\nc\n{0}", table(&sample())));
+        assert_eq!(tables(&parts, 80), format!("a\n{0}\nc\n{0}", table(&sample(), 80)));
         let told: serde_json::Value = serde_json::from_str(&line(&parts)).unwrap();
         assert_eq!(
             (&told[0]["account"], &told[0]["total"]["sessions"]),

@@ -190,8 +190,7 @@ struct Page {
 
 impl Page {
     fn on(env: &Env) -> Page {
-        let columns = env.stdout_is_terminal.then(|| terminal_columns(env));
-        Page { text: String::new(), columns }
+        Page { text: String::new(), columns: terminal_columns(env) }
     }
 
     /// Lines break at blanks. A text with a word that does not fit beside the name begins below it.

@@ -1,5 +1,6 @@
 //! `codexline config`: what is in force and where it comes from, and a file to start from.
 
+use crate::commands::status::terminal_columns;
 use crate::config::file::{ConfigFile, locate, quoted};
 use crate::config::layers::{Force, Layers, Typed};
 use crate::config::options::{OPTIONS, Opt};
@@ -9,6 +10,7 @@ use crate::hosts::{self, HOSTS, Host};
 use crate::io::env::Env;
 use crate::io::output;
 use crate::model::error::Error;
+use crate::model::text::{fit, width, wrap};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -42,7 +44,8 @@ pub fn show(args: &ConfigArgs, env: &Env) -> Result<(), Error> {
     let file = ConfigFile::read(env);
     let section = host.map(|host| host.name);
     let layers = Layers { file: file.as_ref(), section, env, typed };
-    output::print(&report(host, &layers, locate(env).map(|(path, _)| path))?);
+    let columns = terminal_columns(env).unwrap_or(usize::MAX);
+    output::print(&report(host, &layers, locate(env).map(|(path, _)| path), columns)?);
     let mut mistakes = file.map(|file| file.every_mistake()).unwrap_or_default();
     let Some(last) = mistakes.pop() else { return Ok(()) };
     for mistake in mistakes {
@@ -51,10 +54,15 @@ pub fn show(args: &ConfigArgs, env: &Env) -> Result<(), Error> {
     Err(last.error())
 }
 
+/// What stands in front of an origin that does not fit beside its value.
+const BELOW: &str = "    # ";
+
+/// For a terminal of so many columns.
 fn report(
     host: Option<&'static Host>,
     layers: &Layers,
     path: Option<PathBuf>,
+    columns: usize,
 ) -> Result<String, Error> {
     let mut lines: Vec<(String, String)> = Vec::new();
     let settings =
@@ -79,39 +87,62 @@ fn report(
         })?;
     let mut out = String::new();
     let of = host.map_or("any host".to_string(), |host| host.name.to_string());
-    let _ = match (layers.file, path) {
-        (Some(file), _) => writeln!(out, "# for {of}, with {}", file.path.display()),
-        (None, Some(path)) => writeln!(out, "# for {of}; there is no {}", path.display()),
-        (None, None) => writeln!(out, "# for {of}"),
+    let head = match (layers.file, path) {
+        (Some(file), _) => format!("for {of}, with {}", file.path.display()),
+        (None, Some(path)) => format!("for {of}; there is no {}", path.display()),
+        (None, None) => format!("for {of}"),
     };
+    comment(&mut out, &head, columns);
     let widest =
         lines.iter().map(|(line, _)| line.chars().count()).filter(|width| *width <= 40).max();
     for (line, origin) in lines {
-        let _ = writeln!(out, "{line:width$}  # {origin}", width = widest.unwrap_or(0));
+        let beside = format!("{line:width$}  # {origin}", width = widest.unwrap_or(0));
+        if width(&beside) <= columns {
+            let _ = writeln!(out, "{beside}");
+            continue;
+        }
+        let _ = writeln!(out, "{line}");
+        for part in wrap(&origin, columns.saturating_sub(BELOW.len())) {
+            let _ = writeln!(out, "{BELOW}{part}");
+        }
     }
     for mistake in &settings.mistakes {
-        let _ = writeln!(out, "# wrong: {mistake}");
+        comment(&mut out, &format!("wrong: {mistake}"), columns);
     }
     Ok(out)
 }
 
+/// Lines of a comment, of at most so many columns.
+fn comment(out: &mut String, text: &str, columns: usize) {
+    for line in fit(text, columns.saturating_sub(2)) {
+        let _ = writeln!(out, "# {line}");
+    }
+}
+
+/// Of the file to start from.
+const FILE_COLUMNS: usize = 80;
+
 /// `codexline config --default`: a file that changes nothing, to be changed.
 pub fn default_file() -> String {
-    let mut out = String::from(
-        "# codexline's settings: ~/.config/codexline/config.toml, \
-         or the file that CODEXLINE_CONFIG names.\n\
-         # What is typed beats the environment (CODEXLINE_MAX_AGE=5m), \
-         that beats the host's section, that the common part.\n\
-         # Every line here is a default: take the # away to change it. \
-         `codexline config` shows what is in force.\n",
-    );
+    let mut out = String::new();
+    for line in [
+        "codexline's settings: ~/.config/codexline/config.toml, or the file that CODEXLINE_CONFIG \
+         names. The command line wins over the environment (CODEXLINE_MAX_AGE=5m), the \
+         environment over this file, and in it a host's own section over the rest.",
+        "Every line here is a default: take the # away to change it. `codexline config` shows \
+         what is in force.",
+    ] {
+        comment(&mut out, line, FILE_COLUMNS);
+    }
     for option in OPTIONS {
-        let _ = match option.default_words() {
+        let text = match option.default_words() {
             Some(words) if option.default_value().is_none() => {
-                writeln!(out, "\n# {} (without it: {words})", option.help)
+                format!("{} (without it: {words})", option.help)
             }
-            _ => writeln!(out, "\n# {}", option.help),
+            _ => option.help.to_string(),
         };
+        out.push('\n');
+        comment(&mut out, &text, FILE_COLUMNS);
         let _ = match (option.default_value(), option.value) {
             (Some(text), _) => writeln!(out, "#{}", assignment(option, text)),
             (None, None) => writeln!(out, "#{}", assignment(option, "false")),
@@ -177,7 +208,7 @@ mod tests {
         let file = parse("warn = 55\n[tmux]\nmax-age = '5m'\ncolor = 'red'\n");
         let host = hosts::find("tmux");
         let layers = Layers { file: Some(&file), section: Some("tmux"), env: &env, typed: &[] };
-        let report = report(host, &layers, None).unwrap();
+        let report = report(host, &layers, None, 80).unwrap();
         let squeezed: Vec<String> = report
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -195,6 +226,16 @@ mod tests {
             assert!(squeezed.iter().any(|found| found == line), "{line}\n{report}");
         }
         assert_eq!(mistakes(&report), [""; 0]);
+        let narrow = super::report(host, &layers, None, 40).unwrap();
+        assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
+        assert_eq!(mistakes(&narrow), [""; 0]);
+        let without_lines = |text: &str| -> Vec<_> {
+            entries(text)
+                .into_iter()
+                .map(|(section, key, value, _)| (section, key, value))
+                .collect()
+        };
+        assert_eq!(without_lines(&narrow), without_lines(&report));
         assert_eq!(parse(&report).values(&OPTIONS[0], None).next().unwrap().text, "5m");
     }
 }

@@ -164,9 +164,10 @@ impl Screen<'_> {
     }
 }
 
-/// How many columns there are to write on.
-pub(crate) fn terminal_columns(env: &Env) -> usize {
-    size(env).0
+/// How many columns there are to write on. `None`: standard output is no terminal, and lines may
+/// be as long as they are.
+pub(crate) fn terminal_columns(env: &Env) -> Option<usize> {
+    env.stdout_is_terminal.then(|| size(env).0)
 }
 
 /// Columns and lines: `COLUMNS`, else what the terminal says, else the usual. The lines are known

@@ -186,7 +186,7 @@ pub fn run(args: &DoctorArgs, env: &Env) -> bool {
             .map_or_else(|| text.to_string(), |person| text.replace(person.as_str(), "~"))
     };
     let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
-    let columns = env.stdout_is_terminal.then(|| terminal_columns(env));
+    let columns = terminal_columns(env);
     // Without a terminal it is a bug report or a script's: they want everything.
     let is_summary = columns.is_some() && !args.all && !args.json;
     let mut findings = Vec::new();
@@ -236,19 +236,25 @@ fn line(
     is_coloured: bool,
     columns: Option<usize>,
 ) -> String {
-    const INDENT: usize = 22;
+    // In a narrow terminal the text begins on a line of its own.
+    let is_narrow = columns.is_some_and(|columns| columns < 60);
+    let indent = if is_narrow { 8 } else { 22 };
     let paint = if is_coloured { paint_ansi } else { uncoloured };
     let palette = settings.host.palette.with(&settings.colors);
     let mut text = String::new();
     paint(palette.of(finding.state.severity()), finding.state.name(), &mut text);
     text.push_str(&" ".repeat(8 - finding.state.name().len()));
-    text.push_str(&format!("{:<14}", finding.name));
+    if is_narrow {
+        text.push_str(&format!("{}\n{:indent$}", finding.name, ""));
+    } else {
+        text.push_str(&format!("{:<14}", finding.name));
+    }
     let found = finding.text();
     let lines = columns.map_or_else(
         || vec![found.clone()],
-        |columns| fit(&found, columns.saturating_sub(INDENT).max(NARROWEST)),
+        |columns| fit(&found, columns.saturating_sub(indent).max(NARROWEST)),
     );
-    text.push_str(&lines.join(&format!("\n{}", " ".repeat(INDENT))));
+    text.push_str(&lines.join(&format!("\n{}", " ".repeat(indent))));
     text.push('\n');
     text
 }

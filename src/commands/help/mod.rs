@@ -1,6 +1,12 @@
 //! `codexline help`: the reference, as short Markdown files beside this one. The man page has them
 //! too, and the README links to them.
 
+mod layout;
+
+pub use layout::lay_out;
+
+use crate::model::text::wrap;
+
 /// One file of the reference.
 pub struct Topic {
     pub name: &'static str,
@@ -32,8 +38,17 @@ pub fn find(name: &str) -> Option<&'static Topic> {
     TOPICS.iter().find(|topic| topic.name == name)
 }
 
-/// The list of topics, for the end of the program's own help.
-pub fn list() -> String {
-    let rows = TOPICS.iter().map(|topic| format!("  {:11}  {}\n", topic.name, topic.about));
-    format!("\nTopics, shown by codexline help TOPIC:\n{}", rows.collect::<String>())
+/// The list of topics, for the end of the program's own help; in lines of so many columns if that
+/// is given.
+pub fn list(columns: Option<usize>) -> String {
+    const NAME: usize = 15;
+    let columns = columns.unwrap_or(usize::MAX).saturating_sub(NAME);
+    let row = |topic: &Topic| {
+        let lines = wrap(topic.about, columns).join(&format!("\n{:NAME$}", ""));
+        format!("  {:11}  {lines}\n", topic.name)
+    };
+    format!(
+        "\nTopics, shown by codexline help TOPIC:\n{}",
+        TOPICS.iter().map(row).collect::<String>()
+    )
 }

@@ -11,10 +11,11 @@ mod write;
 pub use snippets::{INTEGRATIONS, Integration};
 pub use uninstall::{UninstallArgs, uninstall};
 
+use crate::commands::status::terminal_columns;
 use crate::io::env::Env;
 use crate::io::output;
 use crate::model::error::Error;
-use crate::model::text::{did_you_mean, plain};
+use crate::model::text::{did_you_mean, fit, plain, width, wrap};
 use program::{on_path, program_for};
 use snippets::{Snippet, Way};
 use std::fmt::Write;
@@ -242,11 +243,13 @@ fn overview(env: &Env) -> String {
     };
     let here: Vec<&Integration> =
         INTEGRATIONS.iter().filter(|integration| is_here(integration)).collect();
+    let columns = terminal_columns(env).unwrap_or(usize::MAX);
     let mut out = String::new();
     if here.is_empty() {
         out.push_str("No host that codexline knows is on PATH.\n\n");
     } else {
-        out.push_str("Hosts that are installed here, and what to type:\n\n");
+        let text = "Hosts that are installed here, and what to type:";
+        let _ = write!(out, "{}\n\n", wrap(text, columns).join("\n"));
     }
     for integration in here {
         let name = integration.name;
@@ -273,12 +276,25 @@ fn overview(env: &Env) -> String {
             }
             _ => String::new(),
         };
-        let _ = writeln!(out, "  {command:38}  {what}{place}");
+        let row = format!("  {command:38}  {what}{place}");
+        if width(&row) <= columns {
+            let _ = writeln!(out, "{row}");
+        } else {
+            let _ = writeln!(out, "  {command}");
+            for line in fit(&format!("{what}{place}"), columns.saturating_sub(6).max(1)) {
+                let _ = writeln!(out, "      {line}");
+            }
+        }
     }
-    out.push_str(
-        "\nAdd --dry-run to see what would change. Every host: codexline init --list\n\
-         Take all of it out again: codexline uninstall\n",
-    );
+    out.push('\n');
+    for line in [
+        "Add --dry-run to see what would change. Every host: codexline init --list",
+        "Take all of it out again: codexline uninstall",
+    ] {
+        wrap(line, columns).iter().for_each(|line| {
+            let _ = writeln!(out, "{line}");
+        });
+    }
     out
 }
 

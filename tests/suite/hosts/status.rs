@@ -2,8 +2,10 @@
 
 use super::Scene;
 use crate::support::hosts::terminal::Terminal;
-use crate::support::hosts::{Stage, until};
+use crate::support::hosts::{Stage, quoted, until};
 use crate::support::usage;
+use codexline::commands::help::TOPICS;
+use codexline::model::text::width;
 
 #[test]
 fn watched_it_has_a_screen_of_its_own_and_gives_the_old_one_back() {
@@ -14,7 +16,7 @@ fn watched_it_has_a_screen_of_its_own_and_gives_the_old_one_back() {
         let after = "stty -a > stty.after; printf 'after\\n'; sleep 60";
         let command = format!(
             "cd {}; {before}; codexline status --watch; {after}",
-            crate::support::hosts::quoted(scene.stage.path("."))
+            quoted(scene.stage.path("."))
         );
         let terminal = Terminal::open(&scene.stage, name, 90, 30, &command);
         let shown = terminal.wait_for("q ends it");
@@ -61,18 +63,59 @@ fn whoever_waits_is_told_for_whom_and_only_on_a_terminal() {
     assert!(ran.stdout.starts_with("Codex: loading") && ran.stderr.is_empty(), "{ran:?}");
 }
 
+/// Every command that prints a page, in real terminals that are wide enough and too narrow for it:
+/// it is compared with what it prints where lines may be as long as they are.
 #[test]
-fn help_breaks_at_blanks_in_a_narrow_terminal() {
-    needs!("tmux");
-    let stage = Scene::signed_out(Stage::new()).stage;
-    let whole = stage.run(stage.command("codexline").arg("--help")).stdout;
-    let words: Vec<&str> = whole.split_whitespace().collect();
+fn nothing_breaks_inside_a_word_in_a_narrow_terminal() {
+    needs!("tmux", "script");
+    let scene = Scene::warm(Stage::new(), usage());
+    // What is found on PATH decides what init and doctor tell.
+    let topics = TOPICS.iter().map(|topic| format!("help {}", topic.name));
+    let pages = ["--help", "help", "auth", "status", "doctor", "doctor --all", "activity", "init"];
+    let pages = pages.into_iter().chain(["config", "config tmux", "help init"]).map(String::from);
+    let pages: Vec<String> = pages.chain(topics).collect();
     for columns in [40, 80] {
-        let command = "codexline --help; printf '\\nafter\\n'; sleep 60";
-        let terminal = Terminal::open(&stage, &format!("help{columns}"), columns, 300, command);
-        let shown = terminal.wait_for("after");
-        let (help, _) = shown.split_once("\nafter").expect("it was waited for");
-        // A word that the terminal had broken would be two.
-        assert_eq!(help.split_whitespace().collect::<Vec<_>>(), words, "{columns}: {shown}");
+        let run = |page: &String| format!("codexline {page} 2>/dev/null; printf '\\001'; ");
+        // A terminal remembers where it has broken a line; a page has no such line.
+        let commands: String = pages.iter().map(run).collect();
+        let raw = scene.stage.path(&format!("raw{columns}"));
+        let command = format!("script -qec {} {}", quoted(commands), quoted(&raw));
+        let name = format!("pages{columns}");
+        let done = format!("{command} >/dev/null; printf 'after\\n'; sleep 60");
+        let _terminal = Terminal::open(&scene.stage, &name, columns, 50, &done).wait_for("after");
+        let text = std::fs::read_to_string(&raw).expect("script wrote it");
+        let (_, text) = text.split_once('\n').expect("its first line is its own");
+        for (page, text) in pages.iter().zip(text.split('\u{1}')) {
+            let text = without_escapes(text).replace('\r', "");
+            assert!(text.lines().count() > 2, "{page}: {text}");
+            let mut command = scene.stage.command("codexline");
+            let whole = scene.stage.run(command.args(page.split(' '))).stdout;
+            let words: Vec<&str> = whole.split_whitespace().collect();
+            for line in text.lines().filter(|line| width(line) > columns) {
+                // Code to copy stays in one piece.
+                let is_code = line.starts_with("    ") && whole.contains(line.trim_start());
+                assert!(is_code, "{page} at {columns}: {line}");
+            }
+            // `status` and `doctor` show other pages there: the short ones.
+            if !["status", "doctor"].contains(&page.as_str()) {
+                let broken = |word: &&str| {
+                    !words.contains(word)
+                        && words.iter().any(|whole| whole.len() < 30 && whole.starts_with(*word))
+                };
+                let broken: Vec<&str> = text.split_whitespace().filter(broken).collect();
+                assert!(broken.is_empty(), "{page} at {columns}: {broken:?}\n{text}");
+            }
+        }
     }
+}
+
+fn without_escapes(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        rest = behind.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    out + rest
 }
