@@ -19,5 +19,5 @@ __codexline_prompt() {
 case "$(declare -p PROMPT_COMMAND 2>/dev/null)" in
     *__codexline_prompt*) ;;
     "declare -a"*) PROMPT_COMMAND+=(__codexline_prompt) ;;
-    *) PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND$'\n'}__codexline_prompt" ;;
+    *) PROMPT_COMMAND=${PROMPT_COMMAND:+$PROMPT_COMMAND$'\n'}__codexline_prompt ;;
 esac

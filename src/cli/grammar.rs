@@ -54,6 +54,8 @@ pub fn grammar(with_hidden: bool) -> Command {
         )
         .arg(switch("remove", "take it out again; without a host, all of them"))
         .arg(dry_run.clone())
+        .arg(switch("push", "with tmux: have each fetch put the line into the bar"))
+        .arg(switch("env", "with starship: have zsh and bash keep the line in a variable"))
         .arg(switch("list", "list every host with its files and where they belong"));
     let uninstall = Command::new("uninstall")
         .about("Take codexline out of every host's configuration")

@@ -139,6 +139,7 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
             remove: is_set("remove"),
             dry_run: is_set("dry-run"),
             list: is_set("list"),
+            with: ["push", "env"].into_iter().find(|option| is_set(option)),
         }),
         "uninstall" => Invocation::Uninstall(UninstallArgs {
             purge: is_set("purge"),

@@ -208,6 +208,13 @@ mod tests {
 
         /// The number and the text that a run prints so many seconds later.
         fn run(&self, settings: &Settings, later: i64) -> (i64, String) {
+            let lookups = self.look_up(settings, later);
+            let output = self.output(settings, &lookups, later);
+            let (ttl, text) = output.split_once('\t').unwrap_or(("0", &output));
+            (ttl.parse().unwrap(), text.to_string())
+        }
+
+        fn look_up(&self, settings: &Settings, later: i64) -> Vec<Lookup> {
             CLOCK.set(NOW.plus(later));
             let mut lookups = look_up(settings, &self.env, &Log::new(false));
             if may_start_jobs(settings, &self.env) {
@@ -215,9 +222,12 @@ mod tests {
                     lookup.want_jobs(false, settings.tells_today(), settings);
                 }
             }
-            let (output, _) = output(settings, &self.env, &lookups, &Clicks::default());
-            let (ttl, text) = output.split_once('\t').unwrap_or(("0", &output));
-            (ttl.parse().unwrap(), text.to_string())
+            lookups
+        }
+
+        fn output(&self, settings: &Settings, lookups: &[Lookup], later: i64) -> String {
+            CLOCK.set(NOW.plus(later));
+            output(settings, &self.env, lookups, &Clicks::default()).0
         }
     }
 
@@ -246,14 +256,15 @@ mod tests {
         };
         let fine = [(42.0, 3780), (17.0, 460_800)];
         // Nothing moves, until the numbers become stale.
-        check(fine, &[], 0, 60);
+        check(fine, &[], 0, 120);
         check(fine, &[], 80, 40);
+        check(fine, &[("max-age", "10m")], 1, 599);
         check(fine, &[("max-age", "30s")], 0, 30);
         // Stale: a worker is started, and is to have an answer soon.
         check(fine, &[], 120, 1);
         check(fine, &[], 4000, 1);
         // Nobody fetches. The age is marked after 15 minutes, and moves each minute.
-        check(fine, &[("offline", "1")], 300, 60);
+        check(fine, &[("offline", "1")], 300, 601);
         check(fine, &[("offline", "1")], 890, 11);
         check(fine, &[("offline", "1")], 901, 59);
         // A limit in trouble has a countdown, which changes one second after each full minute.
@@ -264,9 +275,10 @@ mod tests {
         // A window that is reset becomes empty, and its numbers are fetched anew.
         check([(42.0, 37), (17.0, 460_800)], &[], 0, 37);
         check([(42.0, 37), (17.0, 460_800)], &[("offline", "1")], 0, 37);
-        // A fraction of a minute is no reason to stay longer than a minute.
         check(fine, &[("offline", "1"), ("format", "{age}")], 30, 30);
-        check(fine, &[("offline", "1"), ("format", "no numbers")], 30, 60);
+        // Nothing that is shown changes.
+        check(fine, &[("format", "no numbers")], 30, 90);
+        check(fine, &[("offline", "1"), ("format", "no numbers")], 30, 871);
     }
 
     #[test]
@@ -291,12 +303,15 @@ mod tests {
                     settings.offline = index % 2 == 0;
                     for later in [0, 29, 91, 1000, 3725] {
                         let (ttl, text) = fixture.run(&settings, later);
-                        assert!((1..=60).contains(&ttl), "{ttl}");
+                        assert!((1..=3600).contains(&ttl), "{ttl}");
                         let settings = Settings { ttl: false, ..settings.clone() };
+                        let lookups = fixture.look_up(&settings, later);
                         for second in 1..ttl {
-                            let then = fixture.run(&settings, later + second).1;
+                            let then = fixture.output(&settings, &lookups, later + second);
                             assert_eq!(then, text, "{} {options:?} {later}+{second}", host.name);
                         }
+                        let last = fixture.run(&settings, later + ttl - 1).1;
+                        assert_eq!(last, text, "{} {options:?} {later}", host.name);
                     }
                 }
             }

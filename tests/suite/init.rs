@@ -47,6 +47,7 @@ pub(crate) fn with_path(text: &str, path: &str) -> String {
                 .replace("codexline fetch", &format!("{path} fetch"))
                 .replace("exec codexline ", &format!("exec {path} "))
                 .replace("= codexline ", &format!("= {path} "))
+                .replace("<(codexline ", &format!("<({path} "))
                 .replace("\"codexline ", &format!("\"{path} ")),
         })
         .collect()
@@ -329,9 +330,10 @@ const BEFORES: [Before; 7] = [
 ];
 
 /// Hosts whose file is written, and the file below HOME.
-const WRITTEN: [(&str, &str); 6] = [
+const WRITTEN: [(&str, &str); 7] = [
     ("starship", ".config/starship.toml"),
     ("tmux", ".tmux.conf"),
+    ("tmux --push", ".tmux.conf"),
     ("zsh", ".zshrc"),
     ("bash", ".bashrc"),
     ("fish", ".config/fish/conf.d/codexline.fish"),
@@ -354,6 +356,9 @@ fn ran(home: &Home, arguments: &[&str]) -> String {
 #[test]
 fn what_is_written_is_taken_out_to_the_byte() {
     for (host, file) in WRITTEN {
+        let init = |action: &'static str| -> Vec<&'static str> {
+            ["init"].into_iter().chain(host.split(' ')).chain([action]).collect()
+        };
         for Before { name, content, is_link } in BEFORES {
             // TOML is UTF-8.
             if host == "starship" && name == "not UTF-8" {
@@ -373,12 +378,12 @@ fn what_is_written_is_taken_out_to_the_byte() {
             crate::support::home::set_mode(home.path(), 0o755);
             let copy = PathBuf::from(format!("{}.bak", path.display()));
 
-            let shown = ran(&home, &["init", host, "--dry-run"]);
+            let shown = ran(&home, &init("--dry-run"));
             assert!(shown.contains("+") && shown.contains(">>> codexline"), "{what}: {shown}");
             assert_eq!(std::fs::read(&path).ok().as_deref(), content, "{what}");
             assert!(!copy.exists(), "{what}");
 
-            ran(&home, &["init", host, "--write"]);
+            ran(&home, &init("--write"));
             let once = std::fs::read(&path).unwrap();
             let text = String::from_utf8_lossy(&once);
             assert!(text.contains("codexline"), "{what}: {text}");
@@ -386,17 +391,66 @@ fn what_is_written_is_taken_out_to_the_byte() {
             assert!(is_first && path.is_symlink() == is_link, "{what}: {text}");
             assert_eq!(std::fs::read(&copy).ok().as_deref(), content, "{what}");
 
-            let again = ran(&home, &["init", host, "--write"]);
+            let again = ran(&home, &init("--write"));
             assert!(again.contains("nothing to change"), "{what}: {again}");
             assert_eq!(std::fs::read(&path).unwrap(), once, "{what}");
 
-            ran(&home, &["init", host, "--remove"]);
+            ran(&home, &init("--remove"));
             assert_eq!(std::fs::read(&path).ok().as_deref(), content, "{what}");
             assert!(path.is_symlink() == is_link && !copy.exists(), "{what}");
-            let left = ran(&home, &["init", host, "--remove"]);
+            let left = ran(&home, &init("--remove"));
             assert!(left.contains("nothing to take out"), "{what}: {left}");
         }
     }
+}
+
+#[test]
+fn one_option_takes_the_place_of_the_other_and_either_is_taken_out_to_the_byte() {
+    let home = bare();
+    let file = |name: &str| home.path().join("home").join(name);
+    let zsh = "eval \"$(starship init zsh)\"\n";
+    std::fs::write(file(".zshrc"), zsh).unwrap();
+    // Not a shell that starship draws for.
+    std::fs::write(file(".bashrc"), "PS1='$ '\n").unwrap();
+    for content in [None, Some("add_newline = false\n")] {
+        let toml = file(".config/starship.toml");
+        content.inspect(|content| std::fs::write(&toml, content).unwrap());
+        let read = |name: &str| std::fs::read_to_string(file(name)).unwrap_or_default();
+        let shown = ran(&home, &["init", "starship", "--env", "--dry-run"]);
+        assert!(shown.contains("+[env_var.CODEXLINE]") && shown.contains("__codexline_export"));
+        assert_eq!(read(".zshrc"), zsh);
+        for _ in 0..2 {
+            ran(&home, &["init", "starship", "--env", "--write"]);
+            assert!(read(".zshrc").starts_with(zsh) && read(".zshrc").contains("starship --ttl"));
+            assert!(read(".config/starship.toml").contains("[env_var.CODEXLINE]"));
+            assert_eq!(read(".bashrc"), "PS1='$ '\n");
+            // Back to the module: no hook stays behind.
+            ran(&home, &["init", "starship", "--write"]);
+            assert_eq!(read(".zshrc"), zsh);
+            let text = read(".config/starship.toml");
+            assert!(text.contains("[custom.codexline]") && !text.contains("env_var"), "{text}");
+        }
+        ran(&home, &["init", "starship", "--env", "--write"]);
+        ran(&home, &["init", "starship", "--remove"]);
+        assert_eq!(read(".zshrc"), zsh);
+        assert_eq!(std::fs::read_to_string(&toml).ok().as_deref(), content);
+        // tmux's two have one file.
+        ran(&home, &["init", "tmux", "--write"]);
+        ran(&home, &["init", "tmux", "--push", "--write"]);
+        assert_eq!(read(".tmux.conf").matches(">>> codexline tmux >>>").count(), 1);
+        assert!(read(".tmux.conf").contains("@codexline"));
+        ran(&home, &["init", "tmux", "--remove"]);
+        let names = std::fs::read_dir(home.path().join("home")).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.retain(|name| name != ".config");
+        names.sort();
+        assert_eq!(names, [".bashrc", ".zshrc"]);
+    }
+    std::fs::remove_file(file(".zshrc")).unwrap();
+    let output = home.run(&["init", "starship", "--env", "--write"]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("no start file of a shell has 'starship init zsh'"));
+    assert_eq!(home.run(&["init", "zsh", "--push"]).code, Some(2));
 }
 
 #[test]
@@ -407,10 +461,10 @@ fn a_changed_snippet_takes_the_place_of_the_old_one_and_the_first_copy_stays() {
     std::fs::write(&path, mine).unwrap();
     ran(&home, &["init", "zsh", "--write"]);
     let written = std::fs::read_to_string(&path).unwrap();
-    let old = written.replace("setopt PROMPT_SUBST", "an older snippet") + "# more\n";
+    let old = written.replace("autoload -Uz ", "an older snippet\n") + "# more\n";
     std::fs::write(&path, &old).unwrap();
     let shown = ran(&home, &["init", "zsh", "--dry-run"]);
-    assert!(shown.contains("-an older snippet\n+setopt PROMPT_SUBST\n"), "{shown}");
+    assert!(shown.contains("-an older snippet\n") && shown.contains("+autoload"), "{shown}");
     ran(&home, &["init", "zsh", "--write"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), written + "# more\n");
     let copy = home.path().join("home/.zshrc.bak");
@@ -498,7 +552,7 @@ fn uninstall_takes_out_every_host_and_purge_everything_else() {
     home.set("XDG_CONFIG_HOME", "");
     let person = home.path().join("home");
     for (host, _) in WRITTEN {
-        ran(&home, &["init", host, "--write"]);
+        ran(&home, &[&["init"], &host.split(' ').collect::<Vec<_>>()[..], &["--write"]].concat());
     }
     std::fs::create_dir_all(person.join(".config/codexline")).unwrap();
     std::fs::write(person.join(".config/codexline/config.toml"), "warn = 80\n").unwrap();

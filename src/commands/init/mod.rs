@@ -17,7 +17,7 @@ use crate::io::output;
 use crate::model::error::Error;
 use crate::model::text::{did_you_mean, fit, plain, width, wrap};
 use program::{on_path, program_for};
-use snippets::{Snippet, Way};
+use snippets::{Choice, Snippet, Way};
 use std::fmt::Write;
 use write::{Done, Edit};
 
@@ -32,6 +32,8 @@ pub struct InitArgs {
     /// Show what `write`, or `remove`, would change.
     pub dry_run: bool,
     pub list: bool,
+    /// An option that chooses other snippets of the host than the usual ones.
+    pub with: Option<&'static str>,
 }
 
 /// Does it; the exit status.
@@ -56,17 +58,21 @@ pub fn run(args: &InitArgs, env: &Env) -> Result<u8, Error> {
         return Ok(0);
     };
     let integration = host(name)?;
-    let wanted = snippets_of(integration, args.file.as_deref())?;
+    let wanted = snippets_of(integration, args)?;
     if args.remove {
         return Ok(remove(&wanted, args.dry_run, env));
     }
     let program = program_for(integration, env);
     if !args.write && !args.dry_run {
-        output::print(&text(integration, &wanted, args.file.is_some(), program.as_deref(), env));
+        output::print(&text(&wanted, args.file.is_some(), program.as_deref(), env));
         return Ok(0);
     }
     let mut status = 0;
-    for snippet in &wanted {
+    if let Some(reason) = no_place(&wanted, env) {
+        output::warn(reason);
+        status = 1;
+    }
+    for snippet in wanted.iter().filter(|snippet| write::has_place(snippet, env)) {
         let body = snippet.with(program.as_deref());
         match snippet.way {
             Way::Paste { .. } => output::print(&instructions(snippet, &body, env)),
@@ -78,6 +84,15 @@ pub fn run(args: &InitArgs, env: &Env) -> Result<u8, Error> {
                 }
             },
         }
+    }
+    if args.file.is_none() {
+        // What another option has written elsewhere would go on starting codexline.
+        let is_other = |other: &&'static Snippet| {
+            other.choice != Choice::Named
+                && wanted.iter().all(|snippet| snippet.files != other.files)
+        };
+        let others: Vec<_> = integration.snippets.iter().filter(is_other).collect();
+        status |= take_out(&others, args.dry_run, env).1;
     }
     Ok(status)
 }
@@ -121,6 +136,21 @@ fn report(edit: &Edit, dry_run: bool, integration: Option<&Integration>, env: &E
 
 /// Takes snippets out of their files, or shows what that would change; the exit status.
 fn remove(snippets: &[&'static Snippet], dry_run: bool, env: &Env) -> u8 {
+    let (mut found, status) = take_out(snippets, dry_run, env);
+    // What a person has pasted, a person must take out.
+    for place in snippets.iter().flat_map(|snippet| uninstall::named_in(snippet, env)) {
+        output::print(&format!("{place} names codexline, put there by hand\n"));
+        found = true;
+    }
+    if !found {
+        output::print("there is nothing to take out\n");
+    }
+    status
+}
+
+/// Takes snippets out of their files, or shows what that would change: whether there were any, and
+/// the exit status.
+fn take_out(snippets: &[&'static Snippet], dry_run: bool, env: &Env) -> (bool, u8) {
     let mut status = 0;
     let mut found = false;
     for snippet in snippets {
@@ -142,16 +172,8 @@ fn remove(snippets: &[&'static Snippet], dry_run: bool, env: &Env) -> u8 {
             }
             found = true;
         }
-        // What a person has pasted, a person must take out.
-        for place in uninstall::named_in(snippet, env) {
-            output::print(&format!("{place} names codexline, put there by hand\n"));
-            found = true;
-        }
     }
-    if !found {
-        output::print("there is nothing to take out\n");
-    }
-    status
+    (found, status)
 }
 
 fn removed(edit: &Edit, done: &Done) -> String {
@@ -173,38 +195,68 @@ fn host(name: &str) -> Result<&'static Integration, Error> {
     })
 }
 
-/// The snippets that are meant: one that is named, else those that everybody needs.
+/// The snippets that are meant: one that is named, else those that an option chooses, else the
+/// usual ones. What is to be removed may have been written with any option.
 ///
 /// # Errors
 /// [`Error::Usage`].
 fn snippets_of(
     integration: &'static Integration,
-    file: Option<&str>,
+    args: &InitArgs,
 ) -> Result<Vec<&'static Snippet>, Error> {
     let all = integration.snippets.iter();
-    let Some(file) = file else { return Ok(all.filter(|snippet| !snippet.is_extra).collect()) };
-    let found: Vec<_> = all.clone().filter(|snippet| snippet.file == file).collect();
+    let Some(file) = args.file.as_deref() else {
+        let choice = args.with.map_or(Choice::Usual, Choice::With);
+        let found: Vec<_> = match args.with {
+            None if args.remove => all.filter(|snippet| snippet.choice != Choice::Named).collect(),
+            _ => all.filter(|snippet| snippet.choice == choice).collect(),
+        };
+        return match (args.with, found.is_empty()) {
+            (Some(option), true) => {
+                Err(Error::Usage(format!("there is no --{option} for {}", integration.name)))
+            }
+            _ => Ok(found),
+        };
+    };
+    let mut found: Vec<_> = all.clone().filter(|snippet| snippet.file == file).collect();
     if found.is_empty() {
-        let files: Vec<&str> = all.map(|snippet| snippet.file).collect();
+        let mut files: Vec<&str> = all.map(|snippet| snippet.file).collect();
+        files.dedup();
         let (file, files) = (plain(file, 60), files.join(" or "));
         return Err(Error::Usage(format!("{files} was expected, not '{file}'")));
+    }
+    if !args.write && !args.dry_run && !args.remove {
+        // The same text for several places is printed once.
+        found.dedup_by_key(|snippet| snippet.text);
     }
     Ok(found)
 }
 
+/// Why none of the snippets that stand beside another program's line has a place.
+fn no_place(snippets: &[&'static Snippet], env: &Env) -> Option<String> {
+    let beside = |snippet: &&&'static Snippet| snippet.beside().is_some();
+    let mut placed = snippets.iter().filter(beside).peekable();
+    placed.peek()?;
+    if placed.any(|snippet| write::has_place(snippet, env)) {
+        return None;
+    }
+    let lines = snippets.iter().filter_map(|snippet| snippet.beside());
+    let lines: Vec<String> = lines.map(|line| format!("'{line}'")).collect();
+    let file = snippets.iter().find(|snippet| snippet.beside().is_some())?.file;
+    Some(format!(
+        "no start file of a shell has {}; put what codexline init starship {file} prints behind \
+         the line that starts it",
+        lines.join(" or ")
+    ))
+}
+
 /// What `init HOST` prints: the snippet as it is, or each under a heading if there are several.
-fn text(
-    integration: &Integration,
-    snippets: &[&'static Snippet],
-    is_named: bool,
-    program: Option<&str>,
-    env: &Env,
-) -> String {
+fn text(snippets: &[&'static Snippet], is_named: bool, program: Option<&str>, env: &Env) -> String {
     let mut out = String::new();
     for snippet in snippets {
         let body = snippet.with(program);
-        let is_simple = matches!(snippet.way, Way::Block { .. }) && integration.snippets.len() == 1;
-        if is_named || is_simple || integration.snippets.iter().any(|snippet| snippet.is_extra) {
+        let is_simple = matches!(snippet.way, Way::Block { .. }) && snippets.len() == 1;
+        if is_named || is_simple {
             out.push_str(&body);
         } else {
             out.push_str(&instructions(snippet, &body, env));
@@ -253,7 +305,8 @@ fn overview(env: &Env) -> String {
     }
     for integration in here {
         let name = integration.name;
-        let blocks = integration.snippets.iter().filter(|snippet| !snippet.is_extra);
+        let all = integration.snippets.iter();
+        let blocks = all.filter(|snippet| snippet.choice == Choice::Usual);
         let is_paste = blocks.clone().any(|snippet| matches!(snippet.way, Way::Paste { .. }));
         let is_block = blocks.clone().any(|snippet| matches!(snippet.way, Way::Block { .. }));
         let is_set = blocks.clone().any(|snippet| {
@@ -342,8 +395,11 @@ mod tests {
         assert_eq!(error("tmx", None), "unknown host 'tmx'; did you mean tmux?");
         assert_eq!(
             error("tmux", Some("codex.tmux")),
-            "tmux.conf or codexline.tmux was expected, not 'codex.tmux'"
+            "tmux.conf or push.conf or codexline.tmux was expected, not 'codex.tmux'"
         );
+        let args = InitArgs { host: Some("zsh".into()), with: Some("push"), ..InitArgs::default() };
+        let error = run(&args, &env).unwrap_err().to_string();
+        assert_eq!(error, "there is no --push for zsh");
         assert!(list().lines().count() > INTEGRATIONS.len());
     }
 }

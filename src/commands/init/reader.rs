@@ -11,6 +11,8 @@ pub(super) enum Reader {
     String,
     /// tmux's formats and strftime, then a shell.
     Tmux,
+    /// A string of tmux's in '…', then a shell.
+    TmuxString,
     /// A shell's string in "…", then what reads it in tmux.
     StringThenTmux,
 }
@@ -41,6 +43,7 @@ impl Reader {
             Reader::String => for_string(path),
             Reader::StringThenShell => for_string(&for_shell(path)),
             Reader::Tmux => for_tmux(path),
+            Reader::TmuxString => for_shell(path).replace('\'', r"'\''"),
             Reader::StringThenTmux => {
                 escaped(&for_tmux(path), &|character| "\\\"$`".contains(character))
             }

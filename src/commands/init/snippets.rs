@@ -28,9 +28,29 @@ pub struct Snippet {
     /// begins with a variable counts if that is set, and then before all others.
     pub files: &'static [&'static str],
     pub(super) way: Way,
-    /// Printed only if it is named.
-    pub(super) is_extra: bool,
+    pub(super) choice: Choice,
     pub(super) reader: Reader,
+}
+
+impl Snippet {
+    /// The text that its file must have.
+    pub(super) fn beside(&self) -> Option<&'static str> {
+        match self.way {
+            Way::Block { beside, .. } => beside,
+            Way::Paste { .. } => None,
+        }
+    }
+}
+
+/// When a snippet is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Unless something else is chosen.
+    Usual,
+    /// If it is named.
+    Named,
+    /// With this option of `init`, in place of the usual ones.
+    With(&'static str),
 }
 
 /// How a snippet gets into its file.
@@ -46,6 +66,8 @@ pub(super) enum Way {
         seeds: &'static [&'static str],
         /// The file has a list of modules, which the bar shows only what stands in.
         has_modules: bool,
+        /// Only a file that has this text is written to.
+        beside: Option<&'static str>,
     },
     /// By a person.
     Paste {
@@ -59,7 +81,31 @@ pub(super) enum Way {
 }
 
 const fn block(name: &'static str, comment: Comment, sign: &'static str) -> Way {
-    Way::Block { name, comment, sign, seeds: &[], has_modules: false }
+    Way::Block { name, comment, sign, seeds: &[], has_modules: false, beside: None }
+}
+
+/// starship does not look at `XDG_CONFIG_HOME`.
+const STARSHIP_FILES: &[&str] =
+    &["$STARSHIP_CONFIG", "$HOME/.config/starship.toml", "~/.config/starship.toml"];
+
+/// A shell's start file, if that draws its prompt with starship.
+const fn starship_env(files: &'static [&'static str], beside: &'static str) -> Snippet {
+    Snippet {
+        file: "env.sh",
+        text: include_str!("../../../integrations/starship/env.sh"),
+        place: files[0],
+        files,
+        way: Way::Block {
+            name: "starship",
+            comment: HASH,
+            sign: "__codexline_export",
+            seeds: &[],
+            has_modules: false,
+            beside: Some(beside),
+        },
+        choice: Choice::With("env"),
+        reader: Reader::Shell,
+    }
 }
 
 const fn paste(spot: &'static str) -> Way {
@@ -77,8 +123,9 @@ const I3BLOCKS: Snippet = Snippet {
         sign: "[codexline]",
         seeds: &["/etc/i3blocks.conf"],
         has_modules: false,
+        beside: None,
     },
-    is_extra: false,
+    choice: Choice::Usual,
     reader: Reader::Shell,
 };
 
@@ -88,15 +135,28 @@ pub const INTEGRATIONS: &[Integration] = &[
         programs: &["starship"],
         needs_path: true,
         then: "the next prompt shows it",
-        snippets: &[Snippet {
-            file: "starship.toml",
-            text: include_str!("../../../integrations/starship/starship.toml"),
-            place: "~/.config/starship.toml",
-            files: &["$STARSHIP_CONFIG", "~/.config/starship.toml"],
-            way: block("starship", HASH, "[custom.codexline]"),
-            is_extra: false,
-            reader: Reader::String,
-        }],
+        snippets: &[
+            Snippet {
+                file: "starship.toml",
+                text: include_str!("../../../integrations/starship/starship.toml"),
+                place: "~/.config/starship.toml",
+                files: STARSHIP_FILES,
+                way: block("starship", HASH, "[custom.codexline]"),
+                choice: Choice::Usual,
+                reader: Reader::String,
+            },
+            Snippet {
+                file: "env.toml",
+                text: include_str!("../../../integrations/starship/env.toml"),
+                place: "~/.config/starship.toml",
+                files: STARSHIP_FILES,
+                way: block("starship", HASH, "[env_var.CODEXLINE]"),
+                choice: Choice::With("env"),
+                reader: Reader::String,
+            },
+            starship_env(&["$ZDOTDIR/.zshrc", "~/.zshrc"], "starship init zsh"),
+            starship_env(&["~/.bashrc", "~/.bash_profile"], "starship init bash"),
+        ],
     },
     Integration {
         name: "tmux",
@@ -110,8 +170,17 @@ pub const INTEGRATIONS: &[Integration] = &[
                 place: "~/.tmux.conf",
                 files: &["~/.tmux.conf", "~/.config/tmux/tmux.conf"],
                 way: block("tmux", HASH, "codexline tmux"),
-                is_extra: false,
+                choice: Choice::Usual,
                 reader: Reader::Tmux,
+            },
+            Snippet {
+                file: "push.conf",
+                text: include_str!("../../../integrations/tmux/push.conf"),
+                place: "~/.tmux.conf",
+                files: &["~/.tmux.conf", "~/.config/tmux/tmux.conf"],
+                way: block("tmux", HASH, "codexline tmux"),
+                choice: Choice::With("push"),
+                reader: Reader::TmuxString,
             },
             Snippet {
                 file: "codexline.tmux",
@@ -119,7 +188,7 @@ pub const INTEGRATIONS: &[Integration] = &[
                 place: "a file of its own, for run-shell",
                 files: &[],
                 way: paste("a file of its own, which run-shell in ~/.tmux.conf names"),
-                is_extra: true,
+                choice: Choice::Named,
                 reader: Reader::StringThenTmux,
             },
         ],
@@ -143,7 +212,7 @@ pub const INTEGRATIONS: &[Integration] = &[
                         "directly behind the [ of \"modules-right\" (or -left, -center)",
                     )),
                 },
-                is_extra: false,
+                choice: Choice::Usual,
                 reader: Reader::StringThenShell,
             },
             Snippet {
@@ -157,8 +226,9 @@ pub const INTEGRATIONS: &[Integration] = &[
                     sign: "#custom-codexline",
                     seeds: &["/etc/xdg/waybar/style.css"],
                     has_modules: false,
+                    beside: None,
                 },
-                is_extra: false,
+                choice: Choice::Usual,
                 reader: Reader::Shell,
             },
         ],
@@ -184,7 +254,7 @@ pub const INTEGRATIONS: &[Integration] = &[
                 way: paste(
                     "in the place of the bar { } that is there, or only of its status_command",
                 ),
-                is_extra: false,
+                choice: Choice::Usual,
                 reader: Reader::Shell,
             },
             I3BLOCKS,
@@ -201,7 +271,7 @@ pub const INTEGRATIONS: &[Integration] = &[
             place: "~/.config/i3status-rust/config.toml",
             files: &["~/.config/i3status-rust/config.toml"],
             way: block("i3status-rust", HASH, "codexline i3status-rust"),
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::StringThenShell,
         }],
     },
@@ -221,8 +291,9 @@ pub const INTEGRATIONS: &[Integration] = &[
                 sign: "[module/codexline]",
                 seeds: &["/etc/polybar/config.ini"],
                 has_modules: true,
+                beside: None,
             },
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::Shell,
         }],
     },
@@ -237,7 +308,7 @@ pub const INTEGRATIONS: &[Integration] = &[
             place: "~/.zshrc",
             files: &["$ZDOTDIR/.zshrc", "~/.zshrc"],
             way: block("zsh", HASH, "codexline zsh"),
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::Shell,
         }],
     },
@@ -259,7 +330,7 @@ pub const INTEGRATIONS: &[Integration] = &[
                     "in the ( ) of POWERLEVEL9K_RIGHT_PROMPT_ELEMENTS (or LEFT)",
                 )),
             },
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::Shell,
         }],
     },
@@ -274,7 +345,7 @@ pub const INTEGRATIONS: &[Integration] = &[
             place: "~/.bashrc",
             files: &["~/.bashrc", "~/.bash_profile"],
             way: block("bash", HASH, "codexline bash"),
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::Shell,
         }],
     },
@@ -289,7 +360,7 @@ pub const INTEGRATIONS: &[Integration] = &[
             place: "~/.config/fish/conf.d/codexline.fish",
             files: &["~/.config/fish/conf.d/codexline.fish"],
             way: block("fish", HASH, "codexline fish"),
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::Shell,
         }],
     },
@@ -304,7 +375,7 @@ pub const INTEGRATIONS: &[Integration] = &[
             place: "~/.claude/settings.json",
             files: &["~/.claude/settings.json"],
             way: paste("the whole file; if there is one, add \"statusLine\": { … }, behind its {"),
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::StringThenShell,
         }],
     },
@@ -319,7 +390,7 @@ pub const INTEGRATIONS: &[Integration] = &[
             place: "the plugin folder, as an executable",
             files: &[],
             way: paste("a file of this name in the plugin folder, executable (chmod +x)"),
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::Shell,
         }],
     },
@@ -341,7 +412,7 @@ pub const INTEGRATIONS: &[Integration] = &[
                     "in the text of format_right (or _left, _center)",
                 )),
             },
-            is_extra: false,
+            choice: Choice::Usual,
             reader: Reader::StringThenShell,
         }],
     },

@@ -19,6 +19,8 @@ pub(super) struct Edit {
     pub(super) shown: String,
     /// `None` if the file is not there.
     before: Option<Vec<u8>>,
+    /// A block is in it already. What was there before that has its copy.
+    had_block: bool,
     /// The text after each step; the first is what the steps began with.
     texts: Vec<Vec<u8>>,
     /// What a person must still do to the file.
@@ -36,11 +38,26 @@ pub(super) enum Done {
     Kept(String),
 }
 
-/// The file of a snippet: the first that is there, else the first of all.
+/// The file of a snippet: the first that is there and has the text that it needs, else the first
+/// of all.
 pub(super) fn target(snippet: &Snippet, env: &Env) -> Option<PathBuf> {
     let paths = candidates(snippet, env);
-    let existing = paths.iter().find(|path| std::fs::symlink_metadata(path).is_ok());
+    let existing = paths.iter().find(|path| match snippet.beside() {
+        Some(text) => has_text(path, text),
+        None => std::fs::symlink_metadata(path).is_ok(),
+    });
     existing.or(paths.first()).cloned()
+}
+
+/// Whether one of its files has the text that a snippet needs there.
+pub(super) fn has_place(snippet: &Snippet, env: &Env) -> bool {
+    let paths = candidates(snippet, env);
+    snippet.beside().is_none_or(|text| paths.iter().any(|path| has_text(path, text)))
+}
+
+fn has_text(path: &Path, text: &str) -> bool {
+    let content = files::read_bounded(path, MAX_BYTES).unwrap_or_default();
+    memchr::memmem::find(&content, text.as_bytes()).is_some()
 }
 
 /// The files that a snippet can stand in. One that a variable names is the only one.
@@ -139,6 +156,7 @@ pub(super) fn put(snippet: &Snippet, body: &str, env: &Env) -> Result<Edit, Stri
         ));
     }
     let with = markers.put(&start, body).map_err(|error| unfinished(&shown, error))?;
+    let had_block = without != start;
     let mut texts = vec![start, with];
     if has_modules {
         match add_module(&texts[1], "codexline") {
@@ -152,10 +170,8 @@ pub(super) fn put(snippet: &Snippet, body: &str, env: &Env) -> Result<Edit, Stri
     if snippet.file.ends_with(".toml") {
         check_toml(&texts[0], &texts[1], &shown)?;
     }
-    if name == "starship" {
-        notes.extend(format_without_custom(&texts[0], &shown));
-    }
-    Ok(Edit { path, shown, before, texts, notes })
+    notes.extend(format_without(snippet, &texts[0], &shown));
+    Ok(Edit { path, shown, before, had_block, texts, notes })
 }
 
 /// # Errors
@@ -172,17 +188,22 @@ fn check_toml(before: &[u8], after: &[u8], shown: &str) -> Result<(), String> {
     }
 }
 
-/// What to do where starship's formats leave custom modules out.
-fn format_without_custom(text: &[u8], shown: &str) -> Option<String> {
+/// What to do where starship's formats leave the module of a snippet out.
+fn format_without(snippet: &Snippet, text: &[u8], shown: &str) -> Option<String> {
+    let (kind, module) = match snippet.file {
+        "starship.toml" => ("custom", "${custom.codexline}"),
+        "env.toml" => ("env_var", "${env_var.CODEXLINE}"),
+        _ => return None,
+    };
     let table: toml::Table = std::str::from_utf8(text).ok()?.parse().ok()?;
     let format = |key: &str| table.get(key).and_then(toml::Value::as_str);
     let names = |format: &str| {
-        ["$all", "$custom", "${custom}", "${custom.codexline}"]
+        ["$all", &format!("${kind}"), &format!("${{{kind}}}"), module]
             .iter()
             .any(|name| format.contains(name))
     };
     let is_shown = format("format").is_none_or(names) || format("right_format").is_some_and(names);
-    (!is_shown).then(|| format!("add ${{custom.codexline}} to format or right_format in {shown}"))
+    (!is_shown).then(|| format!("add {module} to format or right_format in {shown}"))
 }
 
 /// The edit that takes a snippet out of one of its files again; `None` if it does not stand there.
@@ -202,7 +223,8 @@ pub(super) fn take_out(snippet: &Snippet, path: &Path, env: &Env) -> Result<Opti
         return Ok(None);
     }
     let texts = vec![start, without_bar, without];
-    Ok(Some(Edit { path: path.to_path_buf(), shown, before, texts, notes: Vec::new() }))
+    let path = path.to_path_buf();
+    Ok(Some(Edit { path, shown, before, had_block: true, texts, notes: Vec::new() }))
 }
 
 impl Edit {
@@ -243,8 +265,8 @@ impl Edit {
         let fail = |error: io::Error| self.failure(&error);
         // Nothing is left behind where the file cannot be written.
         let kept = match &self.before {
-            Some(before) => files::keep_copy(before, &copy).map_err(fail)?,
-            None => false,
+            Some(before) if !self.had_block => files::keep_copy(before, &copy).map_err(fail)?,
+            _ => false,
         };
         if let Err(error) = files::rewrite(&self.path, self.after()) {
             if kept {

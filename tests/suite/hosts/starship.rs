@@ -59,12 +59,8 @@ fn the_number_is_in_the_prompt() {
     assert_eq!(scene.requests(), 1, "the numbers were fresh");
 }
 
-/// The code in the README that is in this language.
-fn readme(language: &str) -> &'static str {
-    let readme = include_str!("../../../integrations/starship/README.md");
-    let (_, block) = readme.split_once(&format!("```{language}\n")).unwrap();
-    block.split_once("```").unwrap().0
-}
+const VARIABLE: &str = include_str!("../../../integrations/starship/env.toml");
+const HOOK: &str = include_str!("../../../integrations/starship/env.sh");
 
 #[test]
 fn it_can_be_drawn_from_a_variable_that_the_shell_keeps() {
@@ -72,13 +68,13 @@ fn it_can_be_drawn_from_a_variable_that_the_shell_keeps() {
     let scene = Scene::warm(Stage::new(), plan(HOSTILE));
     let mut stage = scene.stage;
     let format = "scan_timeout = 2000\nadd_newline = false\nformat = '<$env_var>'\n";
-    let config = format!("{format}{}", readme("toml"));
+    let config = format!("{format}{VARIABLE}");
     stage.set("STARSHIP_CONFIG", stage.write("starship.toml", &config));
     let arguments = "codexline starship --warn 40 --format \"{plan} {windows}\" \
                      --window \"{label} {used}\"";
-    // No countdown, so it lasts a minute.
+    // No countdown, so it lasts two minutes.
     let windows = "5h 42% · 7d 17%";
-    let hook = readme("bash").replace("codexline starship", arguments);
+    let hook = HOOK.replace("codexline starship", arguments);
     for name in ["bash", "zsh"] {
         let setup = format!("{}\n{hook}", start(name));
         let terminal = Terminal::open(&stage, name, 120, 8, &shell(&stage, name, &setup));

@@ -3,7 +3,7 @@
 use super::{HOSTILE, LINE, Scene, WINDOWS, plan};
 use crate::support::hosts::tmux::Tmux;
 use crate::support::hosts::x11::Xvfb;
-use crate::support::hosts::{Stage, throughout};
+use crate::support::hosts::{Stage, throughout, until};
 use crate::support::usage;
 use std::time::Duration;
 
@@ -145,6 +145,99 @@ fn a_fetch_pushes_the_line_into_the_bar() {
     assert!(ran.success, "{ran:?}");
     client.wait_for(&format!("100% #S {WINDOWS} END"));
     assert_eq!(scene.requests(), 2);
+}
+
+const PUSHED: &str = include_str!("../../../integrations/tmux/push.conf");
+
+/// Every start of codexline by tmux is written down here.
+fn log(scene: &Scene) -> String {
+    std::fs::read_to_string(scene.stage.path("starts")).unwrap_or_default()
+}
+
+#[test]
+fn with_push_a_fetch_changes_the_bar_and_the_bar_asks_only_when_nobody_does() {
+    needs!("tmux");
+    // The last character would end the command of tmux that it stands in.
+    let name = HOSTILE.replace("x)", "x;");
+    let mut scene = Scene::warm(Stage::new(), plan(&name));
+    scene.stage.set("CODEXLINE_FORMAT", "{5h.used} {plan}");
+    scene.stage.set("CODEXLINE_MAX_AGE", "10m");
+    let program = env!("CARGO_BIN_EXE_codexline");
+    let script = format!("echo \"$*\" >>\"$HOME/starts\"; exec {program} \"$@\"");
+    let counting = scene.stage.script("counting", &script);
+    let snippet = PUSHED.replace("codexline tmux", &format!("{} tmux", counting.to_str().unwrap()));
+    let config = format!(
+        "set -g status-interval 1\nset -g status-left 'LEFT '\n\
+         set -g status-right 'MINE %S'\n{}set -ga status-right ' END'\n",
+        snippet.replace("length 120", "length 150")
+    );
+    let tmux = Tmux::start(&scene.stage, &config);
+    let client = tmux.attach("client", 200, 5);
+    let shown = client.wait_for(&format!("42% {name}  END"));
+    assert!(shown.contains("LEFT") && shown.contains("MINE "), "{shown}");
+    let starts = log(&scene).lines().count();
+    // Drawn again and again, and nothing is started.
+    let clock = |shown: &str| shown.split_once("MINE ").map(|(_, rest)| rest[..2].to_owned());
+    for _ in 0..3 {
+        let before = clock(&client.text());
+        client.wait_until("a new second", |shown| clock(shown) != before);
+    }
+    assert_eq!(log(&scene).lines().count(), starts, "{}", log(&scene));
+    assert_eq!(scene.requests(), 1);
+
+    // A worker behind a prompt in one of the panes: the bar shows it at once, and asks nobody.
+    let variable = |name: &str| {
+        let ran = tmux.run(&["show-environment", "-g", name]);
+        ran.stdout.trim_end().split_once('=').expect("a variable").1.to_owned()
+    };
+    let push = variable("CODEXLINE_ON_FETCH");
+    let socket = tmux.run(&["display-message", "-p", "#{socket_path},#{pid},0"]).stdout;
+    scene.server.always(crate::support::server::Answer::json(200, &{
+        let mut answer = crate::support::usage_of(77, 17);
+        answer["plan_type"] = "$(id>x)`id>x`%H\\".into();
+        answer
+    }));
+    let mut prompt = scene.stage.command("codexline");
+    prompt.args(["fetch"]).env("CODEXLINE_ON_FETCH", push).env("TMUX", socket.trim());
+    assert!(scene.stage.run(&mut prompt).success);
+    client.wait_for("77% $(id>x)`id>x`%H\\  END");
+    assert_eq!(log(&scene).lines().count(), starts + 1, "{}", log(&scene));
+    assert!(log(&scene).lines().all(|line| line == "tmux --ttl"), "{}", log(&scene));
+
+    // Nothing else asks: the bar does once the line's time is over, or the clock was set back.
+    for (option, value) in [("@codexline_until", "1"), ("@codexline_at", "9999999999")] {
+        let starts = log(&scene).lines().count();
+        assert!(tmux.run(&["set", "-g", option, value]).success);
+        until("the bar to ask", || (log(&scene).lines().count() > starts).then_some(()));
+        until("a new time", || {
+            let shown = tmux.run(&["show", "-gv", option]).stdout;
+            (shown.trim() != value).then_some(())
+        });
+    }
+    assert!(!scene.was_tricked());
+}
+
+#[test]
+fn with_push_the_bar_fetches_by_itself() {
+    needs!("tmux");
+    let scene = Scene::warm(Stage::new(), usage());
+    scene.home.age(Duration::from_secs(2000));
+    scene
+        .server
+        .always(crate::support::server::Answer::json(200, &crate::support::usage_of(77, 17)));
+    let config = format!("set -g status-interval 1\nset -g status-right ''\n{PUSHED}");
+    let tmux = Tmux::start(&scene.stage, &config);
+    let client = tmux.attach("client", 160, 5);
+    client.wait_for("5h 23% left");
+    assert_eq!(scene.requests(), 2);
+    // A second reading of the file changes nothing.
+    let path = scene.stage.path("tmux.conf");
+    assert!(tmux.run(&["set", "-g", "status-right", "MINE"]).success);
+    for _ in 0..2 {
+        assert!(tmux.run(&["source-file", path.to_str().unwrap()]).success);
+        let value = tmux.run(&["show", "-gv", "status-right"]).stdout;
+        assert_eq!(value.matches("eval").count(), 1, "{value}");
+    }
 }
 
 /// Fine has the colours of the bar or the terminal; trouble brings its own, 220 and 160 of 256.

@@ -104,12 +104,37 @@ fn tmux_shows_the_line_behind_its_own_bar_also_when_it_reads_the_file_again() {
 fn starship_draws_what_was_written_twice() {
     needs!("starship");
     let scene = Scene::warm(Stage::new(), usage());
-    std::fs::create_dir_all(scene.stage.path("config")).unwrap();
-    let file = scene.stage.write("config/starship.toml", "add_newline = false");
+    std::fs::create_dir_all(scene.stage.path(".config")).unwrap();
+    let file = scene.stage.write(".config/starship.toml", "add_newline = false");
     codexline(&scene, &["init", "starship", "--write"]);
     codexline(&scene, &["init", "starship", "--write"]);
     let config = std::fs::read_to_string(&file).unwrap();
     let ran = starship::prompt(&scene.stage, "fish", &config);
     assert_eq!(ran.stderr, "");
     assert!(ran.stdout.contains(LINE.split(' ').next().unwrap()), "{ran:?}");
+}
+
+#[test]
+fn starship_draws_from_the_variable_that_was_written_for_it() {
+    needs!("starship", "tmux", "zsh", "bash");
+    for (shell, file) in [("zsh", ".zshrc"), ("bash", ".bashrc")] {
+        let scene = Scene::warm(Stage::new(), usage());
+        // starship does not look where XDG_CONFIG_HOME leads.
+        std::fs::create_dir_all(scene.stage.path(".config")).unwrap();
+        scene.stage.write(".config/starship.toml", "scan_timeout = 2000\nadd_newline = false");
+        let mine = format!("eval \"$(starship init {shell})\"\nstarship_precmd_user_func=mine\n");
+        scene.stage.write(file, &format!("mine() {{ MINE=$((MINE+1)); }}\n{mine}"));
+        for _ in 0..2 {
+            codexline(&scene, &["init", "starship", "--env", "--write"]);
+        }
+        let start = if shell == "zsh" { "exec zsh -d -i" } else { "exec bash -i" };
+        let terminal = Terminal::open(&scene.stage, shell, 120, 12, start);
+        terminal.wait_for(LINE);
+        // From here on nothing can be started, and the line is still there.
+        terminal.enter("codexline() { :; }; PATH=; echo a''b:$MINE:");
+        let text = terminal.wait_for("\nab:");
+        // What ran before each prompt in bash still does.
+        assert!(text.contains("\nab::") == (shell == "zsh"), "{text}");
+        assert_eq!(scene.requests(), 1);
+    }
 }
