@@ -24,18 +24,21 @@ impl RawAnswer {
     /// wanted, whatever the header says of its end. `None` if the header is not there yet, or if it
     /// is not HTTP.
     pub fn read(bytes: &[u8], is_ended: bool, is_enough: fn(&[u8]) -> bool) -> Option<RawAnswer> {
-        let (head, rest) = split_head(bytes)?;
-        let mut lines = head.split('\n').map(|line| line.trim_end_matches('\r'));
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        if (100..200).contains(&status) {
+        let mut unread = bytes;
+        let (status, head, rest) = loop {
+            let (head, rest) = split_head(unread)?;
+            let status: u16 = head.lines().next()?.split(' ').nth(1)?.parse().ok()?;
+            if !(100..200).contains(&status) {
+                break (status, head, rest);
+            }
             // The real one comes after it.
-            return RawAnswer::read(rest, is_ended, is_enough);
-        }
+            unread = rest;
+        };
         let header = |line: &str| {
             let (name, value) = line.split_once(':')?;
             Some((name.trim().to_ascii_lowercase(), value.trim().to_string()))
         };
-        let headers = lines.filter_map(header).collect();
+        let headers = head.lines().skip(1).filter_map(header).collect();
         let mut answer = RawAnswer { status, body: Vec::new(), is_complete: false, headers };
         let is_chunked = answer
             .header("transfer-encoding")
@@ -64,10 +67,12 @@ fn split_head(bytes: &[u8]) -> Option<(String, &[u8])> {
     if !bytes.starts_with(VERSION) {
         return None;
     }
-    let ends = [&b"\r\n\r\n"[..], b"\n\n"];
-    let find = |end: &[u8]| Some(memchr::memmem::find(bytes, end)? + end.len());
-    let end = ends.into_iter().filter_map(find).min()?;
-    Some((String::from_utf8_lossy(&bytes[..end]).into_owned(), &bytes[end..]))
+    let mut lines = memchr::memchr_iter(b'\n', bytes);
+    let (end, rest) = lines.find_map(|end| {
+        let behind = &bytes[end + 1..];
+        Some((end, behind.strip_prefix(b"\n").or(behind.strip_prefix(b"\r\n"))?))
+    })?;
+    Some((String::from_utf8_lossy(&bytes[..end]).into_owned(), rest))
 }
 
 /// The content of chunks, as far as they have come, and whether the last one has.
@@ -172,6 +177,16 @@ mod tests {
         let hint = "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nDate: now\r\n\r\n";
         let answer = read(hint, BODY, false).unwrap();
         assert_eq!((answer.status, answer.header("date")), (200, Some("now")));
+    }
+
+    #[test]
+    fn whatever_comes_before_the_real_one_is_passed_over() {
+        // As many as fit: reading them takes no more of the stack.
+        let before = "HTTP/1.1 100 \n\n".repeat(MOST / 16);
+        let bytes = [before.as_bytes(), b"HTTP/1.1 200 OK\r\n\r\n", BODY].concat();
+        let answer = RawAnswer::read(&bytes, false, is_enough).unwrap();
+        assert_eq!((answer.status, answer.body), (200, BODY.to_vec()));
+        assert!(RawAnswer::read(before.as_bytes(), true, is_enough).is_none());
     }
 
     #[test]
