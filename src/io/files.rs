@@ -1,10 +1,11 @@
 //! Bounded reads, replacing a file in one step, and locks.
 
+use crate::model::time::{DAY, Timestamp};
 use fd_lock::RwLock;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Reads a regular file of at most `most` bytes. Never blocks, because a FIFO or device is refused.
 ///
@@ -193,6 +194,25 @@ pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
+/// When a file was last written, in whole seconds. `None` if it cannot be told.
+pub fn modified_at(path: &Path) -> Option<Timestamp> {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(Timestamp::from_unix_seconds(i64::try_from(seconds).ok()?))
+}
+
+/// Removes what interrupted runs left of a [`Replacement`] in this directory. One that is younger
+/// than a day may be another process's, which is still at it.
+pub fn remove_unfinished(directory: &Path, now: Timestamp) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_unfinished = path.extension().is_some_and(|ending| ending == "new");
+        if is_unfinished && modified_at(&path).is_some_and(|at| now.seconds_since(at) > DAY) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// Sets the modification time of an empty file to now. A lock file tells so since when it is held.
 ///
 /// # Errors
@@ -379,4 +399,28 @@ pub fn remove(path: &Path) -> io::Result<bool> {
 /// As `rmdir`.
 pub fn remove_empty_directory(path: &Path) -> io::Result<()> {
     std::fs::remove_dir(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_unfinished_goes_after_a_day() {
+        let name = format!("codexline-unfinished-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let names = ["a.json.new", "b.json", "new"].map(|name| directory.join(name));
+        for path in &names {
+            crate::io::platform::create_private(path).unwrap();
+        }
+        let written = modified_at(&names[0]).unwrap();
+        remove_unfinished(&directory, written.plus(DAY));
+        assert!(names.iter().all(|path| path.exists()), "it may be at work still");
+        remove_unfinished(&directory, written.plus(DAY + 1));
+        assert_eq!(names.map(|path| path.exists()), [false, true, true]);
+        std::fs::remove_dir_all(&directory).unwrap();
+        remove_unfinished(&directory, written);
+        assert!(modified_at(&directory).is_none());
+    }
 }

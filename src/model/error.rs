@@ -126,8 +126,8 @@ pub enum Error {
     /// New tokens came, and every attempt to write them failed.
     #[error("the new tokens for {path} could not be written: {reason}")]
     NewTokensLost { path: PathBuf, reason: String },
-    /// New tokens are on disk beside the login file, and not in it yet.
-    #[error("new tokens wait beside {path}: {reason}")]
+    /// New tokens are on disk, and not in the login file yet.
+    #[error("new tokens for {path} wait on disk: {reason}")]
     CommitPending { path: PathBuf, reason: String },
     /// `codex app-server` was asked, and gave no numbers.
     #[error("{program} app-server: {reason}")]

@@ -75,6 +75,12 @@ impl AuthFile {
         self.beside(".codexline.new")
     }
 
+    /// What an interrupted run left of a file that was to take the place of one of ours. Both are
+    /// written under our own lock only, and what they were made from is still there.
+    pub fn unfinished(&self) -> [PathBuf; 2] {
+        [self.ledger(), self.staged()].map(|path| files::with_ending(&path, ".new"))
+    }
+
     /// Another login file of the same home: the one at `target`.
     pub fn at(&self, target: PathBuf) -> AuthFile {
         AuthFile { target, home: self.home.clone() }

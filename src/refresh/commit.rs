@@ -107,7 +107,7 @@ impl Commit<'_> {
                 Ok(Swap::Placed(Placed::Done)) => {
                     // The tokens are safe, whatever comes of this: the next run reads the file.
                     let _ = crate::io::platform::sync_directory_of(self.file.target());
-                    if self.holds_login() || looks >= MAX_LOOKS {
+                    if self.holds_login() {
                         let path = self.file.target().display();
                         self.log.debug(format_args!("{path} has the new tokens"));
                         return Ok(Committed::Stored);

@@ -102,6 +102,7 @@ impl Kept {
 
     /// Removes what is too old, and all but the last few.
     pub fn prune(&self, now: Timestamp) {
+        self.directory.iter().for_each(|path| files::remove_unfinished(path, now));
         let list = self.list();
         let surplus = list.len().saturating_sub(MOST);
         for (index, kept) in list.into_iter().enumerate() {

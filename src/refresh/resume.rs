@@ -12,12 +12,11 @@ use super::rotation::{Against, Rotation};
 use super::staged::StagedAuth;
 use super::token_record::{TokenState, fingerprint};
 use crate::codex::login::Login;
-use crate::io::files::Lock;
+use crate::io::files::{self, Lock};
 use crate::model::error::{Check, Error};
 use crate::model::time::Timestamp;
 use std::io;
-use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::path::{Path, PathBuf};
 
 /// What becomes of a token whose process was ended before its answer was on disk.
 const INTERRUPTED: &str = "codexline was ended";
@@ -54,12 +53,18 @@ impl TokenRefresh<'_> {
             let ledger = Ledger::read(file, self.env).ok()?;
             ledger.pending_elsewhere(&fingerprint(&token)).ok().flatten()
         };
-        let is_beside = std::fs::symlink_metadata(file.staged()).is_ok();
-        is_beside || !Kept::of(self.env).is_empty() || is_elsewhere().is_some()
+        let [ledger, staged] = file.unfinished();
+        let is_there = |path: PathBuf| std::fs::symlink_metadata(path).is_ok();
+        [file.staged(), ledger, staged].into_iter().any(is_there)
+            || !Kept::of(self.env).is_empty()
+            || is_elsewhere().is_some()
     }
 
     /// All three places. Under our own lock.
     pub(super) fn resume(&self, file: &AuthFile) -> Result<(), Error> {
+        for path in file.unfinished() {
+            let _ = std::fs::remove_file(path);
+        }
         let mut ledger = Ledger::read(file, self.env)?;
         if std::fs::symlink_metadata(file.staged()).is_ok() {
             self.resume_staged(file, &mut ledger)?;
@@ -92,7 +97,7 @@ impl TokenRefresh<'_> {
             tokens: NewTokens::of(&waiting),
         };
         if rotation.spent.is_none() {
-            let since = changed_at(&path);
+            let since = files::modified_at(&path);
             rotation.spent = self.spent_without_record(file, ledger, &rotation, since);
         }
         self.finish(file, ledger, staged, &rotation).map(drop)
@@ -125,7 +130,8 @@ impl TokenRefresh<'_> {
         let login = self.read(file).ok()?.1;
         let token = fingerprint(login.refresh_token.as_ref()?);
         let is_same = rotation.account.is_some() && rotation.account.as_deref() == login.account();
-        let is_older = changed_at(file.target())? < since?;
+        // What was written in the same second counts as younger.
+        let is_older = files::modified_at(file.target())? < since?;
         let is_unknown = ledger.find(&token).ok()?.is_none();
         (is_same && is_older && is_unknown).then_some(token)
     }
@@ -226,11 +232,4 @@ impl TokenRefresh<'_> {
             self.log.debug(error);
         }
     }
-}
-
-/// When a file was last written. In seconds: what was written in the same second counts as younger.
-fn changed_at(path: &Path) -> Option<Timestamp> {
-    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
-    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(Timestamp::from_unix_seconds(i64::try_from(seconds).ok()?))
 }

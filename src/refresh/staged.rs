@@ -38,8 +38,6 @@ impl Room {
             path: path.clone(),
             reason: Error::io_reason(&error),
         };
-        // Left by a run that was interrupted in [`StagedAuth::replace`]. It can hold tokens.
-        let _ = std::fs::remove_file(files::with_ending(&path, ".new"));
         let mut file = crate::io::platform::create_private(&path)
             .map_err(|error| failed(Check::Directory, error))?;
         let taken = file.write_all(&vec![b' '; size + MARGIN]).and_then(|()| file.sync_all());

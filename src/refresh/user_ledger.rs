@@ -180,6 +180,7 @@ impl UserLedger {
 
     /// Removes what is too old to say anything.
     fn prune(&self, now: Timestamp) {
+        self.directory.iter().for_each(|path| files::remove_unfinished(path, now));
         for token in self.names() {
             let is_old = self.find(&token).ok().flatten().is_some_and(|found| {
                 let at = found.record.at;
@@ -195,4 +196,77 @@ impl UserLedger {
 /// Whether it is the name of a record, and not of one that is about to take another's place.
 fn is_token(name: &String) -> bool {
     Path::new(name).extension().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_359_600;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    /// Records in a directory of their own, which is empty.
+    fn ledger(name: &str) -> UserLedger {
+        let name = format!("codexline-user-ledger-{name}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&directory);
+        UserLedger { directory: Some(directory), file: "/x/auth.json".into() }
+    }
+
+    fn remove(ledger: &UserLedger) {
+        std::fs::remove_dir_all(ledger.directory.as_ref().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_record_is_removed_after_a_year() {
+        let ledger = ledger("year");
+        ledger.claim("old", at(NOW - LONGEST - 1)).unwrap();
+        ledger.claim("young", at(NOW - LONGEST)).unwrap();
+        // Whoever was ended while it wrote one: nobody knows how old it is.
+        drop(crate::io::platform::create_private(&ledger.path("empty").unwrap()).unwrap());
+        ledger.claim("new", at(NOW)).unwrap();
+        let mut names = ledger.names();
+        names.sort();
+        assert_eq!(names, ["empty", "new", "young"]);
+        remove(&ledger);
+    }
+
+    #[test]
+    fn a_token_is_claimed_once_and_its_record_says_what_became_of_it() {
+        let ledger = ledger("once");
+        assert!(ledger.find("a").unwrap().is_none() && ledger.pending().is_none());
+        ledger.claim("a", at(NOW)).unwrap();
+        assert!(matches!(ledger.claim("a", at(NOW)), Err(Error::Busy { .. })));
+        ledger.claim("b", at(NOW + 1)).unwrap();
+        assert_eq!(ledger.pending().as_deref(), Some("b"), "the last one");
+        ledger.settle("b", TokenState::Refused, Some("why"), at(NOW + 2)).unwrap();
+        let found = ledger.find("b").unwrap().unwrap().record;
+        assert_eq!((found.state, found.code.as_deref()), (TokenState::Refused, Some("why")));
+        assert_eq!(ledger.pending().as_deref(), Some("a"));
+        // With another login file, only what was sent with this one is pending elsewhere.
+        let other = UserLedger { file: "/y/auth.json".into(), ..ledger };
+        assert_eq!(other.pending(), None);
+        assert_eq!(other.pending_elsewhere("a").unwrap(), Some("/x/auth.json".into()));
+        assert_eq!(other.pending_elsewhere("b").unwrap(), None);
+        other.forget("a").unwrap();
+        other.forget("a").unwrap();
+        assert!(other.find("a").unwrap().is_none());
+        remove(&other);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_not_taken_for_none() {
+        let ledger = ledger("damaged");
+        ledger.claim("a", at(NOW)).unwrap();
+        let path = ledger.path("a").unwrap();
+        let text = String::from_utf8(files::read_bounded(&path, MAX_BYTES).unwrap()).unwrap();
+        for damaged in ["{", "null", &text[..text.len() - 1], &text.replace(":1,", ":2,")] {
+            Replacement::beside(&path).unwrap().commit(damaged.as_bytes()).unwrap();
+            assert!(ledger.find("a").is_err(), "{damaged}");
+        }
+        remove(&ledger);
+    }
 }
