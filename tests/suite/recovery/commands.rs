@@ -279,6 +279,9 @@ fn lead(mut client: TcpStream, port: u16) -> Option<()> {
         head.push(byte[0]);
     }
     assert!(head.starts_with(b"CONNECT "), "the proxy must not read the token");
+    if head.starts_with(b"CONNECT unreachable.") {
+        return None;
+    }
     let mut origin = TcpStream::connect(("127.0.0.1", port)).ok()?;
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
     let (mut from, mut to) = (origin.try_clone().ok()?, client.try_clone().ok()?);
@@ -338,6 +341,23 @@ fn where_it_is_gone_the_issuer_names_the_endpoint() {
         );
         assert_eq!(ledger(&home), ["committed"]);
     }
+}
+
+#[test]
+fn a_second_endpoint_that_cannot_be_reached_does_not_free_the_token() {
+    // It was sent to the first one, whatever that one said.
+    let issuer = Issuer::new();
+    let openai = OpenAi::with(vec![(
+        "auth.openai.com",
+        DOCUMENT,
+        names("https://unreachable.openai.com/oauth/token"),
+    )]);
+    let home = openai.home(&issuer, &issuer.expired());
+    for _ in 0..2 {
+        fails(&home, &fetch(&issuer, &home), "refresh_unknown");
+    }
+    assert_eq!(openai.posts(), [owned(BUILT_IN)]);
+    assert_eq!((openai.server.count(DOCUMENT), ledger(&home)), (1, vec!["unknown".to_owned()]));
 }
 
 #[test]

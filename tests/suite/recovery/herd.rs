@@ -145,4 +145,5 @@ pub fn another_account_is_no_winner() {
     issuer.before_answer(move || std::fs::write(path, text).unwrap());
     let output = super::fetch(&issuer, &home);
     assert_eq!((output.code, issuer.gets(), issuer.posts()), (Some(1), 1, 1), "{output:?}");
+    assert!(output.took >= std::time::Duration::from_secs(5), "{output:?}");
 }

@@ -16,6 +16,8 @@ mod herd;
 mod merge;
 #[cfg(target_os = "linux")]
 mod order;
+#[cfg(target_os = "linux")]
+mod patience;
 mod sidecars;
 #[cfg(target_os = "linux")]
 mod steps;

@@ -1,7 +1,7 @@
 //! The order of a refresh, by its system calls: everything is synced before it is relied upon, and
 //! nothing can wait for a disk while Codex's locks are held.
 
-use super::crash::calls;
+use super::crash::{Call, calls, every_call};
 use super::{Issuer, codex_text};
 
 #[test]
@@ -9,7 +9,6 @@ fn everything_is_synced_before_it_is_relied_upon() {
     needs!("strace");
     let issuer = Issuer::new();
     let calls = calls(&issuer, &issuer.home());
-    // Each is searched for behind the one before it: parts of the call's line.
     let order: [(&str, &[&str]); 13] = [
         ("the room", &["fsync(", "/auth.json.codexline.new>"]),
         ("the user's record", &["fsync(", "/codexline/tokens/"]),
@@ -25,20 +24,49 @@ fn everything_is_synced_before_it_is_relied_upon() {
         ("Codex's lock is free", &["flock(", "/auth.lock>", "LOCK_UN"]),
         ("the directory", &["fsync(", "/codex>"]),
     ];
-    let mut from = 0;
-    let mut places = Vec::new();
-    for (what, parts) in order {
-        let is_it = |line: &str| parts.iter().all(|part| line.contains(part));
-        let found = calls[from..].iter().position(|call| is_it(&call.line));
-        let found = found.unwrap_or_else(|| panic!("{what} is missing, or comes too early"));
-        from += found + 1;
-        places.push(from - 1);
-    }
+    let places = in_order(&calls, &order);
     // Between taking the first lock and leaving it: two locks, looks at names, one rename.
     for call in &calls[places[8]..=places[11]] {
         let may_be = ["flock", "statx", "fstat", "newfstatat", "stat", "lstat", "rename"];
         assert!(may_be.contains(&call.name.as_str()), "under Codex's locks: {}", call.line);
     }
+}
+
+/// Where these calls are, each searched for behind the one before it by parts of its line.
+#[track_caller]
+fn in_order(calls: &[Call], order: &[(&str, &[&str])]) -> Vec<usize> {
+    let mut from = 0;
+    let found = order.iter().map(|(what, parts)| {
+        let is_it = |call: &Call| parts.iter().all(|part| call.line.contains(part));
+        let found = calls[from..].iter().position(is_it);
+        from += found.unwrap_or_else(|| panic!("{what} is missing, or comes too early")) + 1;
+        from - 1
+    });
+    found.collect()
+}
+
+#[test]
+fn tokens_that_are_kept_are_synced_before_the_answer_goes() {
+    needs!("strace");
+    let issuer = Issuer::new();
+    let home = issuer.home();
+    let path = home.auth_path();
+    issuer.before_answer(move || std::fs::remove_file(path).unwrap());
+    let calls = every_call(&issuer, &home);
+    in_order(
+        &calls,
+        &[
+            ("the answer", &["fsync(", "/auth.json.codexline.new>"]),
+            ("what is kept", &["fsync(", "/codexline/kept/", ".json.new>"]),
+            ("in its place", &["rename(", "/codexline/kept/"]),
+            ("its directory", &["fsync(", "/codexline/kept>"]),
+            ("the answer goes", &["unlink(", "/auth.json.codexline.new\""]),
+            ("the record of it", &["fsync(", "/auth.json.codexline.ledger.new>"]),
+            ("its directory", &["fsync(", "/codex>"]),
+            ("the user's record", &["fsync(", "/codexline/tokens/", ".new>"]),
+            ("its directory", &["fsync(", "/codexline/tokens>"]),
+        ],
+    );
 }
 
 #[test]
