@@ -14,6 +14,7 @@ use crate::hosts::Wait;
 use crate::io::env::Env;
 use crate::io::files::Lock;
 use crate::io::output::{Log, Notice};
+use crate::model::asking::look_again;
 use crate::model::decision::{Decision, Reason, Trigger, decide};
 use crate::model::entry::{Entry, Miss, Problem, Source};
 use crate::model::text::plain;
@@ -321,10 +322,16 @@ impl Lookup {
         self.fetch.progress.max(self.count.progress)
     }
 
-    /// Whether a job will be wanted at the time `then`, if the entry stays as it is.
+    /// Whether a job will be wanted at the time `then`, if the entry stays as it is and Codex does
+    /// nothing.
     pub(super) fn will_want_jobs(&self, then: Timestamp, settings: &Settings) -> bool {
         let max_age = settings.max_age_seconds();
-        let decision = decide(self.entry.as_ref(), &self.login_stamp, max_age, then);
+        let entry = self.entry.as_ref();
+        let mut decision = decide(entry, &self.login_stamp, max_age, then);
+        if let (Ok(entry), None) = (entry, settings.source) {
+            let max_idle = settings.max_idle.as_secs() as i64;
+            decision = look_again(decision, entry, max_idle, |_| false, then);
+        }
         let is_stale = |today: Today| today.is_stale(max_age, then);
         self.cache.is_some()
             && (matches!(decision, Decision::Stale(_))

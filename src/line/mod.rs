@@ -259,6 +259,7 @@ mod tests {
         check(fine, &[], 0, 120);
         check(fine, &[], 80, 40);
         check(fine, &[("max-age", "10m")], 1, 599);
+        check(fine, &[("max-age", "10m"), ("max-idle", "5m")], 0, 300);
         check(fine, &[("max-age", "30s")], 0, 30);
         // Stale: a worker is started, and is to have an answer soon.
         check(fine, &[], 120, 1);

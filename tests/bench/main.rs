@@ -2,7 +2,8 @@
 //!
 //! * `cargo bench -- 50` runs 50 rounds instead of 300.
 //! * `cargo bench -- PATH…` measures another build, and a row for each further one.
-//! * `cargo bench -- warm` runs one part only: `warm`, `prompt`, `fetch`, `activity` or `growth`.
+//! * `cargo bench -- warm` runs one part only: `warm`, `hook`, `prompt`, `fetch`, `activity` or
+//!   `growth`.
 //!   `growth` is not part of a plain run, because it writes tens of gigabytes.
 //!
 //! Whole processes are measured, beside a floor program that is compiled in the same run: it opens
@@ -19,6 +20,7 @@
 mod activity;
 mod fetch;
 mod growth;
+mod hook;
 mod process;
 mod programs;
 mod prompt;
@@ -32,7 +34,7 @@ use std::path::PathBuf;
 /// Of the warm table; the other parts use a fraction of it.
 const ROUNDS: usize = 300;
 
-const PARTS: [&str; 5] = ["warm", "prompt", "fetch", "activity", "growth"];
+const PARTS: [&str; 6] = ["warm", "hook", "prompt", "fetch", "activity", "growth"];
 
 fn main() {
     let Arguments { rounds, programs, part } = Arguments::read();
@@ -41,6 +43,9 @@ fn main() {
     let builds = Builds::new(programs);
     let wants = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let medians = wants("warm").then(|| warm::run(&builds, rounds));
+    if wants("hook") {
+        hook::run(&builds.program, rounds / 6);
+    }
     if wants("prompt") {
         prompt::run(&builds, rounds / 3);
     }

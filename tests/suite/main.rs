@@ -33,6 +33,8 @@ mod recovery;
 mod rooms;
 mod same_numbers;
 mod secrets;
+#[cfg(target_os = "linux")]
+mod shipped;
 mod sources;
 mod speed;
 mod status;

@@ -75,6 +75,7 @@ pub fn find_all(needs: &[&str], test: &str) -> Option<PathBuf> {
 /// Where a need is met. Most needs are names of programs; the others are listed here.
 fn find(need: &str) -> Option<PathBuf> {
     static TRACE: OnceLock<bool> = OnceLock::new();
+    static NAMESPACES: OnceLock<bool> = OnceLock::new();
     static MOUNT: OnceLock<bool> = OnceLock::new();
     let works = |line: &[&str]| {
         let output = Command::new(line[0]).args(&line[1..]).output();
@@ -91,6 +92,12 @@ fn find(need: &str) -> Option<PathBuf> {
             let path = program("unshare")?;
             let mount = |flags| works(&["unshare", flags, "mount", "-t", "tmpfs", "none", "/mnt"]);
             MOUNT.get_or_init(|| mount("-rm") && (!is_root() || mount("-m"))).then_some(path)
+        }
+        // A network and mounts of a thread's own, which only root may have.
+        "namespaces" => {
+            let path = program("unshare")?;
+            let works = || is_root() && works(&["unshare", "-mn", "true"]);
+            NAMESPACES.get_or_init(works).then_some(path)
         }
         "root" => is_root().then(PathBuf::new),
         "codex" => super::codex::real(),
