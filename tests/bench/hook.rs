@@ -6,9 +6,19 @@ use crate::support::server::{Answer, Server};
 use crate::support::usage;
 use std::path::Path;
 
-const SHELLS: [(&str, &[&str], &str); 2] = [
-    ("zsh", &["-f", "-d"], include_str!("../../integrations/zsh/codexline.zsh")),
-    ("bash", &["--norc", "--noprofile"], include_str!("../../integrations/bash/codexline.bash")),
+const SHELLS: [(&str, &str, &[&str], &str); 2] = [
+    (
+        "prompt hook of zsh",
+        "zsh",
+        &["-f", "-d"],
+        include_str!("../../integrations/zsh/codexline.zsh"),
+    ),
+    (
+        "prompt hook of bash",
+        "bash",
+        &["--norc", "--noprofile"],
+        include_str!("../../integrations/bash/codexline.bash"),
+    ),
 ];
 
 /// Prompts within ten minutes.
@@ -30,7 +40,7 @@ const TIMED: &str = "\
 const SIMULATED: &str = "\
     PS1='> ' RPROMPT=mine seen= n=0\n\
     while [ $n -lt PROMPTS ]; do\n\
-        echo \"+$((n * 6 / 10)).$((n * 6 % 10))\" >\"$FAKETIME_TIMESTAMP_FILE\"\n\
+        echo $((START + n * 6 / 10)) >\"$FAKETIME_TIMESTAMP_FILE\"\n\
         __codexline_prompt\n\
         [ \"$__codexline_until\" = \"$seen\" ] || sleep 0.2\n\
         seen=$__codexline_until n=$((n + 1))\n\
@@ -40,9 +50,9 @@ const SIMULATED: &str = "\
 pub fn run(program: &Path, rounds: usize) {
     println!(
         "{:<40} {:>9} {:>15} {:>28}",
-        "prompt hook", "median µs", "quartiles", "starts in 1000 prompts, 10 min"
+        "a prompt without a process", "median µs", "quartiles", "starts in 1000 prompts, 10 min"
     );
-    for (shell, arguments, snippet) in SHELLS {
+    for (name, shell, arguments, snippet) in SHELLS {
         let Some(path) = find(shell) else {
             println!("no row of {shell}: it is not installed");
             continue;
@@ -88,13 +98,17 @@ pub fn run(program: &Path, rounds: usize) {
         let simulated = script("simulated", &SIMULATED.replace("PROMPTS", &PROMPTS.to_string()));
         let starts = find("faketime").map(|faketime| {
             let clock = home.path().join("clock");
-            std::fs::write(&clock, "+0\n").unwrap();
             home.fill();
+            let start = crate::support::now().to_string();
+            std::fs::write(&clock, format!("{start}\n")).unwrap();
             wait_for_all();
             let wrapper = [faketime.to_str().unwrap(), "-f", "+0", "env", "-u", "FAKETIME", path];
             let mut command = home.wrapped(&wrapper);
             command.args(arguments).arg(simulated);
             command.env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_NO_CACHE", "1");
+            // The file has Unix seconds, which stand still until the next are written.
+            command.env("FAKETIME_FMT", "%s").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            command.env("START", start);
             let output = finish(&mut command);
             assert!(output.code == Some(0) && output.stderr.is_empty(), "{output:?}");
             let workers = wait_for_all();
@@ -106,7 +120,7 @@ pub fn run(program: &Path, rounds: usize) {
             Some((starts, workers)) => format!("{starts} (and {workers} workers)"),
             None => "- (no faketime)".into(),
         };
-        println!("{shell:<40} {:>9.1} {:>15} {starts:>28}", median(&costs), spread(&costs));
+        println!("{name:<40} {:>9.1} {:>15} {starts:>28}", median(&costs), spread(&costs));
     }
     println!("goals: under 30 µs; at most 10 starts, one a minute\n");
 }
