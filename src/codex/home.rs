@@ -65,7 +65,7 @@ impl Home {
 /// The one path of a directory, however it is written: absolute, because the worker runs in another
 /// directory, without links, `.` and `..`. One home then has one cache entry and one lock.
 fn normal(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| {
+    crate::io::platform::real_path(path).unwrap_or_else(|_| {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         absolute.components().collect()
     })

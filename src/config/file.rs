@@ -304,19 +304,20 @@ pub(crate) mod tests {
 
     #[test]
     fn where_it_lies() {
-        let at = |variables: &[(&str, &str)]| {
-            let env = Env::for_test(variables, || Timestamp::from_unix_seconds(0));
-            locate(&env).map(|(path, _)| path.display().to_string())
+        const HOME: &str = crate::io::platform::HOME;
+        let at = |variables: &[(&str, &Path)]| {
+            let variables: Vec<_> =
+                variables.iter().map(|(name, path)| (*name, path.to_str().unwrap())).collect();
+            let env = Env::for_test(&variables, || Timestamp::from_unix_seconds(0));
+            locate(&env).map(|(path, _)| path).unwrap()
         };
-        assert_eq!(at(&[("HOME", "/h")]).unwrap(), "/h/.config/codexline/config.toml");
-        assert_eq!(
-            at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]).unwrap(),
-            "/x/codexline/config.toml"
-        );
-        assert_eq!(
-            at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "x")]).unwrap(),
-            "/h/.config/codexline/config.toml"
-        );
-        assert_eq!(at(&[("XDG_CONFIG_HOME", "/x"), ("CODEXLINE_CONFIG", "c")]).unwrap(), "c");
+        let (home, other) = (std::env::temp_dir().join("h"), std::env::temp_dir().join("x"));
+        let usual = home.join(".config/codexline/config.toml");
+        assert_eq!(at(&[(HOME, &home)]), usual);
+        let named = at(&[(HOME, &home), ("XDG_CONFIG_HOME", &other)]);
+        assert_eq!(named, other.join("codexline/config.toml"));
+        assert_eq!(at(&[(HOME, &home), ("XDG_CONFIG_HOME", Path::new("x"))]), usual);
+        let named = at(&[("XDG_CONFIG_HOME", &other), ("CODEXLINE_CONFIG", Path::new("c"))]);
+        assert_eq!(named, Path::new("c"));
     }
 }

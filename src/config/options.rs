@@ -480,7 +480,7 @@ pub(crate) mod tests {
         for (name, value) in [
             ("max-age", "90s"),
             ("source", "api"),
-            ("recover", "reload"),
+            ("recover", "off"),
             ("on-fetch", "a 'b' --c"),
             ("on-change", "d"),
             ("warn", "12.5"),

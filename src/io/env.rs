@@ -115,8 +115,9 @@ impl Env {
 
     /// The time zone for local times: that of `TZ`, else the system's.
     ///
-    /// This reads one file in all usual cases. jiff would first list the whole directory of zones,
-    /// which has about twenty folders.
+    /// Where zones are files, this reads one file in all usual cases. jiff would first list the
+    /// whole directory of zones, which has about twenty folders. On Windows the zones are in the
+    /// program.
     pub fn zone(&self) -> TimeZone {
         let name = self.text("TZ");
         let path = match &name {
@@ -125,10 +126,15 @@ impl Env {
             Some(_) => None,
             None => Some(PathBuf::from(LOCAL_ZONE)),
         };
+        let path = path.filter(|_| platform::HAS_ZONE_FILES);
         let read = path.and_then(|path| files::read_bounded(&path, LONGEST_ZONE).ok());
         let zone = read.and_then(|bytes| TimeZone::tzif("Local", &bytes).ok());
-        // A rule such as UTC0 can look like a name.
-        zone.or_else(|| TimeZone::posix(&name?).ok()).unwrap_or_else(TimeZone::system)
+        let named = || {
+            let name = name?;
+            // A rule such as UTC0 can look like a name.
+            TimeZone::posix(&name).or_else(|_| TimeZone::get(&name)).ok()
+        };
+        zone.or_else(named).unwrap_or_else(TimeZone::system)
     }
 
     /// The user's home directory: `HOME` (on Windows `USERPROFILE`), else what the user database
@@ -187,7 +193,7 @@ mod tests {
         check("UTC", "15:00");
         check("XYZ-5", "20:00");
         check("XXX-5:30", "20:30");
-        if Path::new(ZONES).join("Asia/Kolkata").exists() {
+        if Path::new(ZONES).join("Asia/Kolkata").exists() || cfg!(windows) {
             check("Asia/Kolkata", "20:30");
         }
     }

@@ -326,7 +326,7 @@ pub fn read_once<'a>(path: &Path, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> 
 pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let (target, permissions) = match std::fs::symlink_metadata(path) {
         Ok(_) => {
-            let target = std::fs::canonicalize(path)?;
+            let target = crate::io::platform::real_path(path)?;
             let permissions = std::fs::metadata(&target)?.permissions();
             // Root may write it all the same, but its owner did not want that.
             if permissions.readonly() {

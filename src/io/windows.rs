@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 use std::os::windows::fs::MetadataExt;
 use std::os::windows::io::{AsHandle, AsRawHandle};
 use std::os::windows::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_
 /// Whether codexline may replace auth.json. Not here: its promise to lose no login was not proved
 /// on the locks and links of Windows. Codex itself refreshes the login.
 pub const MAY_REPLACE_LOGIN: bool = false;
+
+/// Whether the system keeps its time zones in files.
+pub const HAS_ZONE_FILES: bool = false;
 
 /// The variable with the user's home directory. `HOME` may be that of another system's shell.
 pub const HOME: &str = "USERPROFILE";
@@ -146,14 +149,30 @@ fn is_held(error: &io::Error) -> bool {
 }
 
 /// The files that a program of this name may be, in the order in which they are looked for. npm
-/// installs a `.cmd` file.
+/// installs a `.cmd` file, and beside it a script of the plain name, for shells of Unix only.
 pub fn program_names(name: &Path) -> Vec<OsString> {
-    let named = |end: &str| {
-        let mut name = name.as_os_str().to_os_string();
-        name.push(end);
-        name
-    };
-    [".exe", ".cmd", ""].map(named).to_vec()
+    if name.extension().is_some() {
+        return vec![name.into()];
+    }
+    let named = |end| name.with_extension(end).into_os_string();
+    ["exe", "cmd"].map(named).to_vec()
+}
+
+/// Longer paths, in bytes, must begin with [`VERBATIM`].
+const LONGEST_PLAIN: usize = 259;
+/// How the system begins a path that is to be taken as it is. Many programs refuse such a one.
+const VERBATIM: &str = r"\\?\";
+
+/// The one path of what is there, without links.
+///
+/// # Errors
+/// As `realpath`.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let real = std::fs::canonicalize(path)?;
+    let plain = real.to_str().and_then(|text| text.strip_prefix(VERBATIM));
+    let is_plain =
+        |text: &&str| text.as_bytes().get(1) == Some(&b':') && text.len() <= LONGEST_PLAIN;
+    Ok(plain.filter(is_plain).map_or_else(|| real.clone(), PathBuf::from))
 }
 
 /// When a file was last written.
@@ -308,5 +327,68 @@ impl Keys {
     /// Never.
     pub fn read(&mut self) -> std::io::Result<Option<u8>> {
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::windows::fs::OpenOptionsExt;
+    use std::sync::mpsc::channel;
+
+    /// A directory with the file `old`.
+    fn directory(name: &str) -> PathBuf {
+        let name = format!("codexline-{name}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("old"), "old").unwrap();
+        directory
+    }
+
+    /// A reader shares the file, a virus scanner nothing. Windows itself waits for no reader.
+    #[test]
+    fn a_file_that_is_held_for_a_moment_is_replaced_after_it() {
+        let directory = directory("held");
+        let (from, to) = (directory.join("new"), directory.join("old"));
+        let read = || File::open(&to).unwrap();
+        let scan = || OpenOptions::new().read(true).share_mode(0).open(&to).unwrap();
+        let holders: [&dyn Fn() -> File; 2] = [&read, &scan];
+        for hold in holders {
+            std::fs::write(&from, "new").unwrap();
+            let held = hold();
+            let (sender, begun) = channel();
+            let releaser = std::thread::spawn(move || {
+                begun.recv().unwrap();
+                std::thread::sleep(LOOK_AGAIN * 4);
+                drop(held);
+            });
+            sender.send(()).unwrap();
+            replace(&from, &to).unwrap();
+            releaser.join().unwrap();
+            assert!(!from.exists());
+        }
+        // Not for ever: whoever waits for the line would wait as well.
+        std::fs::write(&from, "newer").unwrap();
+        let held = scan();
+        let error = replace(&from, &to).unwrap_err();
+        assert!(is_held(&error), "{error:?}");
+        drop(held);
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "new");
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_real_path_is_one_that_people_write() {
+        let directory = directory("real");
+        let real = real_path(&directory.join("..").join(directory.file_name().unwrap())).unwrap();
+        assert!(real.to_str().unwrap().as_bytes()[1] == b':', "{}", real.display());
+        assert_eq!(std::fs::read_to_string(real.join("old")).unwrap(), "old");
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn codex_is_an_exe_or_npms_cmd_and_never_a_unix_script() {
+        assert_eq!(program_names(Path::new("codex")), ["codex.exe", "codex.cmd"]);
+        assert_eq!(program_names(Path::new("codex.exe"))[0], "codex.exe");
     }
 }

@@ -35,7 +35,7 @@ impl AuthFile {
     /// [`Error::NotSignedIn`], [`Error::AuthUnreadable`].
     pub fn locate(home: &Home) -> Result<AuthFile, Error> {
         let path = home.auth_json();
-        match std::fs::canonicalize(&path) {
+        match crate::io::platform::real_path(&path) {
             Ok(target) => Ok(AuthFile { target, home: home.path().to_path_buf() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Error::NotSignedIn { path })

@@ -176,6 +176,7 @@ fn discard(file: &File, path: &Path) {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
@@ -197,7 +198,6 @@ mod tests {
         room.fill(b"{\"answer\":1}").unwrap()
     }
 
-    #[cfg(unix)]
     #[test]
     fn another_file_under_its_name_is_not_put_in_place() {
         let directory = directory("staged-name");
@@ -215,7 +215,6 @@ mod tests {
         std::fs::remove_dir_all(directory).unwrap();
     }
 
-    #[cfg(unix)]
     #[test]
     fn what_is_discarded_is_not_somebody_else_s() {
         let directory = directory("staged-discard");

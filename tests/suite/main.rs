@@ -40,3 +40,5 @@ mod speed;
 mod status;
 mod support_itself;
 mod today;
+#[cfg(target_os = "linux")]
+mod windows;

@@ -13,5 +13,8 @@ pub use terminal::*;
 /// Whether codexline may replace auth.json.
 pub const MAY_REPLACE_LOGIN: bool = true;
 
+/// Whether the system keeps its time zones in files.
+pub const HAS_ZONE_FILES: bool = true;
+
 /// The variable with the user's home directory.
 pub const HOME: &str = "HOME";

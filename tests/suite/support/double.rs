@@ -77,18 +77,7 @@ impl Codex {
     }
 
     pub fn answers(&self, account: &str) {
-        let answer = json!({
-            "rateLimits": {
-                "limitId": "codex",
-                "primary": {"usedPercent": 42, "windowDurationMins": 300, "resetsAt": now() + 3810},
-                "secondary": {
-                    "usedPercent": 17, "windowDurationMins": 10_080, "resetsAt": now() + 460_830
-                },
-                "planType": "plus",
-            },
-            "accountId": account,
-        });
-        self.set("answer", &answer.to_string());
+        self.set("answer", &limits(account).to_string());
     }
 
     pub fn log(&self) -> String {
@@ -105,4 +94,19 @@ impl Codex {
     pub fn was_asked(&self) -> bool {
         !self.log().is_empty()
     }
+}
+
+/// What Codex answers to the question for the limits: those of the usual answer.
+pub fn limits(account: &str) -> Value {
+    json!({
+        "rateLimits": {
+            "limitId": "codex",
+            "primary": {"usedPercent": 42, "windowDurationMins": 300, "resetsAt": now() + 3810},
+            "secondary": {
+                "usedPercent": 17, "windowDurationMins": 10_080, "resetsAt": now() + 460_830
+            },
+            "planType": "plus",
+        },
+        "accountId": account,
+    })
 }

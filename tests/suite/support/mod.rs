@@ -16,6 +16,8 @@ pub mod home;
 pub mod hosts;
 pub mod server;
 pub mod sessions;
+#[cfg(target_os = "linux")]
+pub mod windows;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -102,6 +102,7 @@ fn find(need: &str) -> Option<PathBuf> {
         "root" => is_root().then(PathBuf::new),
         "codex" => super::codex::real(),
         "static-build" => static_build(),
+        "wine" => windows_build(),
         _ => program(need),
     }
 }
@@ -127,6 +128,16 @@ fn static_build() -> Option<PathBuf> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     (newest(&program)? >= newest(&root.join("src"))?).then_some(program)
+}
+
+/// The Windows build of the present sources that `.ci/windows` makes, where wine can run it.
+fn windows_build() -> Option<PathBuf> {
+    program("x86_64-w64-mingw32-gcc-posix")?;
+    std::fs::metadata("/usr/lib/wine/wine64").ok()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = Path::new(env!("CARGO_BIN_EXE_codexline")).ancestors().nth(2)?;
+    let built = target.join("x86_64-pc-windows-gnu/debug/codexline.exe");
+    (newest(&built)? >= newest(&root.join("src"))?).then_some(built)
 }
 
 /// When a file, or the latest one in a directory, was written.
