@@ -508,6 +508,8 @@ fn a_sound_home_is_found_sound() {
         names,
         [
             "binary",
+            "system",
+            "installed",
             "source",
             "CODEX_HOME",
             "login",
@@ -538,6 +540,8 @@ fn a_sound_home_is_found_sound() {
     assert_eq!((code, &report["broken"]), (Some(0), &json!(0)), "{report:#}");
     for (name, part) in [
         ("binary", "codexline "),
+        ("system", std::env::consts::OS),
+        ("installed", "by cargo build"),
         ("login", "a ChatGPT login, mode 0600, access token ends in "),
         ("store", "in a file"),
         ("proxy", "not used for loopback"),

@@ -3,6 +3,7 @@
 //! `--email` asks for it), and the home directory is `~`.
 
 mod checks;
+mod installed;
 mod network;
 mod summary;
 
@@ -154,7 +155,16 @@ type Check = fn(&DoctorContext) -> Vec<Finding>;
 
 /// The areas, each with its checks, in the order in which things break.
 const AREAS: &[(&str, &[Check])] = &[
-    ("program", &[checks::binary, checks::settings, checks::source]),
+    (
+        "program",
+        &[
+            checks::binary,
+            installed::system,
+            installed::installed,
+            checks::settings,
+            checks::source,
+        ],
+    ),
     ("login", &[checks::home, checks::login, checks::renewal, checks::store, checks::config]),
     (
         "network",
