@@ -493,10 +493,34 @@ fn the_table_of_on_change_has_every_variable_and_no_other() {
     assert_eq!(told, shown);
 }
 
+/// A stand-in for macOS's `osascript` writes down its arguments.
+#[test]
+fn the_notification_of_macos_is_a_script_and_one_argument() {
+    let (mut home, server) = home();
+    server.script(|_| Answer::json(200, &usage_of(75, 17)));
+    let (blocks, _) = fences(DOCS);
+    let file = blocks.iter().find(|(_, block)| block.contains("osascript")).unwrap().1;
+    let directory = home.path().join("config/codexline");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("config.toml"), file).unwrap();
+    let (bin, told) = (home.path().join("stand-ins"), home.path().join("told"));
+    std::fs::create_dir(&bin).unwrap();
+    let script = format!("#!/bin/sh\nprintf '[%s]' \"$@\" >{}\n", told.display());
+    std::fs::write(bin.join("osascript"), script).unwrap();
+    crate::support::home::set_mode(&bin.join("osascript"), 0o755);
+    home.set("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    home.run(&["fetch"]);
+    assert_eq!(
+        std::fs::read_to_string(told).unwrap(),
+        "[-e][on run argv][-e][display notification (item 1 of argv) with title \"Codex\"]\
+         [-e][end run][5h: warning, 25 % left]"
+    );
+}
+
 #[test]
 fn every_readme_of_a_host_says_what_one_must_know() {
     // Those hosts cannot run here, so there is no picture.
-    let without_picture = ["powerlevel10k", "swiftbar", "zjstatus"];
+    let without_picture = ["powerlevel10k", "sketchybar", "swiftbar", "zjstatus"];
     for (path, text) in readmes().into_iter().skip(1 + TOPICS.len()) {
         let host = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         for part in ["**Options**", "**What it costs.**", "**Pitfall"] {

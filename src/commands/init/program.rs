@@ -116,7 +116,7 @@ mod tests {
             {
                 let text = snippet.with(Some("/x/y"));
                 // These start nothing themselves.
-                let is_silent = ["sway.conf", "env.toml"].contains(&snippet.file);
+                let is_silent = ["sway.conf", "env.toml", "sketchybarrc"].contains(&snippet.file);
                 assert!(text.contains("/x/y") != is_silent, "{}: {text}", integration.name);
                 let comments = |text: &str| text.lines().next().map(str::to_string);
                 if !snippet.file.ends_with(".json") {

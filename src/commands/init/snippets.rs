@@ -395,6 +395,32 @@ pub const INTEGRATIONS: &[Integration] = &[
         }],
     },
     Integration {
+        name: "sketchybar",
+        programs: &["sketchybar"],
+        needs_path: false,
+        then: "sketchybar --reload",
+        snippets: &[
+            Snippet {
+                file: "codexline.sh",
+                text: include_str!("../../../integrations/sketchybar/codexline.sh"),
+                place: "~/.config/sketchybar/plugins/codexline.sh",
+                files: &[],
+                way: paste("a file of this name in ~/.config/sketchybar/plugins, executable"),
+                choice: Choice::Usual,
+                reader: Reader::Shell,
+            },
+            Snippet {
+                file: "sketchybarrc",
+                text: include_str!("../../../integrations/sketchybar/sketchybarrc"),
+                place: "~/.config/sketchybar/sketchybarrc",
+                files: &[],
+                way: paste("at the end of ~/.config/sketchybar/sketchybarrc"),
+                choice: Choice::Usual,
+                reader: Reader::Shell,
+            },
+        ],
+    },
+    Integration {
         name: "zjstatus",
         programs: &["zellij"],
         needs_path: false,

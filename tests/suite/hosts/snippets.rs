@@ -57,6 +57,29 @@ fn the_swiftbar_plugin_runs() {
     assert!(ran.stdout.lines().any(|line| line == "---"), "{ran:?}");
 }
 
+/// The stand-in writes down each of its arguments.
+#[test]
+fn the_sketchybar_snippets_run() {
+    let scene = Scene::warm(Stage::new(), plan("plus"));
+    let log = scene.stage.path("sketchybar.log");
+    let stand_in = format!("printf '[%s]' \"$@\" >>{}", quoted(&log));
+    scene.stage.script("bin/sketchybar", &stand_in);
+    let run = |file: &str| {
+        let mut command = scene.stage.command("sh");
+        let ran = scene.stage.run(command.arg(path(file)).env("NAME", "codexline"));
+        assert!(ran.success && ran.stdout.is_empty() && ran.stderr.is_empty(), "{ran:?}");
+        let text = std::fs::read_to_string(&log).unwrap();
+        std::fs::remove_file(&log).unwrap();
+        text
+    };
+    assert_eq!(run("sketchybar/codexline.sh"), format!("[--set][codexline][label={LINE}]"));
+    let item = run("sketchybar/sketchybarrc");
+    assert!(item.contains("/plugins/codexline.sh][--subscribe][codexline][codexline_fetched]"));
+    // The event is there before an item subscribes to it, and the hook of the README raises it.
+    assert!(item.starts_with("[--add][event][codexline_fetched][--add][item][codexline]"));
+    assert!(read("sketchybar/README.md").contains("--trigger codexline_fetched"));
+}
+
 /// What powerlevel10k does with a segment, as far as it matters here, according to `p10k help
 /// segment`: the text "will undergo prompt expansion", but parameters and commands in it only with
 /// `-e`. The colour is looked up by the state.
