@@ -166,6 +166,9 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::record::{Record, parse};
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     #[test]
     fn lines_as_codex_writes_them() {
@@ -238,5 +241,70 @@ mod tests {
     fn a_type_behind_the_window_is_unsure() {
         let line = format!(r#"{{"note":"{}","type":"session_meta"}}"#, "x".repeat(WINDOW));
         assert_eq!(sniff(line.as_bytes()), RecordKind::Unsure);
+    }
+
+    /// Lines much as Codex writes them, and damaged ones.
+    fn lines() -> impl Strategy<Value = Vec<u8>> {
+        let key = prop::sample::select(vec!["timestamp", "ordinal", "type", "payload", "x"]);
+        let word = prop::sample::select(vec![
+            "session_meta",
+            "turn_context",
+            "token_usage_record",
+            "event_msg",
+            "token_count",
+            "task_started",
+            "turn_complete",
+            "user_message",
+            "response_item",
+            "\u{e9}\\\"",
+        ]);
+        let scalar = prop_oneof![
+            word.prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            Just(Value::Null),
+            Just(Value::from("2026-11-22T17:08:34.189Z")),
+        ];
+        let value = scalar.prop_recursive(3, 12, 4, |inner| {
+            let keys = prop::sample::select(vec!["type", "info", "usage", "turn_id", "id", "x"]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec((keys, inner), 0..4).prop_map(|members| {
+                    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+                }),
+            ]
+        });
+        let blank = prop::sample::select(vec!["", " ", "\t", "\r"]);
+        let members = prop::collection::vec((key, value, blank), 0..6);
+        let damage = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+        (members, damage).prop_map(|(members, damage)| {
+            let member = |(key, value, blank): &(&str, Value, &str)| {
+                format!("{blank}\"{key}\"{blank}:{blank}{value}")
+            };
+            let members: Vec<String> = members.iter().map(member).collect();
+            let mut line = format!("{{{}}}", members.join(",")).into_bytes();
+            for (place, byte) in damage {
+                let place = place.index(line.len());
+                line[place] = byte;
+            }
+            line
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_that_counts_is_passed_over(line in lines()) {
+            let sniffed = sniff(&line);
+            let Some(parsed) = parse(&line) else { return Ok(()) };
+            let kind = match parsed.record {
+                Record::Meta(_) => RecordKind::Meta,
+                Record::TurnContext { .. } => RecordKind::TurnContext,
+                Record::TaskStarted { .. } => RecordKind::TaskStarted,
+                Record::TaskComplete { .. } => RecordKind::TaskComplete,
+                Record::UserMessage => RecordKind::UserMessage,
+                Record::TokenCount { .. } => RecordKind::TokenCount,
+                Record::TokenUsage { .. } => RecordKind::TokenUsage,
+            };
+            prop_assert!(sniffed == kind || sniffed == RecordKind::Unsure, "{sniffed:?} {kind:?}");
+        }
     }
 }

@@ -285,4 +285,22 @@ mod tests {
             layered(file, Some("tmux"), &[("CODEXLINE_WARN", "1")], &[("max-age", "9s")]).unwrap();
         assert!(settings.mistakes.is_empty());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_layer_panics_and_the_file_is_never_an_error(
+            lines in proptest::collection::vec((0..OPTIONS.len(), ".{0,12}"), 0..5),
+            text in "((\\[(tmux|zsh|x)\\]|[a-z-]{1,9} ?= ?[\"'\\[{]?.{0,9}|.{0,9})\n){0,5}",
+            variable in (0..OPTIONS.len(), ".{0,12}"),
+        ) {
+            let line = |(option, value): &(usize, String)| {
+                format!("{} = {}\n", OPTIONS[*option].name, serde_json::Value::from(&value[..]))
+            };
+            let file = lines.iter().map(line).collect::<String>() + &text;
+            proptest::prop_assert!(layered(&file, Some("tmux"), &[], &[]).is_ok());
+            let name = OPTIONS[variable.0].variable();
+            let _ = layered(&file, None, &[(&name, &variable.1)], &[]);
+            let _ = layered(&file, None, &[], &[(OPTIONS[variable.0].name, &variable.1)]);
+        }
+    }
 }

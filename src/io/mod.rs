@@ -3,7 +3,7 @@
 //! What differs between systems is in [`platform`], and so is every `unsafe` block. The other rooms
 //! know no system.
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod certificates;
 pub mod env;
 pub mod files;

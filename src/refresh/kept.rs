@@ -55,6 +55,12 @@ impl Kept {
         Kept { directory: env.state_directory().map(|state| state.join("kept")) }
     }
 
+    /// What is kept in this directory.
+    #[cfg(test)]
+    pub fn for_test(directory: &Path) -> Kept {
+        Kept { directory: Some(directory.to_path_buf()) }
+    }
+
     /// Keeps new tokens, synced.
     ///
     /// # Errors
@@ -159,7 +165,7 @@ mod tests {
         let name = format!("codexline-kept-{}", std::process::id());
         let state = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&state);
-        let kept = Kept { directory: Some(state.join("kept")) };
+        let kept = Kept::for_test(&state.join("kept"));
         assert!(kept.is_empty() && kept.list().is_empty());
         let at = |seconds: i64| Timestamp::from_unix_seconds(NOW + seconds);
         for number in 0..10 {

@@ -110,13 +110,13 @@ struct Content {
 
 /// The record beside auth.json.
 #[derive(Debug)]
-struct FileLedger {
+pub(super) struct FileLedger {
     path: PathBuf,
     records: Vec<LedgerRecord>,
 }
 
 impl FileLedger {
-    fn read(path: PathBuf) -> Result<FileLedger, Error> {
+    pub fn read(path: PathBuf) -> Result<FileLedger, Error> {
         let bytes = match files::read_own(&path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -132,7 +132,7 @@ impl FileLedger {
         }
     }
 
-    fn find(&self, token: &str) -> Option<&LedgerRecord> {
+    pub fn find(&self, token: &str) -> Option<&LedgerRecord> {
         self.records.iter().rev().find(|record| record.token == token)
     }
 
@@ -140,7 +140,7 @@ impl FileLedger {
         self.records.last().filter(|record| record.state == TokenState::Sent)
     }
 
-    fn record(
+    pub fn record(
         &mut self,
         token: &str,
         state: TokenState,

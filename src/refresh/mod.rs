@@ -20,6 +20,8 @@ pub(crate) mod ledger;
 mod loose_json;
 pub mod merge;
 pub mod oauth;
+#[cfg(test)]
+mod properties;
 mod resume;
 mod rotation;
 mod staged;

@@ -43,6 +43,12 @@ impl UserLedger {
         }
     }
 
+    /// Records in this directory.
+    #[cfg(test)]
+    pub fn for_test(directory: &Path) -> UserLedger {
+        UserLedger { directory: Some(directory.to_path_buf()), file: "/x/auth.json".into() }
+    }
+
     fn path(&self, token: &str) -> Option<PathBuf> {
         Some(self.directory.as_ref()?.join(token))
     }
@@ -213,7 +219,7 @@ mod tests {
         let name = format!("codexline-user-ledger-{name}-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&directory);
-        UserLedger { directory: Some(directory), file: "/x/auth.json".into() }
+        UserLedger::for_test(&directory)
     }
 
     fn remove(ledger: &UserLedger) {

@@ -882,7 +882,7 @@ fn disturb(home: &Home, random: &mut Random, script: &Script, store: &mut Store)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(48))]
 
     #[test]
     fn scanning_while_files_are_written_cut_and_moved_gives_what_one_scan_gives(

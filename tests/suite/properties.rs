@@ -8,7 +8,7 @@ use codexline::config::settings::Settings;
 use codexline::hosts::{HOSTS, Host};
 use codexline::io::env::Env;
 use codexline::line::compose;
-use codexline::model::entry::{Answer, Source};
+use codexline::model::entry::{Answer, Entry, Source};
 use codexline::model::text;
 use codexline::model::time::{Timestamp, age, countdown, retry_after, window_label};
 use codexline::model::usage::whole_percent;
@@ -19,6 +19,7 @@ use codexline::render::template::{Template, TemplateKind};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
 const THRESHOLDS: Thresholds = Thresholds { warn: 70.0, critical: 90.0 };
@@ -304,10 +305,7 @@ fn bash_shows(escaped: &str) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(400)
-    })]
+    #![proptest_config(crate::support::cases(400))]
 
     // --- templates -------------------------------------------------------------------------------
 
@@ -517,6 +515,44 @@ proptest! {
             Some(windows)
         };
         prop_assert_eq!(windows(first), windows(swapped));
+    }
+
+    // --- the cache entry -------------------------------------------------------------------------
+
+    #[test]
+    fn an_entry_comes_back_as_it_was_and_no_half_of_one_is_one(
+        answer in an_answer(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+        later in any::<i64>(),
+    ) {
+        let Some(usage) = parse(&answer) else { return Ok(()) };
+        let home = Path::new("/nowhere");
+        let answer = Answer { fetched_at: NOW, asked_at: None, source: Source::Api, usage };
+        let entry = Entry::answered(home, "stamp".into(), Some("acc-1".into()), answer);
+        let bytes = serde_json::to_vec(&entry).unwrap();
+        let read = Entry::parse(&bytes, home, NOW).ok().unwrap();
+        // All but the last bit of a fraction, for which see above.
+        let rest = |entry: &Entry| {
+            let mut value = serde_json::to_value(entry).unwrap();
+            value["answer"]["usage"] = Value::Null;
+            value
+        };
+        prop_assert_eq!(rest(&read), rest(&entry));
+        prop_assert!(Entry::parse(&bytes, Path::new("/else"), NOW).is_err());
+        prop_assert!(Entry::parse(&bytes[..cut.index(bytes.len())], home, NOW).is_err());
+        let mut damaged = bytes;
+        for (place, byte) in damage {
+            let place = place.index(damaged.len());
+            damaged[place] = byte;
+        }
+        if let Ok(entry) = Entry::parse(&damaged, home, NOW) {
+            // Whatever is believed of it can be shown.
+            let now = NOW.plus(later);
+            let answer = entry.answer.as_ref();
+            let _ = answer.map(|answer| (answer.holds(now), answer.usage_at(now)));
+            let _ = entry.is_backing_off(now);
+        }
     }
 
     // --- the small things ------------------------------------------------------------------------

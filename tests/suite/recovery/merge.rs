@@ -94,11 +94,7 @@ fn layouts(value: &Value, blanks: &str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 128,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::support::cases(128))]
 
     #[test]
     fn only_four_values_differ(login in login(), new in new_tokens(), blanks in "[ \t\r\n]{0,3}") {

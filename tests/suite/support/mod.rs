@@ -164,3 +164,14 @@ pub const USUAL_LINE: &str = "Codex 5h 58% left · 7d 83% left\n";
 /// The same with `--reset always`.
 pub const USUAL_LINE_WITH_RESETS: &str =
     "Codex 5h 58% left, resets in 1h03m · 7d 83% left, resets in 5d8h\n";
+
+/// How many cases a property is tried with: as many as `PROPTEST_CASES` says, else `usual`. What
+/// fails is shown and not written down: it becomes a test.
+pub fn cases(usual: u32) -> proptest::test_runner::Config {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    proptest::test_runner::Config {
+        cases: cases.unwrap_or(usual),
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
