@@ -392,6 +392,16 @@ fn a_connection_that_ends_after_the_request_left_is_not_tried_again() {
         }
         assert_eq!((issuer.posts(), ledger(&home)), (1, vec!["unknown".to_owned()]), "{error}");
     });
+    // One that says nothing for too long: that is how the system tells it.
+    let issuer = Issuer::new();
+    let home = issuer.home();
+    refuse(&issuer);
+    let late = format!("error=EAGAIN:when={}", receive.number);
+    finish(&mut injected(&home, "recvfrom", &late));
+    let message = home.entry().expect("an entry")["failure"].to_string();
+    assert!(message.contains("127.0.0.1 did not answer in time"), "{message}");
+    fails(&home, &fetch(&issuer, &home), "refresh_unknown");
+    assert_eq!(issuer.posts(), 1);
     // Whereas one that was never made spends nothing.
     let connect = calls[..post].iter().rfind(|call| call.name == "connect").unwrap();
     for error in ["EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"] {
