@@ -197,6 +197,12 @@ mod tests {
         assert_eq!(whose(&mut fork(), &used(Some(FORK)), Known::Yes), ('o', 0));
         assert_eq!(whose(&mut fork(), &used(Some(PARENT)), Known::No), ('p', 0));
         assert_eq!(whose(&mut fork(), &used(None), Known::Yes), ('p', 1));
+        // One that does not may still name its turn.
+        let mut of_turn = used(None);
+        if let Record::TokenUsage { turn: named, .. } = &mut of_turn.record {
+            *named = turn(Some(EARLIER));
+        }
+        assert_eq!(whose(&mut fork(), &of_turn, Known::No), ('p', 0));
     }
 
     #[test]

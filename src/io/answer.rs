@@ -202,6 +202,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_part_of_a_gzip_header_is_passed_over() {
+        let packed = miniz_oxide::deflate::compress_to_vec(BODY, 6);
+        for flags in 0..32_u8 {
+            let mut body = vec![0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3];
+            let parts: [(u8, &[u8]); 4] =
+                [(4, &[3, 0, 9, 9, 9]), (8, b"name\0"), (16, b"why\0"), (2, &[7, 7])];
+            for (_, part) in parts.iter().filter(|(flag, _)| flags & flag != 0) {
+                body.extend_from_slice(part);
+            }
+            body.extend_from_slice(&packed);
+            assert_eq!(gunzip(&body).as_deref(), Some(BODY), "{flags}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_panic(

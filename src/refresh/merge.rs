@@ -62,8 +62,8 @@ fn edits<'a>(
     if !added.is_empty() {
         // Behind the last member, before the closing brace.
         let inside = object.strip_suffix('}').unwrap_or(object).trim_end();
-        let place = offset(base, object) + inside.len();
-        edits.push((place..place, added));
+        let end = offset(base, object) + inside.len();
+        edits.push((end..end, added));
     }
     edits
 }

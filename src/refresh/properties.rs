@@ -1,5 +1,6 @@
 //! Properties of all that a refresh reads: whatever is in it, nothing panics, and no half of
-//! anything is taken for the whole. More cases: `PROPTEST_CASES=100000 cargo test --lib properties`.
+//! anything is taken for the whole. With more cases: `PROPTEST_CASES=100000 cargo test --lib
+//! properties`.
 
 use super::kept::Kept;
 use super::ledger::FileLedger;

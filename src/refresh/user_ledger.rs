@@ -234,6 +234,9 @@ mod tests {
         // Whoever was ended while it wrote one: nobody knows how old it is.
         drop(crate::io::platform::create_private(&ledger.path("empty").unwrap()).unwrap());
         ledger.claim("new", at(NOW)).unwrap();
+        assert_eq!(ledger.find("empty").unwrap().unwrap().record.state, TokenState::Sent);
+        // A record that is about to take another's place is none.
+        drop(crate::io::platform::create_private(&ledger.path("new.new").unwrap()).unwrap());
         let mut names = ledger.names();
         names.sort();
         assert_eq!(names, ["empty", "new", "young"]);
@@ -273,6 +276,10 @@ mod tests {
             Replacement::beside(&path).unwrap().commit(damaged.as_bytes()).unwrap();
             assert!(ledger.find("a").is_err(), "{damaged}");
         }
+        // Nor is one that cannot be opened, made or removed.
+        files::create_own_directory(&ledger.path("b").unwrap()).unwrap();
+        assert!(ledger.find("b").is_err() && ledger.forget("b").is_err());
+        assert!(matches!(ledger.claim("none/c", at(NOW)), Err(Error::CheckFailed { .. })));
         remove(&ledger);
     }
 }

@@ -23,9 +23,10 @@ pub fn as_nobody(home: &Home, before: &[&str]) -> Command {
         set_mode(home.path(), 0o755);
         give(home.path(), NOBODY);
         // Where it was built, nobody else may be allowed to look.
-        if std::fs::hard_link(PROGRAM, &program).is_err() {
-            std::fs::copy(PROGRAM, &program).unwrap();
-        }
+        // `cp` copies it: if this process did, a child that another test starts at that moment
+        // would inherit the open file, and the system would refuse to run it.
+        let copied = Command::new("cp").arg(PROGRAM).arg(&program).status();
+        assert!(copied.is_ok_and(|status| status.success()));
     }
     let user = format!("--reuid={NOBODY}");
     let group = format!("--regid={NOBODY}");
