@@ -47,6 +47,10 @@ pub fn sentence(error: &Error, arguments: &[OsString]) -> String {
             format!("{place}{} was expected, not '{word}'", known.join(" or "))
         }
         ErrorKind::ArgumentConflict => conflict(error, option),
+        ErrorKind::TooManyValues if !argument.starts_with('-') => {
+            let word = word(ContextKind::InvalidValue);
+            format!("{place}nothing more was expected, not '{word}'")
+        }
         ErrorKind::TooManyValues => format!("{option}: no value was expected"),
         ErrorKind::InvalidUtf8 => "arguments in UTF-8 were expected".into(),
         _ => first_line(error),
@@ -122,6 +126,7 @@ mod tests {
             ("--short=1", "--short: no value was expected"),
             ("activity plain", "activity: an option was expected, not 'plain'"),
             ("init a b c", "init: nothing more was expected, not 'c'"),
+            ("help a b c", "help: nothing more was expected, not 'c'"),
             ("auth foo", "auth: refresh was expected, not 'foo'"),
             ("init x --write --remove", "--write or --remove was expected, not both"),
             ("check --left 1 --left 2", "--left was expected only once"),
@@ -133,5 +138,44 @@ mod tests {
             let error = command().try_get_matches_from(&arguments).unwrap_err();
             assert_eq!(sentence(&error, &arguments), expected, "{line}");
         }
+    }
+
+    /// A command, and every two of these words behind it: whatever kind of mistake clap sees.
+    #[test]
+    fn no_mistake_is_told_in_clap_s_words() {
+        use std::os::unix::ffi::OsStringExt;
+        let words = "status --left --left=5 --short=1 --warn --foo -- --write --remove x --days=x";
+        let mut words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+        words.push(OsString::from_vec(b"\xff".to_vec()));
+        let mut kinds = std::collections::BTreeSet::new();
+        let command_of = ["tmux", "check", "auth", "init", "help", "activity", "completions"];
+        // One more than there are words: nothing stands there.
+        let count = words.len() + 1;
+        let lines = command_of.iter().flat_map(|command| {
+            (0..count * count).map(move |pick| (command, [pick % count, pick / count]))
+        });
+        for (name, picks) in lines {
+            let behind = picks.iter().filter_map(|pick| words.get(*pick).cloned());
+            let line: Vec<OsString> =
+                [NAME.into(), name.into()].into_iter().chain(behind).collect();
+            let Err(error) = command().try_get_matches_from(&line) else { continue };
+            if !error.use_stderr() {
+                continue;
+            }
+            kinds.insert(format!("{:?}", error.kind()));
+            let text = sentence(&error, &line);
+            let is_ours = text.contains(" expected") || text.contains("there is no option ");
+            assert!(is_ours && !text.contains(['\n', '\u{1b}']), "{line:?}: {text}");
+        }
+        let expected = [
+            "ArgumentConflict",
+            "InvalidSubcommand",
+            "InvalidUtf8",
+            "InvalidValue",
+            "MissingRequiredArgument",
+            "TooManyValues",
+            "UnknownArgument",
+        ];
+        assert!(kinds.iter().eq(expected.iter()), "{kinds:?}");
     }
 }

@@ -92,19 +92,15 @@ pub fn fit(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The known name that was probably meant: of those that differ in at most a third of the letters
-/// of `name`, or begin with it, the most alike.
+/// The known name that was probably meant: of those that differ from `name` in at most a third of
+/// its letters, the most alike.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters = name.chars().count();
-    let is_close = |candidate: &str, distance: usize| {
-        distance * 3 <= letters || letters >= 3 && candidate.starts_with(name)
-    };
+    let is_close = |candidate: &&str| strsim::osa_distance(name, candidate) * 3 <= letters;
     let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
     known
         .into_iter()
-        .map(|candidate| (candidate, strsim::osa_distance(name, candidate)))
-        .filter(|(candidate, distance)| is_close(candidate, *distance))
-        .map(|(candidate, _)| candidate)
+        .filter(is_close)
         .max_by(|left, right| likeness(left).total_cmp(&likeness(right)))
 }
 
@@ -171,11 +167,10 @@ mod tests {
             ("usd", &["label", "used", "left"][..], Some("used")),
             ("wrok", &["home", "work"], Some("work")),
             ("sessoins", &["sessions"], Some("sessions")),
-            // An abbreviation.
-            ("claude", &["clear", "claude-code"], Some("claude-code")),
-            // Two of five letters, and a beginning of two.
+            ("claude-cod", &["clear", "claude-code"], Some("claude-code")),
+            // Two of five letters, and a mere beginning.
             ("wxybr", &["waybar", "wxy"], None),
-            ("cl", &["claude-code"], None),
+            ("claude", &["claude-code"], None),
             ("xyzzy", &["waybar", "zsh"], None),
             ("", &["used"], None),
             ("used", &[], None),

@@ -202,8 +202,9 @@ fn assignment(text: &str) -> Result<(Severity, Style), String> {
     let (name, value) = (name.trim(), value.trim());
     let severity =
         Severity::ALL.into_iter().find(|severity| severity.name() == name).ok_or_else(|| {
-            let near = did_you_mean(name, Severity::ALL.map(Severity::name));
-            format!("unknown severity {}{near}", shown(name))
+            let names = Severity::ALL.map(Severity::name);
+            let near = did_you_mean(name, names);
+            format!("{} is not a severity: {}{near}", shown(name), names.join(", "))
         })?;
     if value == NONE {
         return Ok((severity, PLAIN));
@@ -281,7 +282,12 @@ mod tests {
         let check = |text: &str, expected: &str| assert_eq!(parse(text).unwrap_err(), expected);
         check("red", "each part is SEVERITY=COLOUR, as in ok=green,warning=208");
         check("ok=red,", "each part is SEVERITY=COLOUR, as in ok=green,warning=208");
-        check("warn=red", "unknown severity warn; did you mean warning?");
+        check("warn=red", "warn is not a severity: unknown, ok, warning, critical, exhausted");
+        let near = "; did you mean warning?";
+        check(
+            "warnin=red",
+            &format!("warnin is not a severity: unknown, ok, warning, critical, exhausted{near}"),
+        );
         check("ok=gren", "unknown colour gren; did you mean green?");
         check("ok=bright-gren", "unknown colour bright-gren; did you mean bright-green?");
         for wrong in ["256", "#12345", "#12345g", "#+12345"] {

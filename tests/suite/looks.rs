@@ -100,8 +100,9 @@ fn a_mistake_names_the_nearest() {
             "--glyphs 'nrd': is not unicode, nerd or ascii; did you mean nerd?",
         ),
         (
-            &["--colors", "warn=red"],
-            "--colors 'warn=red': unknown severity warn; did you mean warning?",
+            &["--colors", "warnin=red"],
+            "--colors 'warnin=red': warnin is not a severity: unknown, ok, warning, critical, \
+             exhausted; did you mean warning?",
         ),
         (&["--colors", "ok=gren"], "--colors 'ok=gren': unknown colour gren; did you mean green?"),
         (&["--colors", "ok=300"], "--colors 'ok=300': 300 is not a colour: 0 to 255, or #rrggbb"),
@@ -111,7 +112,9 @@ fn a_mistake_names_the_nearest() {
         (&["xyzzy"], "unknown host or command 'xyzzy'; see"),
         (&["--foo"], "there is no option --foo; see"),
         (&["check"], "check: --left <PERCENT> was expected: what must be left, such as 10%; see"),
-        (&["claude"], "claude-code"),
+        // A mere beginning is not near enough.
+        (&["claude"], "unknown host or command 'claude'; see"),
+        (&["claude-cod"], "claude-code"),
     ] {
         let output = home.run(arguments);
         assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
