@@ -27,7 +27,7 @@ fn run(env: &Env) -> Result<u8, Error> {
         Invocation::Line(settings) => return Ok(line::run(&settings, env)),
         Invocation::Fetch(args) => fetch::run(&args, env)?,
         Invocation::Count(settings) => count::run(&settings, env)?,
-        Invocation::Status(args) => status::run(&args, env),
+        Invocation::Status(args) => return Ok(status::run(&args, env)),
         Invocation::Check(args) => return Ok(u8::from(!check::run(&args, env))),
         Invocation::Doctor(args) => return Ok(u8::from(!doctor::run(&args, env))),
         Invocation::Activity(args) => return activity::run(&args, env),

@@ -3,7 +3,7 @@
 use crate::config::settings::Settings;
 use crate::io::env::Env;
 use crate::io::output::{self, Log};
-use crate::io::platform::{Keys, terminal_size};
+use crate::io::platform::{Keys, note_requests_to_end, request_to_end, terminal_size};
 use crate::line;
 use crate::model::view::View;
 use crate::render::glyphs::{ASCII, Glyphs, UNICODE};
@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const COLUMNS: usize = 80;
 /// The page is made anew so often.
 const TURN: Duration = Duration::from_secs(1);
+
+/// Without keys to wait for, whether the program is to end is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The alternate screen keeps what stood in the terminal before. The cursor is hidden on it.
 const BEGIN: &str = "\x1b[?1049h\x1b[?25l";
@@ -40,8 +43,8 @@ pub struct StatusArgs {
 }
 
 /// Prints the page. With `args.is_watched` it is shown again and again, until the person ends it or
-/// nobody reads it any more.
-pub fn run(args: &StatusArgs, env: &Env) {
+/// nobody reads it any more. The exit status: that of a signal which ended it, else 0.
+pub fn run(args: &StatusArgs, env: &Env) -> u8 {
     let settings = &args.settings;
     let log = Log::new(settings.verbose);
     let zone = TimeZone::system();
@@ -49,9 +52,10 @@ pub fn run(args: &StatusArgs, env: &Env) {
     let screen = Screen { settings, env, zone: &zone };
     let result = if !args.is_watched {
         let views = line::views(settings, env, wait, true, &log);
-        return output::print(&screen.draw(&views, ""));
+        output::print(&screen.draw(&views, ""));
+        Ok(())
     } else if env.stdout_is_terminal {
-        screen.watch(wait)
+        screen.watch()
     } else {
         screen.follow(wait)
     };
@@ -60,6 +64,7 @@ pub fn run(args: &StatusArgs, env: &Env) {
     {
         output::warn(format_args!("cannot write the page: {error}"));
     }
+    request_to_end().unwrap_or(0)
 }
 
 struct Screen<'a> {
@@ -88,30 +93,34 @@ impl Screen<'_> {
         line::views(self.settings, self.env, wait, true, &Log::new(false))
     }
 
-    /// On a terminal: drawn at every turn, and at once when its size changes.
-    fn watch(&self, wait: Duration) -> io::Result<()> {
+    /// On a terminal: drawn at every turn, and at once when its size changes. A signal that asks
+    /// the program to end leaves the terminal as it was, too.
+    fn watch(&self) -> io::Result<()> {
+        note_requests_to_end();
         let mut keys = Keys::begin();
         let _alternate = Alternate::begin()?;
         let footer = if keys.is_some() { HOW_TO_END } else { "Ctrl-C ends it" };
-        // The first page does not wait for the network.
-        let mut views = self.views(if keys.is_some() { Duration::ZERO } else { wait });
-        loop {
+        // Not even the first page waits for the network.
+        let mut views = self.views(Duration::ZERO);
+        while request_to_end().is_none() {
             let (drawn, size) = (Instant::now(), terminal_size());
             let page = self.draw(&views, footer);
             // The last line feed would push the first line off a full screen.
             let page = page.trim_end().replace('\n', CLEAR_LINE);
             output::show(&format!("{TO_TOP}{page}{CLEAR_BELOW}"))?;
-            while drawn.elapsed() < TURN && terminal_size() == size {
+            let is_due = || drawn.elapsed() >= TURN || terminal_size() != size;
+            while !is_due() && request_to_end().is_none() {
                 match &mut keys {
                     Some(keys) => match keys.read()? {
                         Some(key) if END_KEYS.contains(&key) => return Ok(()),
                         _ => {}
                     },
-                    None => std::thread::sleep(TURN),
+                    None => std::thread::sleep(LOOK_AGAIN),
                 }
             }
             views = self.views(Duration::ZERO);
         }
+        Ok(())
     }
 
     /// To what is no terminal only news are written, one page below the other. An age or a

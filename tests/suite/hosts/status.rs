@@ -41,6 +41,39 @@ fn watched_it_has_a_screen_of_its_own_and_gives_the_old_one_back() {
 }
 
 #[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    needs!("tmux", "stty");
+    let scene = Scene::warm(Stage::new(), usage());
+    // With keys to read, and without.
+    for (signal, status, input) in
+        [("TERM", 143, ""), ("HUP", 129, ""), ("INT", 130, ""), ("TERM", 143, "< /dev/null")]
+    {
+        let name = format!("{signal}{}", input.len());
+        let path = |file: &str| quoted(scene.stage.path(&format!("{name}.{file}")));
+        let command = format!(
+            "printf 'before\\n'; stty -a > {0}; sh -c 'echo $$ > {1}; exec codexline status \
+             --watch {input}'; echo \"status $?\"; stty -a > {2}; printf 'after\\n'; sleep 60",
+            path("before"),
+            path("pid").replace('\'', ""),
+            path("after"),
+        );
+        let terminal = Terminal::open(&scene.stage, &name, 90, 30, &command);
+        terminal.wait_for("ends it");
+        let id = std::fs::read_to_string(scene.stage.path(&format!("{name}.pid"))).unwrap();
+        let mut kill = scene.stage.command("kill");
+        assert!(scene.stage.run(kill.arg(format!("-{signal}")).arg(id.trim())).success);
+        let shown = terminal.wait_for("after");
+        assert!(shown.contains(&format!("before\nstatus {status}\nafter")), "{name}: {shown}");
+        let stty = |file: &str| {
+            std::fs::read_to_string(scene.stage.path(&format!("{name}.{file}"))).expect("stty ran")
+        };
+        assert_eq!(stty("before"), stty("after"), "{name}");
+        // The cursor is there again.
+        assert_eq!(terminal.ask("#{cursor_flag}").trim(), "1", "{name}");
+    }
+}
+
+#[test]
 fn whoever_waits_is_told_for_whom_and_only_on_a_terminal() {
     needs!("tmux");
     for verb in ["", "status"] {

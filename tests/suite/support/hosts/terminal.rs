@@ -65,6 +65,11 @@ impl<'stage> Terminal<'stage> {
         self.tmux(&["capture-pane", "-pe"])
     }
 
+    /// What tmux knows about the terminal, by a format of its own.
+    pub fn ask(&self, format: &str) -> String {
+        self.tmux(&["display-message", "-p", format])
+    }
+
     /// Gives the terminal another size.
     pub fn resize(&self, columns: usize, rows: usize) {
         self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
