@@ -73,7 +73,7 @@ fn page(settings: &Settings, env: &Env) -> String {
     }
     out.push_str(
         "\n  codexline demo tmux     exactly what tmux gets   (every host: demo --raw)\n  \
-         codexline init tmux     what to paste into ~/.tmux.conf\n",
+         codexline init tmux     what goes into ~/.tmux.conf   (--write puts it there)\n",
     );
     out
 }

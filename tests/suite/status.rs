@@ -653,8 +653,8 @@ fn hosts_and_codex_are_found_and_a_held_lock_is_told() {
         "{}",
         output.stdout
     );
-    let advice = "host          waybar: ~/.config/waybar/config does not name codexline; codexline \
-                  init waybar prints what to add\n";
+    let advice = "host          waybar: ~/.config/waybar/config does not name codexline; to set it \
+                  up: codexline init waybar --write\n";
     assert!(output.stdout.contains(advice), "{}", output.stdout);
     let lock = output.stdout.lines().find(|line| line.contains(" lock ")).unwrap();
     assert!(lock.starts_with("note") && lock.contains(": held for <1m"), "{lock}");

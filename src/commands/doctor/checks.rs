@@ -394,7 +394,7 @@ pub fn hosts(context: &DoctorContext) -> Vec<Finding> {
             (None, Some((place, _))) => {
                 format!("{}: ~/{place} does not name codexline", integration.name)
             }
-            (None, None) if on_path(integration.name) => {
+            (None, None) if integration.programs.iter().any(|name| on_path(name)) => {
                 format!("{}: installed, no configuration at the usual place", integration.name)
             }
             (None, None) => continue,
@@ -402,7 +402,7 @@ pub fn hosts(context: &DoctorContext) -> Vec<Finding> {
         let finding = Finding::ok("host", found);
         findings.push(match naming {
             Some(_) => finding,
-            None => finding.with(format!("codexline init {} prints what to add", integration.name)),
+            None => finding.with(format!("to set it up: {}", integration.set_up_command())),
         });
     }
     if findings.is_empty() {

@@ -316,11 +316,9 @@ fn overview(env: &Env) -> String {
         });
         let (command, what) = match (is_set, is_block, is_paste) {
             (true, ..) => (format!("codexline init {name} --remove"), "is set up; takes it out"),
-            (_, true, true) => {
-                (format!("codexline init {name} --write"), "writes a part, prints the rest")
-            }
-            (_, true, false) => (format!("codexline init {name} --write"), "writes"),
-            _ => (format!("codexline init {name}"), "prints what belongs into"),
+            (_, true, true) => (integration.set_up_command(), "writes a part, prints the rest"),
+            (_, true, false) => (integration.set_up_command(), "writes"),
+            _ => (integration.set_up_command(), "prints what belongs into"),
         };
         let place = integration.snippets.first().and_then(|snippet| write::target(snippet, env));
         let place = match place {

@@ -17,6 +17,15 @@ pub struct Integration {
     pub snippets: &'static [Snippet],
 }
 
+impl Integration {
+    /// What a person types to have it set up.
+    pub fn set_up_command(&self) -> String {
+        let is_block = |snippet: &Snippet| matches!(snippet.way, Way::Block { .. });
+        let write = if self.snippets.iter().any(is_block) { " --write" } else { "" };
+        format!("codexline init {}{write}", self.name)
+    }
+}
+
 /// One file of an integration.
 pub struct Snippet {
     /// Its name in the folder.
