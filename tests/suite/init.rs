@@ -454,6 +454,26 @@ fn one_option_takes_the_place_of_the_other_and_either_is_taken_out_to_the_byte()
 }
 
 #[test]
+fn no_folder_of_a_host_stays_that_was_made_for_the_snippet() {
+    for (host, file) in WRITTEN {
+        let home = bare();
+        let person = home.path().join("home");
+        let init = |action: &'static str| -> Vec<&'static str> {
+            ["init"].into_iter().chain(host.split(' ')).chain([action]).collect()
+        };
+        ran(&home, &init("--write"));
+        assert!(person.join(file).exists(), "{host}");
+        ran(&home, &init("--remove"));
+        let left: Vec<_> =
+            Path::new(file).ancestors().skip(1).map(|path| person.join(path)).collect();
+        let common = [person.clone(), person.join(".config")];
+        let left: Vec<_> =
+            left.iter().filter(|path| path.exists() && !common.contains(path)).collect();
+        assert!(left.is_empty(), "{host}: {left:?}");
+    }
+}
+
+#[test]
 fn a_changed_snippet_takes_the_place_of_the_old_one_and_the_first_copy_stays() {
     let home = bare();
     let path = home.path().join("home/.zshrc");

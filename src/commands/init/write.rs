@@ -294,7 +294,7 @@ impl Edit {
             self.after().is_empty() || seed(snippet).is_some_and(|(_, text)| text == self.after());
         if old.is_none() && is_ours && !self.path.is_symlink() {
             files::remove(&self.path).map_err(fail)?;
-            self.remove_folder(env);
+            self.remove_folders(env);
             return Ok(Done::Whole);
         }
         files::rewrite(&self.path, self.after()).map_err(fail)?;
@@ -308,14 +308,18 @@ impl Edit {
         }
     }
 
-    /// Removes the file's folder if nothing is left in it, and it is one of a program.
-    fn remove_folder(&self, env: &Env) {
-        let Some(folder) = self.path.parent() else { return };
+    /// Removes the file's folder if nothing is left in it, and it is one of a program; then the one
+    /// around it likewise.
+    fn remove_folders(&self, env: &Env) {
         let config = env.variable("XDG_CONFIG_HOME").map(PathBuf::from);
         let home = env.home_directory();
         let common = [home.as_ref().map(|home| home.join(".config")), home, config];
-        if !common.iter().flatten().any(|path| path == folder) {
-            let _ = files::remove_empty_directory(folder);
+        let is_common = |folder: &Path| common.iter().flatten().any(|path| path == folder);
+        let folders = self.path.ancestors().skip(1).take_while(|folder| !is_common(folder));
+        for folder in folders.take(2) {
+            if files::remove_empty_directory(folder).is_err() {
+                break;
+            }
         }
     }
 
