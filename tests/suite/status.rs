@@ -625,7 +625,11 @@ fn what_is_broken_is_told_with_what_to_do() {
         dead_port()
     ));
     check(&home, "server", "broken", "cannot reach", "network");
-    check(&Home::signed_out(), "login", "broken", "not signed in", "codex login");
+    let signed_out = Home::signed_out();
+    assert_eq!(signed_out.run(&["fetch"]).code, Some(1));
+    check(&signed_out, "login", "broken", "not signed in", "codex login");
+    // It is told once.
+    check(&signed_out, "back-off", "note", "for want of that login", "");
 }
 
 #[test]

@@ -286,6 +286,13 @@ pub fn back_off(context: &DoctorContext) -> Vec<Finding> {
         String::new()
     };
     let ago = age(now.seconds_since(failure.at));
+    // The login is told already, with what to do.
+    if let Err(error) = &context.login
+        && error.code() == failure.problem.code
+    {
+        let found = format!("the last fetch failed {ago}{times} for want of that login; {next}");
+        return vec![Finding::new(NAME, Verdict::Note, found)];
+    }
     let found = format!("the last fetch failed {ago}{times}: {}; {next}", failure.problem.message);
     vec![Finding::new(NAME, Verdict::Broken, found).with(failure.problem.hint)]
 }
