@@ -137,8 +137,9 @@ fn output(settings: &Settings, env: &Env, lookups: &[Lookup], clicks: &Clicks) -
         let ttl = ttl::seconds(jobs, |seconds| {
             let then = now.plus(seconds);
             let is_due = |lookup: &Lookup| lookup.will_want_jobs(then, settings);
-            compose_in(zone.as_ref(), settings, env, &views_at(then)) == text
-                && !(has_jobs && jobs == Jobs::Idle && lookups.iter().any(is_due))
+            // Asked first, because it takes next to nothing.
+            !(has_jobs && jobs == Jobs::Idle && lookups.iter().any(is_due))
+                && compose_in(zone.as_ref(), settings, env, &views_at(then)) == text
         });
         text.insert_str(0, &format!("{ttl}\t"));
     }

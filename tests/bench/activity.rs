@@ -45,7 +45,12 @@ pub fn growth(program: &Path) {
             println!("{} GB of sessions: not enough disk space", size / 1_000_000_000);
             continue;
         }
-        let codex = written(&home, |codex| codex.sink.bytes >= size, as_in_the_wild);
+        let shape = |codex: &mut Writer<Disk>| {
+            as_in_the_wild(codex);
+            // As many days as a gigabyte has.
+            codex.pace /= size.div_ceil(SIZE);
+        };
+        let codex = written(&home, |codex| codex.sink.bytes >= size, shape);
         let command = activity(&home, program, &codex.work);
         let runs: Vec<Run> = (0..3).map(|_| Run::of(&command, || forget(&home))).collect();
         forget(&home);

@@ -10,7 +10,10 @@ use crate::warm::{codexline, crowded};
 use std::path::Path;
 
 pub fn run(program: &Path, rounds: usize) {
-    println!("{:<40} {:>9} {:>15} {:>9}", "how cost grows", "median ms", "quartiles", "resident");
+    println!(
+        "{:<40} {:>9} {:>15} {:>12} {:>9}",
+        "how cost grows", "median ms", "quartiles", "instructions", "resident"
+    );
     let server = Server::start(|request| {
         let mut usage = usage_of(42, 17);
         usage["account_id"] = request.header("chatgpt-account-id").unwrap_or_default().into();
@@ -39,11 +42,13 @@ fn tell(program: &Program, rounds: usize) {
     drop(pinned);
     assert_eq!(wait_for_all(), 0, "a warm run starts nothing");
     let resident = program.resident().map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6));
+    let instructions = program.instructions().map(|count| format!("{:.0} k", count as f64 / 1e3));
     println!(
-        "{:<40} {:>9.3} {:>15} {:>9}",
+        "{:<40} {:>9.3} {:>15} {:>12} {:>9}",
         program.name,
         median(&walls),
         spread(&walls),
+        instructions.unwrap_or_else(|| "-".into()),
         resident.unwrap_or_else(|| "-".into()),
     );
 }

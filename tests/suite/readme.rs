@@ -562,3 +562,33 @@ fn the_how_to_of_two_accounts_works_as_printed() {
     let one = home.run(&["--account", "work"]).stdout;
     assert!(!one.contains("home") && one.contains("58% left"), "{one}");
 }
+
+/// The first cells of the table behind a heading.
+fn rows(text: &str, heading: &str) -> Vec<String> {
+    let (_, rest) = text.split_once(heading).unwrap_or_else(|| panic!("no {heading}"));
+    let table = rest.lines().skip_while(|line| !line.starts_with('|'));
+    let cells = table.take_while(|line| line.starts_with('|')).skip(2);
+    cells.map(|line| line.split('|').nth(1).unwrap().trim().replace('`', "")).collect()
+}
+
+#[test]
+fn the_tables_of_speed_have_the_rows_of_the_benchmark() {
+    let bench = concat!(
+        include_str!("../bench/activity.rs"),
+        include_str!("../bench/fetch.rs"),
+        include_str!("../bench/growth.rs"),
+        include_str!("../bench/hook.rs"),
+        include_str!("../bench/prompt.rs"),
+        include_str!("../bench/warm.rs"),
+    );
+    let short = rows(README, "\n## How fast it is\n");
+    assert_eq!(short.len(), 5, "{short:?}");
+    let guide = include_str!("../../.github/CONTRIBUTING.md");
+    let rest = rows(guide, "\n## How to measure\n");
+    assert!(rest.len() > 10, "{rest:?}");
+    for row in short.iter().chain(&rest) {
+        // The benchmark puts numbers into some names.
+        let mut words = row.split(|character: char| character.is_ascii_digit()).map(str::trim);
+        assert!(words.all(|words| bench.contains(words)), "{row}");
+    }
+}
