@@ -229,8 +229,9 @@ mod tests {
     #[test]
     fn a_record_is_removed_after_a_year() {
         let ledger = ledger("year");
-        ledger.claim("old", at(NOW - LONGEST - 1)).unwrap();
-        ledger.claim("young", at(NOW - LONGEST)).unwrap();
+        let year = 365 * 86_400;
+        ledger.claim("old", at(NOW - year - 1)).unwrap();
+        ledger.claim("young", at(NOW - year)).unwrap();
         // Whoever was ended while it wrote one: nobody knows how old it is.
         drop(crate::io::platform::create_private(&ledger.path("empty").unwrap()).unwrap());
         ledger.claim("new", at(NOW)).unwrap();

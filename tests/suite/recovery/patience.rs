@@ -155,7 +155,11 @@ fn another_codexline_is_waited_for_and_not_for_ever() {
 fn a_rename_that_keeps_failing_leaves_the_answer_to_the_next_run() {
     needs!("strace");
     let issuer = Issuer::new();
-    let home = issuer.home();
+    let old = issuer.expired();
+    let home = issuer.home_of(&old);
+    // A login file may have a megabyte, and so may what is staged.
+    let much = format!("{{\n  \"made_up\": \"{}\",", "x".repeat(1_000_000));
+    home.write_auth(codex_text(&old).replacen('{', &much, 1));
     let staged = staged(&home);
     let line = ["strace", "-f", "-o", "/dev/null", "-P", &staged, "-e", "trace=rename"];
     for error in ["EIO", "EROFS", "ENOSPC", "EACCES"] {

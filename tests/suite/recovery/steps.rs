@@ -569,6 +569,29 @@ fn step_by_step_nothing_that_happens_costs_a_login() {
 }
 
 #[test]
+fn a_file_that_is_emptied_right_after_the_rename_gets_its_tokens_again() {
+    needs!("strace");
+    // A Codex that rewrites in place has begun to write what it knew.
+    let issuer = Issuer::new();
+    let calls = calls(&issuer, &issuer.home());
+    let rename = place(&calls, &["rename(", "/auth.json.codexline.new\"", "/auth.json\")"]);
+    let issuer = Issuer::new();
+    let old = issuer.expired();
+    let home = issuer.home_of(&old);
+    let Ok(held) = Held::new(&home, &Stop::After(calls[rename].clone())) else {
+        panic!("it was not stopped");
+    };
+    std::fs::write(home.auth_path(), "").unwrap();
+    held.go_on();
+    held.end();
+    assert!(read(&beside(&home, ".new")).contains(&issuer.minted().refresh_token));
+    home.write_auth(codex_text(&old));
+    super::succeeds(&fetch(&issuer, &home));
+    super::holds(&home, &issuer.minted());
+    issuer.check();
+}
+
+#[test]
 fn random_moments_cost_no_login_either() {
     let (rounds, seed) = (number("CODEXLINE_ROUNDS", ROUNDS), number("CODEXLINE_SEED", 1));
     let seeds: Vec<usize> = (seed..seed + rounds).collect();
