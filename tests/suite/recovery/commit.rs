@@ -247,6 +247,11 @@ fn an_answer_that_waits_outlasts_the_loss_of_the_record() {
     let (issuer, home, _) = waiting(|_| String::new());
     let other = issuer.good();
     home.write_auth(codex_text(&other));
+    std::fs::remove_dir_all(home.path().join("home/.local/state")).unwrap();
+    // In the same second, too: times are compared in whole seconds.
+    let answered = std::fs::metadata(beside(&home, ".new")).unwrap().modified().unwrap();
+    let times = std::fs::FileTimes::new().set_modified(answered);
+    File::options().write(true).open(home.auth_path()).unwrap().set_times(times).unwrap();
     std::fs::remove_file(beside(&home, ".ledger")).unwrap();
     succeeds(&fetch(&issuer, &home));
     holds(&home, &other);
