@@ -136,7 +136,7 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> JsonReport<'a> {
         account: view.account.as_deref(),
         state: view.severity.name(),
         plan: usage.plan.as_deref(),
-        windows: windows(&usage.windows, view, |limit| view.pace(limit)),
+        windows: windows(usage.windows.iter().map(|window| (window, window.limit())), view),
         binding: view.binding.as_ref().map(|limit| limit.label.as_str()),
         budget: usage.budget.as_ref().map(budget),
         pools: usage
@@ -144,7 +144,7 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> JsonReport<'a> {
             .iter()
             .map(|pool| PoolReport {
                 name: &pool.name,
-                windows: windows(&pool.windows, view, |limit| view.pool_pace(pool, limit)),
+                windows: windows(pool.windows.iter().zip(pool.limits()), view),
             })
             .collect(),
         credits: usage.credits.as_ref().map(credits),
@@ -171,7 +171,10 @@ fn report<'a>(view: &'a View, nothing: &'a Usage) -> JsonReport<'a> {
     }
 }
 
-fn windows(windows: &[Window], view: &View, pace: impl Fn(&Limit) -> Pace) -> Vec<WindowReport> {
+fn windows<'a>(
+    windows: impl Iterator<Item = (&'a Window, Limit)>,
+    view: &View,
+) -> Vec<WindowReport> {
     let report = |window: &Window, pace: Pace| WindowReport {
         label: window.label(),
         minutes: window.seconds.map(|seconds| seconds.div_ceil(60)),
@@ -184,7 +187,7 @@ fn windows(windows: &[Window], view: &View, pace: impl Fn(&Limit) -> Pace) -> Ve
         pace: pace.points.map(|points| (points * 10.0).round() / 10.0),
         runs_out_seconds: pace.runs_out,
     };
-    windows.iter().map(|window| report(window, pace(&window.limit()))).collect()
+    windows.map(|(window, limit)| report(window, view.pace(&limit))).collect()
 }
 
 fn budget(budget: &Budget) -> BudgetReport {

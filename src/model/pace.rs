@@ -23,9 +23,8 @@
 //! on resets. Each cell of the grid keeps its last reading, so frequent fetches do not keep more.
 //! All samples belong to one account. The cache entry of another account starts without any.
 
-use crate::model::hash::hash;
 use crate::model::time::Timestamp;
-use crate::model::usage::{Limit, Severity, Thresholds, Usage};
+use crate::model::usage::{Limit, Pool, Severity, Thresholds, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -86,16 +85,11 @@ impl History {
                 .entry(limit.label)
                 .or_insert_with(|| with_sample(track, sample, length, MAX_SAMPLES));
         }
-        let windows = usage
-            .pools
-            .iter()
-            .flat_map(|pool| pool.windows.iter().map(move |window| (pool, window)));
-        for (pool, window) in windows.take(MAX_POOL_TRACKS) {
-            let Limit { label, used, seconds, .. } = window.limit();
-            let name = pool_track(&pool.name, &label);
+        for limit in usage.pools.iter().flat_map(Pool::limits).take(MAX_POOL_TRACKS) {
+            let name = limit.track().into_owned();
             let track = old.remove(&name).unwrap_or_default();
-            let length = seconds.map_or(UNKNOWN_LENGTH, i64::from);
-            let sample = (at, tenths(used));
+            let length = limit.seconds.map_or(UNKNOWN_LENGTH, i64::from);
+            let sample = (at, tenths(limit.used));
             tracks
                 .entry(name)
                 .or_insert_with(|| with_sample(track, sample, length, MAX_POOL_SAMPLES));
@@ -103,7 +97,12 @@ impl History {
         serde_json::value::to_raw_value(&tracks).ok().map(History)
     }
 
-    /// The samples of a limit, oldest first. Empty if there are none, or if they cannot be read.
+    /// The samples of a limit, oldest first.
+    pub fn of_limit(&self, limit: &Limit) -> Vec<Sample> {
+        self.of(&limit.track())
+    }
+
+    /// The samples of the plan's limit with this label, oldest first. Empty if there are none, or if they cannot be read.
     pub fn of(&self, label: &str) -> Vec<Sample> {
         let track = self.tracks().remove(label).unwrap_or_default();
         let sample = |(at, tenths): (Timestamp, u16)| Sample {
@@ -113,20 +112,9 @@ impl History {
         track.into_iter().map(sample).collect()
     }
 
-    /// The samples of a pool's window, oldest first.
-    pub fn of_pool(&self, pool: &str, label: &str) -> Vec<Sample> {
-        self.of(&pool_track(pool, label))
-    }
-
     fn tracks(&self) -> Tracks {
         serde_json::from_str(self.0.get()).unwrap_or_default()
     }
-}
-
-/// The name that a pool's samples are kept under. It holds a hash, because names of pools can be
-/// long.
-fn pool_track(pool: &str, label: &str) -> String {
-    format!("{:x} {label}", hash(pool.as_bytes()))
 }
 
 fn tenths(used: f64) -> u16 {
@@ -246,7 +234,8 @@ pub fn points_text(pace: &Pace) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::usage::{Pool, Window};
+    use crate::model::hash::hash;
+    use crate::model::usage::Window;
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_600);
@@ -260,6 +249,7 @@ mod tests {
             used,
             resets_at: Some(NOW.plus(resets_in)),
             seconds: Some(18_000),
+            pool: None,
         }
     }
 
@@ -403,17 +393,21 @@ mod tests {
             all.push(Sample { at: at(minute), used });
         }
         let history = history.unwrap();
-        let samples = history.of_pool("pool 0", "5h");
+        let of_pool = |name: &str, label: &str| {
+            let pool = Some(hash(name.as_bytes()));
+            history.of_limit(&Limit { label: label.into(), pool, ..limit(0.0, 0) })
+        };
+        let samples = of_pool("pool 0", "5h");
+        // A line calls it by another name.
+        assert_eq!(of_pool("pool 0", "spark 5h"), samples);
         assert_eq!(samples.len(), MAX_POOL_SAMPLES);
         let limit = Limit { resets_at: Some(start.plus(18_000)), ..limit(24.0, 0) };
         let rate = |samples: &[Sample]| pace(&limit, samples, NOW, NOW).runs_out;
         assert_eq!(rate(&samples), rate(&history.of("5h")));
         assert_eq!(rate(&samples), rate(&all));
         // The first few, whatever their names.
-        assert_eq!(history.of_pool("pool 3", "7d").len(), MAX_POOL_SAMPLES);
-        assert!(
-            history.of_pool("pool 4", "5h").is_empty() && history.of_pool("pool", "5h").is_empty()
-        );
+        assert_eq!(of_pool("pool 3", "7d").len(), MAX_POOL_SAMPLES);
+        assert!(of_pool("pool 4", "5h").is_empty() && of_pool("pool", "5h").is_empty());
         assert!(history.0.get().len() < 3072, "{}", history.0.get().len());
     }
 
@@ -440,7 +434,7 @@ mod tests {
             age in any::<i64>(),
         ) {
             let resets_at = resets_in.map(|seconds| NOW.plus(seconds));
-            let limit = Limit { label: "x".into(), used, resets_at, seconds };
+            let limit = Limit { label: "x".into(), used, resets_at, seconds, pool: None };
             let samples: Vec<Sample> = readings.into_iter().chain(near)
                 .map(|(at, used)| Sample { at: NOW.plus(at), used }).collect();
             let found = pace(&limit, &samples, NOW.plus(age.saturating_neg()), NOW);

@@ -4,8 +4,10 @@
 //! Callers pass in the time. The cache stores these types unchanged, and `codex::answer` makes them
 //! from what the service sends.
 
+use crate::model::hash::hash;
 use crate::model::time::{Timestamp, window_label};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The numbers of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -131,6 +133,14 @@ pub struct Pool {
     pub windows: Vec<Window>,
 }
 
+impl Pool {
+    /// The windows as [`Limit`]s, with labels such as `5h`.
+    pub fn limits(&self) -> impl Iterator<Item = Limit> {
+        let pool = Some(hash(self.name.as_bytes()));
+        self.windows.iter().map(move |window| Limit { pool, ..window.limit() })
+    }
+}
+
 /// Credits bought on top of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Credits {
@@ -211,6 +221,20 @@ pub struct Limit {
     pub resets_at: Option<Timestamp>,
     /// The length in seconds; `None` if it is not known, as for a budget.
     pub seconds: Option<u32>,
+    /// The hash of the name of the pool whose limit it is; `None` for the plan's own.
+    pub pool: Option<u64>,
+}
+
+impl Limit {
+    /// The name that its readings are kept under. Of a pool's it holds a hash, because names of
+    /// pools can be long.
+    pub(crate) fn track(&self) -> Cow<'_, str> {
+        let own_label = self.label.rsplit(' ').next().unwrap_or_default();
+        match self.pool {
+            None => Cow::Borrowed(&self.label),
+            Some(pool) => Cow::Owned(format!("{pool:x} {own_label}")),
+        }
+    }
 }
 
 /// The label of the budget in lists of limits.
@@ -260,6 +284,7 @@ impl Window {
             used: self.used,
             resets_at: self.resets_at,
             seconds: self.seconds,
+            pool: None,
         }
     }
 
@@ -291,6 +316,7 @@ impl Budget {
             used: self.used_percent,
             resets_at: self.resets_at,
             seconds: None,
+            pool: None,
         }
     }
 }
@@ -396,10 +422,8 @@ impl Usage {
     pub fn pool_limits(&self) -> impl Iterator<Item = Limit> {
         self.pools.iter().flat_map(|pool| {
             let name = self.short_name(pool);
-            pool.windows.iter().map(move |window| {
-                let limit = window.limit();
-                Limit { label: format!("{name} {}", limit.label), ..limit }
-            })
+            pool.limits()
+                .map(move |limit| Limit { label: format!("{name} {}", limit.label), ..limit })
         })
     }
 
@@ -409,8 +433,8 @@ impl Usage {
         let is_named = |pool: &&Pool| {
             pool.name.eq_ignore_ascii_case(name) || self.short_name(pool).eq_ignore_ascii_case(name)
         };
-        let windows = self.pools.iter().find(is_named)?.windows.iter().map(Window::limit);
-        let wanted = windows.filter(|limit| label.is_none_or(|label| limit.label == label));
+        let limits = self.pools.iter().find(is_named)?.limits();
+        let wanted = limits.filter(|limit| label.is_none_or(|label| limit.label == label));
         wanted.max_by(|left, right| left.used.total_cmp(&right.used))
     }
 

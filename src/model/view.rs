@@ -10,7 +10,7 @@ use crate::model::time::{MINUTE, Timestamp, age, countdown};
 use crate::model::today::Counts;
 use crate::model::today::Today;
 use crate::model::usage::{
-    BUDGET_LABEL, BankedResets, Limit, Measure, Pool, Severity, Thresholds, Usage,
+    BUDGET_LABEL, BankedResets, Limit, Measure, Severity, Thresholds, Usage,
 };
 
 /// In seconds. Older numbers are marked as old.
@@ -160,16 +160,9 @@ impl View {
         }
     }
 
-    /// The pace of a limit of the plan.
+    /// The pace of a limit, of the plan's own or a pool's.
     pub fn pace(&self, limit: &Limit) -> Pace {
-        let samples = self.history.as_ref().map(|history| history.of(&limit.label));
-        pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
-    }
-
-    /// The pace of a pool's window.
-    pub fn pool_pace(&self, pool: &Pool, limit: &Limit) -> Pace {
-        let samples =
-            self.history.as_ref().map(|history| history.of_pool(&pool.name, &limit.label));
+        let samples = self.history.as_ref().map(|history| history.of_limit(limit));
         pace::pace(limit, &samples.unwrap_or_default(), self.measured_at(), self.now)
     }
 

@@ -219,10 +219,11 @@ fn field_text(field: &Field, limit: &Limit, view: &View, options: &LineOptions) 
 mod tests {
     use super::*;
     use crate::model::entry::{Answer, Source};
+    use crate::model::pace::History;
     use crate::model::time::Timestamp;
     use crate::model::today::Counts;
     use crate::model::today::Today;
-    use crate::model::usage::{Thresholds, Usage, Window};
+    use crate::model::usage::{Pool, Thresholds, Usage, Window};
     use crate::render::colour::TERMINAL;
     use crate::render::glyphs::{ASCII, Glyphs, NERD, UNICODE};
     use crate::render::line::render;
@@ -294,6 +295,20 @@ mod tests {
         check("{binding.pace} {5h.runs_out}[ {7d.runs_out}]", WINDOW, &fast, "+0 1h58m");
         let faster = view(&[(18_000, 90.0, Some(2 * 3600))]);
         check("{binding.pace} {5h.runs_out} {windows}", "{runs_out}", &faster, "+30 19m 19m");
+        // Of the samples each takes its own: the pool has used as much, but in the last half hour.
+        let mut pooled = view(&[(18_000, 40.0, Some(2 * 3600))]);
+        let before = pooled.usage.clone().unwrap();
+        let usage = pooled.usage.as_mut().unwrap();
+        usage.pools = vec![Pool { name: "A-Spark".into(), windows: usage.windows.clone() }];
+        let after = usage.clone();
+        let mut earlier = after.clone();
+        earlier.pools[0].windows[0].used = 0.0;
+        assert_eq!(earlier.windows, before.windows);
+        let history = History::after(None, &earlier, NOW.plus(-1842));
+        pooled.history = History::after(history.as_ref(), &after, NOW.plus(-42));
+        let window = "{label} {pace}[ out {runs_out}]";
+        check("{windows} | {pools}", window, &pooled, "5h -20 | spark 5h -20 out 44m");
+        check("{pool.spark.runs_out}", window, &pooled, "44m");
         check("{30d.used}[ credits {credits}]{plan}", WINDOW, &both, "plus");
         check("a[ {plan}][ {30d.used}] {{x}} [[y]]", WINDOW, &both, "a plus {x} [y]");
     }

@@ -53,9 +53,8 @@ impl PageWriter<'_> {
         for pool in &usage.pools {
             self.blank();
             self.text(&pool.name);
-            for window in &pool.windows {
-                let limit = window.limit();
-                self.limit(&limit, window.started, &view.pool_pace(pool, &limit), view);
+            for (window, limit) in pool.windows.iter().zip(pool.limits()) {
+                self.limit(&limit, window.started, &view.pace(&limit), view);
             }
         }
     }
