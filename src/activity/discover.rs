@@ -291,6 +291,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_look_at_the_newest_files_does_not_grow_with_the_tree() {
+        let home = std::env::temp_dir().join(format!("codexline-recent-{}", std::process::id()));
+        let day = |number: usize| format!("sessions/2026/{:02}/{:02}", number / 28, number % 28);
+        for number in 28..28 + 100 {
+            let directory = home.join(day(number));
+            fs::create_dir_all(&directory).unwrap();
+            for file in 0..20 {
+                let name = format!("rollout-{number}-{file}.jsonl");
+                fs::File::create_new(directory.join(name)).unwrap();
+            }
+        }
+        assert_eq!(Tree::list(&home).files.len(), 2000);
+        let days = |tree: &Tree| {
+            let mut days: Vec<_> = tree.files.iter().map(|found| found.directory.clone()).collect();
+            days.sort_unstable();
+            days.dedup();
+            days.len()
+        };
+        let recent = Tree::recent(&home, None);
+        assert_eq!((recent.files.len(), days(&recent)), (RECENT, 50));
+        assert!(recent.files.iter().any(|found| found.file == "rollout-127-0.jsonl"));
+        // A session that was resumed goes on in its old folder.
+        let old = Path::new("sessions/2026/01/00/rollout-28-0.jsonl");
+        let recent = Tree::recent(&home, Some(old));
+        assert_eq!((recent.files.len(), days(&recent)), (RECENT + 20, 51));
+        assert!(recent.files.iter().any(|found| found.path().ends_with(old)));
+        fs::remove_dir_all(&home).unwrap();
+    }
+
+    #[test]
     fn names() {
         let plain = "rollout-2026-11-22T17-08-34-01a2043b-2290-7cc0-977d-072c3c377b99.jsonl";
         assert_eq!(session_file(plain), Some((plain, false)));

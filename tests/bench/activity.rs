@@ -4,12 +4,14 @@
 
 use crate::process::{Ended, Program, find, median, milliseconds, wait};
 use crate::support::home::{Home, finish};
-use crate::support::now;
+use crate::support::server::Server;
 use crate::support::sessions::{Disk, Tokens, Work, Writer, by_day, compress};
+use crate::support::{USAGE, now, usage};
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::io::Write as _;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The bytes of the disk that growth leaves free.
 const SPARE: u64 = 5_000_000_000;
@@ -133,7 +135,10 @@ fn first_scan(program: &Path) -> (f64, f64) {
 
 /// Returns the median in milliseconds.
 fn many(program: &Path) -> f64 {
-    let home = home();
+    let server = Server::usage(usage());
+    let mut home = Home::new(&server);
+    home.set("TZ", "UTC0");
+    home.unset("CODEXLINE_MAX_IDLE");
     let codex = written(
         &home,
         |codex| codex.files().len() >= FILES,
@@ -145,7 +150,43 @@ fn many(program: &Path) -> f64 {
     let runs: Vec<Run> = (0..RESCANS).map(|_| Run::of(&command, || ())).collect();
     tell(&format!("nothing new in {} files", codex.files().len()), &runs, Some(&command));
     ccusage(&home, &codex.work, 2);
+    look(program, &home, &server, codex.files().last().expect("there are files"));
     median(&runs.iter().map(|run| run.wall).collect::<Vec<_>>())
+}
+
+/// The whole worker that looks in the session files before it asks the service, and then does not
+/// ask: nothing is new; a turn has written new limits into the file `in_use`.
+fn look(program: &Path, home: &Home, server: &Server, in_use: &str) {
+    let program = program.to_str().expect("a path in text");
+    let command = Program::new("the worker", &home.wrapped(&[program, "fetch", "--worker"]));
+    let stale = || {
+        home.fill();
+        home.age(Duration::from_secs(150));
+    };
+    let turn = || {
+        stale();
+        let line = limits_now();
+        let path = home.codex_home().join(in_use);
+        let mut file = std::fs::File::options().append(true).open(path).expect("a session file");
+        writeln!(file, "{line}").expect("the disk takes it");
+    };
+    let nothing: Vec<Run> = (0..RESCANS).map(|_| Run::of(&command, stale)).collect();
+    tell("the worker's look, nothing new", &nothing, Some(&command));
+    let source = || home.entry().expect("an entry")["answer"]["source"].take();
+    assert_eq!(source(), "api");
+    let turns: Vec<Run> = (0..RESCANS).map(|_| Run::of(&command, turn)).collect();
+    tell("the worker's look, a turn was made", &turns, None);
+    assert_eq!(source(), "sessions");
+    assert_eq!(server.count(USAGE), 2 * RESCANS, "only by hand");
+}
+
+/// A line of a session file with limits of this moment.
+fn limits_now() -> Value {
+    let at = jiff::Timestamp::from_second(now()).expect("a time").to_string();
+    let window = json!({"used_percent": 50, "window_minutes": 300, "resets_at": now() + 3600});
+    let limits = json!({"limit_id": "codex", "primary": window, "secondary": null});
+    let payload = json!({"type": "token_count", "info": null, "rate_limits": limits});
+    json!({"timestamp": at, "type": "event_msg", "payload": payload})
 }
 
 fn home() -> Home {
