@@ -220,7 +220,7 @@ impl Fetch<'_> {
             max_age: seconds(self.settings.max_age),
             max_idle: seconds(self.settings.max_idle),
             thresholds: self.settings.thresholds,
-            shows_pools: self.settings.shows_pools,
+            shows: self.settings.shows,
         };
         let look = |thorough: bool| {
             let freshen::Glance { entry, seen } = freshen::look(context, previous, thorough);

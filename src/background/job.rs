@@ -9,10 +9,10 @@ use crate::activity::lock_path;
 use crate::cache::Cache;
 use crate::config::options::{self, Worker};
 use crate::config::settings::Settings;
-use crate::hosts;
 use crate::io::env::{Env, LOGIN_VARIABLES};
 use crate::io::files::{self, Lock};
 use crate::io::platform;
+use crate::model::asking::Shows;
 use crate::model::decision::Trigger;
 use crate::model::error::Error;
 use serde::{Deserialize, Serialize};
@@ -113,10 +113,10 @@ impl Job<'_> {
             // A worker must not keep a file system busy that the user wants to unmount.
             .current_dir("/")
             .env_remove("CODEXLINE_ACCOUNT");
-        // Of all hosts, json alone always has the pools.
-        let is_json = settings.host.name == hosts::json::HOST.name;
-        if self.worker == Worker::Fetch && (settings.shows_pools || is_json) {
-            command.arg("--shows-pools");
+        if self.worker == Worker::Fetch {
+            let Shows { pools, budget } = settings.shows();
+            command.args(pools.then_some("--shows-pools"));
+            command.args(budget.then_some("--shows-budget"));
         }
         if trigger == Trigger::Click {
             command.arg("--force");

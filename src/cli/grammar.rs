@@ -80,9 +80,10 @@ pub fn grammar(with_hidden: bool) -> Command {
     let worker = switch("worker", "behind a prompt, under a lock that is handed over").hide(true);
     let force = switch("force", "with --worker: also if the entry is fresh").hide(true);
     let pools = switch("shows-pools", "with --worker: the line shows pools").hide(true);
+    let budget = switch("shows-budget", "with --worker: the line shows the budget").hide(true);
     let fetch = Command::new("fetch")
         .about("Fetch now, whatever the cache's age; silent on success, exit 1 on failure")
-        .args([worker.clone(), force, pools].into_iter().filter(|_| with_hidden))
+        .args([worker.clone(), force, pools, budget].into_iter().filter(|_| with_hidden))
         .args(args(&FETCHING, false))
         .args(told(Worker::Fetch, &FETCHING).filter(|_| with_hidden));
     let refresh = Command::new("refresh")

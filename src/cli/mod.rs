@@ -32,6 +32,7 @@ use crate::config::settings::Settings;
 use crate::config::values::percent;
 use crate::hosts::{self, HOSTS, Host};
 use crate::io::env::Env;
+use crate::model::asking::Shows;
 use crate::model::decision::Trigger;
 use crate::model::error::Error;
 use crate::model::text::{did_you_mean, plain, wrap};
@@ -90,8 +91,8 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
                 (true, false) => (without_file(env, matches)?, Trigger::Stale),
                 (true, true) => (without_file(env, matches)?, Trigger::Click),
             };
-            let shows_pools = is_set("shows-pools");
-            let settings = Settings { shows_pools, ..settings };
+            let shows = Shows { pools: is_set("shows-pools"), budget: is_set("shows-budget") };
+            let settings = Settings { shows, ..settings };
             Invocation::Fetch(Box::new(FetchArgs { settings, trigger }))
         }
         "activity" if is_set("worker") => Invocation::Count(Box::new(without_file(env, matches)?)),

@@ -4,6 +4,7 @@ use crate::config::accounts::Account;
 use crate::hosts::Host;
 use crate::io::env::Env;
 use crate::io::platform::MAY_REPLACE_LOGIN;
+use crate::model::asking::Shows;
 use crate::model::entry::Source;
 use crate::model::error::Mistake;
 use crate::model::show::Show;
@@ -31,8 +32,8 @@ pub struct Settings {
     pub max_age: Duration,
     /// While Codex is not in use on this machine, the service is asked when its answer gets older.
     pub max_idle: Duration,
-    /// Pools are shown, which only the service tells.
-    pub shows_pools: bool,
+    /// What is shown to somebody, whatever the line shows.
+    pub shows: Shows,
     /// How long to wait for fresh numbers. `None`: as long as the host allows.
     pub wait: Option<Duration>,
     /// Never start a worker.
@@ -172,6 +173,20 @@ impl Settings {
             || !self.short && self.format.as_ref().is_some_and(Template::tells_today)
     }
 
+    /// What the line, or the host around it, shows.
+    pub(crate) fn shows(&self) -> Shows {
+        let template = self.format.as_ref().filter(|_| !self.short);
+        let shows = |what: fn(&Template) -> bool| template.is_some_and(what);
+        Shows {
+            pools: self.shows.pools || self.host.tells_pools || shows(Template::tells_pools),
+            // The program's own form has it among the limits.
+            budget: self.shows.budget
+                || self.host.tells_pools
+                || template.is_none()
+                || shows(Template::tells_budget),
+        }
+    }
+
     /// `--format` and `--window`, with the default of one where only the other is given. `None`:
     /// neither is given, and the line has the program's own form.
     pub fn templates(&self) -> Option<(Template, Template)> {
@@ -194,7 +209,7 @@ impl Settings {
             accounts: Vec::new(),
             max_age: MAX_AGE,
             max_idle: MAX_IDLE,
-            shows_pools: false,
+            shows: Shows::default(),
             wait: None,
             offline: false,
             format: None,

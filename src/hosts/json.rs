@@ -18,6 +18,7 @@ pub const HOST: Host = Host {
     markup: PLAIN_MARKUP,
     colour: AutoColour::Never,
     tells_today: true,
+    tells_pools: true,
     envelope,
     ..PROMPT
 };

@@ -21,6 +21,7 @@ use crate::hosts;
 use crate::io::env::Env;
 use crate::io::output::{self, Log};
 use crate::io::platform;
+use crate::model::asking::Shows;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub(crate) fn views(
     log: &Log,
 ) -> Vec<View> {
     // Whoever waits is shown the pools as well.
-    let settings = &Settings { shows_pools: true, ..settings.clone() };
+    let settings = &Settings { shows: Shows { pools: true, budget: true }, ..settings.clone() };
     let mut lookups = look_up(settings, env, log);
     if may_start_jobs(settings, env) {
         for lookup in &mut lookups {

@@ -29,8 +29,14 @@ pub struct AskRules {
     /// `--max-idle` in seconds.
     pub max_idle: i64,
     pub thresholds: Thresholds,
-    /// Somebody is shown the pools, which no session file tells.
-    pub shows_pools: bool,
+    pub shows: Shows,
+}
+
+/// What somebody is shown of what session files may not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shows {
+    pub pools: bool,
+    pub budget: bool,
 }
 
 /// What a look into the session files has told, beside the limits that were merged into the entry.
@@ -41,6 +47,8 @@ pub struct Seen {
     /// The newest limits there are not those that the service told of, or say nothing of a block
     /// that it told of.
     pub differs: bool,
+    /// They say nothing of the budget that the service told of.
+    pub lacks_budget: bool,
 }
 
 /// Whether to ask, and why.
@@ -62,6 +70,7 @@ pub enum AskReason {
     OtherLimits,
     NearThreshold,
     PoolsShown,
+    BudgetShown,
     /// Codex has been at work since, and has not been told the limits yet.
     SessionsWritten,
     /// Use on other machines cannot be seen here.
@@ -115,8 +124,11 @@ pub fn worth_asking(entry: &Entry, seen: Seen, rules: AskRules, now: Timestamp) 
     if known_age >= rules.max_age && answer.usage.limits().any(|limit| is_near(limit.used)) {
         return AskDecision::Ask(AskReason::NearThreshold);
     }
-    if rules.shows_pools && !answer.usage.pools.is_empty() {
+    if rules.shows.pools && !answer.usage.pools.is_empty() {
         return AskDecision::Ask(AskReason::PoolsShown);
+    }
+    if rules.shows.budget && seen.lacks_budget {
+        return AskDecision::Ask(AskReason::BudgetShown);
     }
     if known_age >= rules.max_idle {
         return AskDecision::Ask(AskReason::Idle { age: known_age });
@@ -175,6 +187,9 @@ impl fmt::Display for AskReason {
             AskReason::OtherLimits => write!(out, "the session files tell of other limits"),
             AskReason::NearThreshold => write!(out, "a limit is near a threshold"),
             AskReason::PoolsShown => write!(out, "pools are shown, and no session file has them"),
+            AskReason::BudgetShown => {
+                write!(out, "the budget is shown, and the session files do not have it")
+            }
             AskReason::SessionsWritten => write!(out, "Codex has been at work since"),
             AskReason::Idle { age } => {
                 write!(out, "its answer is {} old, and use elsewhere is unseen", countdown(*age))
@@ -208,7 +223,7 @@ mod tests {
         max_age: 120,
         max_idle: 900,
         thresholds: Thresholds { warn: 70.0, critical: 90.0 },
-        shows_pools: false,
+        shows: Shows { pools: false, budget: false },
     };
 
     fn window(used: f64) -> Window {
@@ -235,7 +250,7 @@ mod tests {
     fn every_request_has_its_reason() {
         let check = |entry: &Entry, written: Option<i64>, expected: AskDecision| {
             let written_at = written.map(|age| NOW.plus(-age));
-            let seen = Seen { written_at, differs: false };
+            let seen = Seen { written_at, ..Seen::default() };
             assert_eq!(worth_asking(entry, seen, RULES, NOW), expected);
         };
         let (ask, rest) = (AskDecision::Ask, AskDecision::Rest);
@@ -297,12 +312,18 @@ mod tests {
         let pool = Pool { name: "spark".into(), windows: vec![window(1.0)] };
         pooled.answer.as_mut().unwrap().usage.pools = vec![pool];
         let asks = |rules: AskRules, differs: bool| {
-            worth_asking(&pooled, Seen { written_at: None, differs }, rules, NOW)
+            worth_asking(&pooled, Seen { differs, ..Seen::default() }, rules, NOW)
         };
         let rests = AskDecision::Rest(RestReason::SessionsAreNewer { age: 10 });
         assert_eq!(asks(RULES, false), rests);
-        let shown = AskRules { shows_pools: true, ..RULES };
+        let shown = AskRules { shows: Shows { pools: true, budget: false }, ..RULES };
         assert_eq!(asks(shown, false), AskDecision::Ask(AskReason::PoolsShown));
         assert_eq!(asks(RULES, true), AskDecision::Ask(AskReason::OtherLimits));
+        let lacking = Seen { lacks_budget: true, ..Seen::default() };
+        assert_eq!(worth_asking(&pooled, lacking, RULES, NOW), rests);
+        let shown = AskRules { shows: Shows { pools: false, budget: true }, ..RULES };
+        let asked = worth_asking(&pooled, lacking, shown, NOW);
+        assert_eq!(asked, AskDecision::Ask(AskReason::BudgetShown));
+        assert_eq!(asks(shown, false), rests);
     }
 }

@@ -165,6 +165,23 @@ impl Template {
         any(&self.pieces, &|value| matches!(value, Placeholder::Today(_)))
     }
 
+    /// Whether it tells of pools.
+    pub fn tells_pools(&self) -> bool {
+        any(&self.pieces, &|value| {
+            matches!(value, Placeholder::Pools | Placeholder::Of(Which::Pool { .. }, _))
+        })
+    }
+
+    /// Whether it tells of the budget, by its name or as one of the limits.
+    pub fn tells_budget(&self) -> bool {
+        any(&self.pieces, &|value| match value {
+            Placeholder::Windows | Placeholder::Budget => true,
+            Placeholder::Of(Which::Named(label), _) => label == BUDGET_LABEL,
+            Placeholder::Of(which, _) => *which == Which::Binding,
+            _ => false,
+        })
+    }
+
     /// Whether it tells nothing else: then the plan's numbers are not missed.
     pub(super) fn tells_only_today(&self) -> bool {
         let is_other = |value: &Placeholder| {

@@ -27,7 +27,7 @@ pub(crate) fn look(context: &FetchContext, previous: &Entry, thorough: bool) -> 
     // Before anything is read: what is written from here on is another state.
     entry.watched = watched(home, &tree).or(entry.watched);
     let written_at = tree.newest().map(written_at);
-    let mut seen = Seen { written_at, differs: false };
+    let mut seen = Seen { written_at, ..Seen::default() };
     let Some((answer, answered_at)) =
         previous.answer.as_ref().and_then(|answer| Some((answer, answer.answered_at()?)))
     else {
@@ -42,6 +42,7 @@ pub(crate) fn look(context: &FetchContext, previous: &Entry, thorough: bool) -> 
             let told = &found.answer.usage;
             seen.differs = answer.usage.lacks_window_of(told)
                 || answer.usage.blocked.is_some() && told.blocked.is_none();
+            seen.lacks_budget = answer.usage.budget.is_some() && told.budget.is_none();
             entry = entry.or_newer(found.answer, found.account, now);
         }
         Ok(_) => {}

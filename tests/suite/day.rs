@@ -8,7 +8,7 @@
 //! * The week's window is reset at 11 o'clock, and the 5 hours of the morning do not suffice.
 
 use crate::support::sessions::Random;
-use codexline::model::asking::{AskDecision, AskRules, Seen, look_again, worth_asking};
+use codexline::model::asking::{AskDecision, AskRules, Seen, Shows, look_again, worth_asking};
 use codexline::model::decision::{Decision, decide};
 use codexline::model::entry::{Answer, Entry, Miss, Source, WatchedFile};
 use codexline::model::time::Timestamp;
@@ -23,7 +23,7 @@ const RULES: AskRules = AskRules {
     max_age: 120,
     max_idle: 900,
     thresholds: Thresholds { warn: 70.0, critical: 90.0 },
-    shows_pools: false,
+    shows: Shows { pools: false, budget: true },
 };
 /// Percentage points that a turn takes of the 5 hours, and of the week.
 const TURN: (f64, f64) = (0.85, 0.12);
@@ -205,7 +205,7 @@ fn play(policy: Policy, seed: u64) -> Figures {
                 looked = looked.or_newer(found.clone(), account(), now);
             }
             looked.watched.clone_from(&watched);
-            let seen = Seen { written_at: written_at.map(|at| DAY.plus(at)), differs: false };
+            let seen = Seen { written_at: written_at.map(|at| DAY.plus(at)), ..Seen::default() };
             if let AskDecision::Rest(_) = worth_asking(&looked, seen, RULES, now) {
                 entry = Some(looked);
                 continue;

@@ -199,3 +199,61 @@ fn a_window_that_the_service_did_not_tell_of_is_worth_a_request() {
     assert_eq!(used(&shown(&home)), [44.0]);
     assert_eq!(server.count(USAGE), asked + 1);
 }
+
+#[test]
+fn who_is_shown_what_no_session_file_tells_has_it_from_the_service() {
+    let (server, home, said) = stage();
+    let pool = json!({
+        "limit_name": "GPT-5.3-Codex-Spark", "metered_feature": "spark",
+        "rate_limit": said.lock().unwrap()["rate_limit"].clone(),
+    });
+    said.lock().unwrap()["additional_rate_limits"] = json!([pool]);
+    said.lock().unwrap()["spend_control"] = json!({
+        "reached": false,
+        "individual_limit": {"limit": "100", "used": "25", "reset_at": now() + 90_000},
+    });
+    home.fill();
+    let file = session(&home, ACCOUNT, 600);
+    // How often the service is asked by a line with these options after a turn.
+    let asks = |budget: bool, options: &[&str]| {
+        home.fill();
+        let asked = server.count(USAGE);
+        home.age(5 * MINUTE);
+        let mut limits = json!({
+            "limit_id": "codex",
+            "primary": {"used_percent": 55, "window_minutes": 300, "resets_at": now() + 3600},
+            "secondary": {"used_percent": 18, "window_minutes": 10_080, "resets_at": now() + 90_000},
+        });
+        if budget {
+            limits["individual_limit"] =
+                json!({"limit": "100", "used": "26", "resets_at": now() + 90_000});
+        }
+        let payload = format!(r#""type":"token_count","info":null,"rate_limits":{limits}"#);
+        append(&file, 0, "event_msg", &payload);
+        home.run(&[&["--wait", "2s"], options].concat());
+        home.settle();
+        (server.count(USAGE) - asked, reason(&home))
+    };
+    for (options, expected) in [
+        (&["--format", "{pools}"][..], "pools are shown"),
+        (&["--format", "a[ {pool.spark.left}]"], "pools are shown"),
+        (&["--format", "{5h.left}"], ""),
+        (&[], ""),
+    ] {
+        let (count, reason) = asks(true, options);
+        assert_eq!(count, usize::from(!expected.is_empty()), "{options:?}: {reason}");
+        assert!(reason.contains(expected), "{options:?}: {reason}");
+    }
+    // An older Codex does not write the budget down.
+    for (options, expected) in [
+        (&[][..], "the budget is shown"),
+        (&["--format", "{budget}"], "the budget is shown"),
+        (&["--format", "{budget.left}"], "the budget is shown"),
+        (&["--format", "{windows}"], "the budget is shown"),
+        (&["--format", "{5h.left}"], ""),
+    ] {
+        let (count, reason) = asks(false, options);
+        assert_eq!(count, usize::from(!expected.is_empty()), "{options:?}: {reason}");
+        assert!(reason.contains(expected), "{options:?}: {reason}");
+    }
+}
