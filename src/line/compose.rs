@@ -5,6 +5,7 @@ use crate::hosts::{AutoColour, Output};
 use crate::io::env::Env;
 use crate::model::usage::Severity;
 use crate::model::view::View;
+use crate::render::colour::PLAIN;
 use crate::render::line::{render, render_short};
 use crate::render::options::{LineOptions, Templates};
 use crate::render::template::Template;
@@ -40,6 +41,11 @@ pub(super) fn compose_in(
     };
     let coloured = settings.color.applies(is_wanted, env);
     let templates = settings.templates();
+    let mut palette = if coloured { host.palette.with(&settings.colors) } else { host.palette };
+    // Where nothing is fine as a whole, no part has the colour of what is fine.
+    if views.iter().all(|view| view.severity != Severity::Ok) {
+        palette.ok = PLAIN;
+    }
     let style = LineOptions {
         templates: templates.as_ref().map(|(line, window)| Templates { line, window }),
         separator: settings.separator.as_deref().unwrap_or(settings.glyphs.separator),
@@ -52,7 +58,7 @@ pub(super) fn compose_in(
         glyphs: settings.glyphs,
         thresholds: settings.thresholds,
         markup: host.markup.in_colours(coloured),
-        palette: if coloured { host.palette.with(&settings.colors) } else { host.palette },
+        palette,
         zone,
     };
     let render = if settings.short { render_short } else { render };

@@ -14,7 +14,7 @@ use crate::hosts::Wait;
 use crate::io::env::Env;
 use crate::io::files::Lock;
 use crate::io::output::{Log, Notice};
-use crate::model::asking::look_again;
+use crate::model::asking::{look_again, may_have_moved};
 use crate::model::decision::{Decision, Reason, Trigger, decide};
 use crate::model::entry::{Entry, Miss, Problem, Source};
 use crate::model::text::plain;
@@ -328,13 +328,16 @@ impl Lookup {
         let max_age = settings.max_age_seconds();
         let entry = self.entry.as_ref();
         let mut decision = decide(entry, &self.login_stamp, max_age, then);
+        let mut has_moved = false;
         if let (Ok(entry), None) = (entry, settings.source) {
             let max_idle = settings.max_idle.as_secs() as i64;
             decision = look_again(decision, entry, max_idle, |_| false, then);
+            has_moved = may_have_moved(entry, max_idle, self.env.now(), then);
         }
         let is_stale = |today: Today| today.is_stale(max_age, then);
         self.cache.is_some()
             && (matches!(decision, Decision::Stale(_))
+                || has_moved
                 || settings.tells_today() && self.today().is_none_or(is_stale))
     }
 

@@ -1,12 +1,13 @@
 //! Whether a request is worth it: what a worker decides once it has looked in the session files.
 
 use crate::model::decision::{Decision, Reason};
-use crate::model::entry::{Entry, WatchedFile};
+use crate::model::entry::{Entry, Source, WatchedFile};
 use crate::model::time::{Timestamp, countdown};
 use crate::model::usage::Thresholds;
 use std::fmt;
 
-/// A limit this many percentage points below a threshold may cross it with the next turn.
+/// A limit this many percentage points below a threshold may cross it with the next turn. Then
+/// `--max-age` counts, as long as something happens: `--max-idle` is the bound of what stands still.
 const NEAR: f64 = 2.0;
 
 /// Seconds without a new line after which a turn that has told no limits is over. One that goes on
@@ -15,7 +16,11 @@ const QUIET: i64 = 60;
 
 /// Seconds after a look before another one is made because Codex goes on writing: during a turn it
 /// does so all the time.
-const SETTLED: i64 = 2;
+const SETTLED: i64 = 1;
+
+/// Seconds for which a shell may keep a line while Codex is in use: as long as the numbers of a bar
+/// that draws four times a minute.
+const KEPT: i64 = 15;
 
 /// What session files do not tell (pools, credits, banked resets) is asked for after so many times
 /// `--max-idle`, however new the windows are.
@@ -69,6 +74,8 @@ pub enum AskReason {
     /// Session files tell of other limits than the service did.
     OtherLimits,
     NearThreshold,
+    /// By something else than a limit that is used up.
+    Blocked,
     PoolsShown,
     BudgetShown,
     /// Codex has been at work since, and has not been told the limits yet.
@@ -121,8 +128,17 @@ pub fn worth_asking(entry: &Entry, seen: Seen, rules: AskRules, now: Timestamp) 
         let Thresholds { warn, critical } = rules.thresholds;
         [warn, critical, 100.0].iter().any(|end| (end - NEAR..*end).contains(&used))
     };
-    if known_age >= rules.max_age && answer.usage.limits().any(|limit| is_near(limit.used)) {
-        return AskDecision::Ask(AskReason::NearThreshold);
+    // A limit that stands still near a threshold all evening does not cross it.
+    let latest = seen.written_at.max(entry.moved_at);
+    let is_in_use = latest.is_none_or(|at| age(at) < rules.max_idle);
+    if known_age >= rules.max_age && is_in_use {
+        if answer.usage.limits().any(|limit| is_near(limit.used)) {
+            return AskDecision::Ask(AskReason::NearThreshold);
+        }
+        // Whoever lifts it, such as the owner of a workspace, does so elsewhere.
+        if answer.usage.block_without_limit().is_some() {
+            return AskDecision::Ask(AskReason::Blocked);
+        }
     }
     if rules.shows.pools && !answer.usage.pools.is_empty() {
         return AskDecision::Ask(AskReason::PoolsShown);
@@ -169,6 +185,15 @@ pub fn look_again(
     decision
 }
 
+/// Whether the session files may tell other numbers at the time `then`, so that a shell has to run
+/// the line again: Codex has told limits here within `max_idle` (in seconds).
+pub fn may_have_moved(entry: &Entry, max_idle: i64, now: Timestamp, then: Timestamp) -> bool {
+    let is_in_use = entry.answer.as_ref().is_some_and(|answer| {
+        answer.source == Source::Sessions && now.seconds_since(answer.fetched_at) < max_idle
+    });
+    is_in_use && then.seconds_since(now) >= KEPT
+}
+
 impl fmt::Display for AskDecision {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -186,6 +211,7 @@ impl fmt::Display for AskReason {
             AskReason::WindowReset => write!(out, "a window has been reset since"),
             AskReason::OtherLimits => write!(out, "the session files tell of other limits"),
             AskReason::NearThreshold => write!(out, "a limit is near a threshold"),
+            AskReason::Blocked => write!(out, "a block may have been lifted"),
             AskReason::PoolsShown => write!(out, "pools are shown, and no session file has them"),
             AskReason::BudgetShown => {
                 write!(out, "the budget is shown, and the session files do not have it")
@@ -215,9 +241,9 @@ impl fmt::Display for RestReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::entry::Answer;
     use crate::model::entry::tests::{NOW, answered, home, outage};
-    use crate::model::entry::{Answer, Source};
-    use crate::model::usage::{Pool, Usage, Window};
+    use crate::model::usage::{Blocked, Pool, Usage, Window};
 
     const RULES: AskRules = AskRules {
         max_age: 120,
@@ -277,6 +303,22 @@ mod tests {
             let rests = rest(RestReason::SessionsAreNewer { age: 100 });
             check(&entry(300, used, Some(100)), None, rests);
         }
+        // Nothing has moved for a while: then it is as idle as any other.
+        let mut still = entry(300, 69.0, None);
+        for (moved, is_near) in [(899, true), (900, false)] {
+            still.moved_at = Some(NOW.plus(-moved));
+            let rests = rest(RestReason::NothingHappened { age: 300 });
+            check(&still, None, if is_near { ask(AskReason::NearThreshold) } else { rests });
+        }
+        check(&still, Some(400), ask(AskReason::NearThreshold));
+        let mut blocked = entry(300, 42.0, None);
+        blocked.answer.as_mut().unwrap().usage.blocked = Some(Blocked::default());
+        check(&blocked, None, ask(AskReason::Blocked));
+        blocked.moved_at = Some(NOW.plus(-900));
+        check(&blocked, None, rest(RestReason::NothingHappened { age: 300 }));
+        check(&blocked, Some(30), ask(AskReason::Blocked));
+        blocked.answer.as_mut().unwrap().usage.windows = vec![window(100.0)];
+        check(&blocked, Some(30), rest(RestReason::NothingHappened { age: 300 }));
         let mut passed = entry(130, 42.0, None);
         passed.answer.as_mut().unwrap().usage.windows[0].resets_at = Some(NOW.plus(-5));
         check(&passed, None, ask(AskReason::WindowReset));
@@ -300,10 +342,24 @@ mod tests {
         };
         check(300, 60, false, fresh(60));
         check(300, 60, true, Decision::Stale(Reason::SessionsWritten));
-        check(300, 1, true, fresh(1));
+        check(300, 1, true, Decision::Stale(Reason::SessionsWritten));
+        check(300, 0, true, fresh(0));
         check(900, 60, false, Decision::Stale(Reason::TooOld { age: 900 }));
         // It was too old at that look already, and something was decided.
         check(961, 60, false, fresh(60));
+    }
+
+    #[test]
+    fn a_shell_keeps_a_line_for_seconds_while_codex_is_in_use() {
+        let check = |found: Option<i64>, later: i64, expected: bool| {
+            let entry = entry(1000, 42.0, found);
+            assert_eq!(may_have_moved(&entry, 900, NOW, NOW.plus(later)), expected, "{found:?}");
+        };
+        check(Some(10), 15, true);
+        check(Some(10), 14, false);
+        check(Some(899), 15, true);
+        check(Some(900), 3600, false);
+        check(None, 3600, false);
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub struct Entry {
     /// When the session files were last searched for newer numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<Timestamp>,
+    /// When the limits, or a block, were last found to be others than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Timestamp>,
     /// The session file that was written last, as it was found then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched: Option<WatchedFile>,
@@ -269,6 +272,7 @@ impl Entry {
             history: None,
             today: None,
             checked_at: None,
+            moved_at: None,
             watched: None,
             asking: None,
             sign_ins: SignIns::default(),
@@ -302,6 +306,7 @@ impl Entry {
         let answer = self.answer.as_ref();
         self.history =
             answer.and_then(|answer| History::after(history, &answer.usage, answer.fetched_at));
+        self.moved_at = moved_at(previous, answer);
         self
     }
 
@@ -313,10 +318,11 @@ impl Entry {
         }
         self.account = account.or(self.account);
         if self.answer.as_ref().is_none_or(|kept| found.supersedes(kept, now)) {
-            let answer = match self.answer.take() {
+            let answer = match self.answer.clone() {
                 Some(kept) => kept.merged(found),
                 None => found,
             };
+            self.moved_at = moved_at(Some(&self), Some(&answer));
             self.history = History::after(self.history.as_ref(), &answer.usage, answer.fetched_at);
             self.answer = Some(answer);
         }
@@ -371,6 +377,7 @@ impl Entry {
                 entry.answer = previous.answer;
                 entry.history = previous.history;
                 entry.checked_at = previous.checked_at;
+                entry.moved_at = previous.moved_at;
             }
         }
         let retry_at = now.plus(backoff::seconds(error, count));
@@ -390,6 +397,7 @@ impl Entry {
             checked_at,
             sign_ins,
             failure,
+            moved_at: _,
             watched: _,
             asking: _,
             today: _,
@@ -411,6 +419,21 @@ impl Entry {
         self.attempted_at().is_some_and(|at| at >= moment)
     }
 }
+
+/// [`Entry::moved_at`] once this answer has followed on an entry of the same account.
+fn moved_at(previous: Option<&Entry>, answer: Option<&Answer>) -> Option<Timestamp> {
+    let told = |answer: &Answer| {
+        let used: Vec<f64> = answer.usage.limits().map(|limit| limit.used).collect();
+        (used, answer.usage.blocked.is_some())
+    };
+    let before =
+        previous.and_then(|previous| Some((previous.answer.as_ref()?, previous.moved_at?)));
+    match before {
+        Some((before, moved_at)) if told(before) == told(answer?) => Some(moved_at),
+        _ => answer.map(|answer| answer.fetched_at),
+    }
+}
+
 fn name(home: &Path) -> String {
     let name = home.to_string_lossy();
     // A path can have 4 KiB, which is too long for an entry. The end of the path also distinguishes

@@ -127,6 +127,20 @@ fn a_reached_type_beside_allowed_is_no_block() {
 }
 
 #[test]
+fn a_limit_in_trouble_takes_the_colour_of_ok_from_the_others() {
+    for (used, state) in [(75, "warning"), (95, "critical"), (100, "exhausted")] {
+        let (home, _server) = home_with(&usage_of(used, 5));
+        assert_eq!(json_of(&home)["state"], state);
+        no_host_is_fine(&home, state);
+        for options in [["--format", "{7d.left}"], ["--window", "{label} {left}"]] {
+            let colour = ["--offline", "--color", "always", "--colors", "ok=#123456"];
+            let output = home.run(&[&colour[..], &options].concat());
+            assert!(!output.stdout.contains("18;52;86"), "{output:?}");
+        }
+    }
+}
+
+#[test]
 fn a_block_says_why_and_until_when_if_the_answer_does() {
     let ends = now() + 7200 + 45;
     let mut answer = usage_of(5, 5);
