@@ -102,7 +102,8 @@ impl History {
         self.of(&limit.track())
     }
 
-    /// The samples of the plan's limit with this label, oldest first. Empty if there are none, or if they cannot be read.
+    /// The samples of the plan's limit with this label, oldest first. Empty if there are none, or
+    /// if they cannot be read.
     pub fn of(&self, label: &str) -> Vec<Sample> {
         let track = self.tracks().remove(label).unwrap_or_default();
         let sample = |(at, tenths): (Timestamp, u16)| Sample {

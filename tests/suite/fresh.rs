@@ -219,10 +219,13 @@ fn who_is_shown_what_no_session_file_tells_has_it_from_the_service() {
         home.fill();
         let asked = server.count(USAGE);
         home.age(5 * MINUTE);
+        let window = |used: f64, minutes: u64, left: i64| {
+            let resets_at = now() + left;
+            json!({"used_percent": used, "window_minutes": minutes, "resets_at": resets_at})
+        };
         let mut limits = json!({
-            "limit_id": "codex",
-            "primary": {"used_percent": 55, "window_minutes": 300, "resets_at": now() + 3600},
-            "secondary": {"used_percent": 18, "window_minutes": 10_080, "resets_at": now() + 90_000},
+            "limit_id": "codex", "primary": window(55.0, 300, 3600),
+            "secondary": window(18.0, 10_080, 90_000),
         });
         if budget {
             limits["individual_limit"] =
