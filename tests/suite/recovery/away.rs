@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::{
     Issuer, beside, codex_text, fails, fetch, holds, kept, ledger, no_rescue, read, succeeds,
 };
-use crate::support::home::{Home, Login};
+use crate::support::home::{Home, Login, finish};
 
 /// A run in whose POST `change` is done to auth.json.
 fn fetch_with(issuer: &Issuer, home: &Home, change: impl FnOnce(&Path) + Send + 'static) {
@@ -97,6 +97,13 @@ fn other_tokens_of_the_same_account_end_the_wait() {
     let issuer = Issuer::new();
     let home = issuer.home();
     fetch_with(&issuer, &home, |path| std::fs::remove_file(path).unwrap());
+    keeps(&issuer, &home);
+    // Not those in another file: the one that is away may come back.
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("auth.json"), codex_text(&issuer.good())).unwrap();
+    std::fs::copy(home.codex_home().join("config.toml"), elsewhere.join("config.toml")).unwrap();
+    succeeds(&finish(home.command(&["fetch"]).env("CODEX_HOME", &elsewhere)));
     keeps(&issuer, &home);
     let new = issuer.good();
     home.write_auth(codex_text(&new));

@@ -354,6 +354,29 @@ fn a_lock_that_codex_holds_is_waited_for_and_the_other_one_is_not_kept_meanwhile
 }
 
 #[test]
+fn a_login_that_comes_while_a_lock_is_waited_for_wins() {
+    // The answer is ready for the file that was there; under the locks it is another one.
+    for name in LOCKS {
+        let issuer = Issuer::new();
+        let home = issuer.home();
+        let held = flock(&home.codex_home().join(name));
+        let began = Instant::now();
+        let mut command = home.command(&["fetch"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        eventually("the answer on disk", || {
+            std::fs::read(beside(&home, ".new")).is_ok_and(|bytes| bytes.starts_with(b"{"))
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let other = issuer.good();
+        home.write_auth(codex_text(&other));
+        drop(held);
+        succeeds(&collect(child, began));
+        holds(&home, &other);
+        one_post(&issuer);
+    }
+}
+
+#[test]
 fn patience_has_an_end_for_locks_and_is_long_for_an_answer() {
     // All that wait for long, side by side.
     each(&["auth.lock", "auth.json.lock", "answer", "winner"], 4, |name| match *name {
