@@ -155,7 +155,7 @@ fn waybar_with_its_tooltip() {
     let config = format!(
         "{{ \"height\": 30, \"modules-left\": [\"custom/codexline\"], \
          \"modules-right\": [\"custom/clock\"], \
-         \"custom/clock\": {{ \"exec\": \"echo 14:53\" }}, {module} }}"
+         \"custom/clock\": {{ \"exec\": \"date +%H:%M\" }}, {module} }}"
     );
     let stock = std::fs::read_to_string("/etc/xdg/waybar/style.css").expect("waybar's own style");
     let style = format!("{stock}\n{WAYBAR_STYLE}\n#custom-clock {{ padding: 0 10px; }}");
@@ -176,7 +176,7 @@ fn waybar_with_its_tooltip() {
 /// A bar's configuration for i3 and sway, with a clock beside codexline.
 fn bar(stage: &Stage) -> String {
     let blocks = stage
-        .write("blocks.conf", &format!("{I3BLOCKS}\n[clock]\ncommand=echo 14:53\ninterval=60\n"));
+        .write("blocks.conf", &format!("{I3BLOCKS}\n[clock]\ncommand=date +%H:%M\ninterval=60\n"));
     format!(
         "bar {{\n position top\n font pango:DejaVu Sans Mono 10\n \
          status_command i3blocks -c {}\n}}\n",
@@ -218,7 +218,7 @@ fn i3status_rust() {
         .map(|(state, colour)| format!("{state}_bg = \"#000000\"\n{state}_fg = \"#{colour}\"\n"))
         .collect();
     let theme = scene.stage.write("theme.toml", &format!("{theme}separator = \"|\"\n"));
-    let clock = "[[block]]\nblock = \"custom\"\ncommand = \"echo 14:53\"\ninterval = 60\n";
+    let clock = "[[block]]\nblock = \"custom\"\ncommand = \"date +%H:%M\"\ninterval = 60\n";
     let config =
         scene.stage.write("i3status.toml", &format!("theme.theme = {theme:?}\n{I3STATUS}{clock}"));
     let screen = Xvfb::start(&scene.stage, WIDTH, 60);
@@ -254,7 +254,7 @@ fn polybar() {
         "[bar/main]\nwidth = 100%\nheight = 26\nfont-0 = DejaVu Sans Mono:size=10;2\n\
          background = #282a2e\nforeground = #c5c8c6\npadding = 1\n\
          modules-left = codexline\nmodules-right = clock\n{POLYBAR}\n\
-         [module/clock]\ntype = custom/script\nexec = echo 14:53\ninterval = 1\n"
+         [module/clock]\ntype = custom/script\nexec = date +%H:%M\ninterval = 1\n"
     );
     let config = scene.stage.write("polybar.ini", &config);
     let screen = Xvfb::start(&scene.stage, WIDTH, 26);
