@@ -1,5 +1,5 @@
 {
-  description = "Prints how much of a Codex plan is used, for a shell prompt or a bar";
+  description = "Prints how much of a Codex plan is left, for a shell prompt or a bar";
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
   outputs = { self, nixpkgs }:
     let
@@ -29,7 +29,7 @@
                 --fish <($out/bin/codexline completions fish)
             '';
             meta = {
-              description = "Prints how much of a Codex plan is used, for a shell prompt or a bar";
+              description = "Prints how much of a Codex plan is left, for a shell prompt or a bar";
               homepage = "REPOSITORY";
               license = pkgs.lib.licenses.mit;
               mainProgram = "codexline";

@@ -1,5 +1,5 @@
 class Codexline < Formula
-  desc "Prints how much of a Codex plan is used, for a shell prompt or a bar"
+  desc "Prints how much of a Codex plan is left, for a shell prompt or a bar"
   homepage "REPOSITORY"
   version "VERSION"
   license "MIT"
