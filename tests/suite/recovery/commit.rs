@@ -289,6 +289,8 @@ fn an_answer_without_a_record_is_for_the_login_that_is_there_and_older() {
         } else {
             succeeds(&output);
             holds(&home, &issuer.minted());
+            // From now on it is known: a copy of the old file is not for these tokens.
+            assert!(read(&beside(&home, ".ledger")).contains(&fingerprint(&old)));
         }
     }
 }
@@ -374,6 +376,37 @@ fn a_login_that_comes_while_a_lock_is_waited_for_wins() {
         holds(&home, &other);
         one_post(&issuer);
     }
+}
+
+#[test]
+fn a_token_that_stays_valid_is_not_recorded_as_used_after_an_interruption_either() {
+    // RFC 6749, section 6: an answer without a new refresh token.
+    let issuer = Issuer::new();
+    let old = issuer.expired();
+    let home = issuer.home_of(&old);
+    let access = issuer.good().access_token;
+    let answer = Answer::json(200, &serde_json::json!({"access_token": access}));
+    issuer.server.push(TOKEN, answer);
+    let held = flock(&home.codex_home().join("auth.lock"));
+    let mut command = home.command(&["fetch"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let records = home.path().join("home/.local/state/codexline/tokens");
+    let is_forgotten = || std::fs::read_dir(&records).is_ok_and(|mut list| list.next().is_none());
+    eventually("the answer on disk, and no record of the token", || {
+        std::fs::read(beside(&home, ".new")).is_ok_and(|bytes| bytes.starts_with(b"{"))
+            && ledger(&home).is_empty()
+            && is_forgotten()
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(held);
+    // What was written in the same second could be a younger login.
+    let before = SystemTime::now() - Duration::from_secs(9);
+    let times = std::fs::FileTimes::new().set_modified(before);
+    File::options().write(true).open(home.auth_path()).unwrap().set_times(times).unwrap();
+    succeeds(&fetch(&issuer, &home));
+    holds(&home, &Login { access_token: access, ..old });
+    assert!(ledger(&home).is_empty() && is_forgotten());
 }
 
 #[test]
