@@ -39,6 +39,7 @@ impl Cache {
             None => env.home_directory().ok_or(Error::NoHome)?.join(".cache"),
         };
         let mut key = hash(home.path().as_os_str().as_encoded_bytes());
+        // Only 64 bits of a long random text: nobody finds the token from the file's name.
         if let Some(token) = env.variable(ACCESS_TOKEN) {
             key = extend(key, token.as_encoded_bytes());
         }

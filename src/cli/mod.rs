@@ -24,7 +24,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::help;
 use crate::commands::init::{InitArgs, UninstallArgs};
-use crate::commands::status::{StatusArgs, terminal_columns};
+use crate::commands::status::StatusArgs;
 use crate::config::file::ConfigFile;
 use crate::config::layers::{Layers, Typed};
 use crate::config::options::OPTIONS;
@@ -74,7 +74,7 @@ pub fn parse(arguments: Vec<OsString>, env: &Env) -> Result<Invocation, Error> {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {
             let text = error.render().to_string();
-            return Ok(Invocation::Print(with_usage_broken(&text, terminal_columns(env))));
+            return Ok(Invocation::Print(with_usage_broken(&text, env.terminal_columns())));
         }
         Err(error) => return Err(Error::Usage(mistakes::sentence(&error, &arguments))),
     };
@@ -178,7 +178,7 @@ fn with_usage_broken(text: &str, columns: Option<usize>) -> String {
 /// [`Error::Usage`] for a word that is neither.
 fn help(words: &[&str], env: &Env) -> Result<String, Error> {
     let topic = words.first().and_then(|word| help::find(word));
-    let columns = terminal_columns(env);
+    let columns = env.terminal_columns();
     let laid_out = |text: &str| columns.map_or(text.into(), |columns| help::lay_out(text, columns));
     let mut command = grammar::grammar(false);
     command.build();

@@ -8,7 +8,6 @@ use crate::activity::store::Store;
 use crate::activity::{Refreshed, refresh};
 use crate::cache::Cache;
 use crate::codex::home::Home;
-use crate::commands::status::terminal_columns;
 use crate::config::settings::{LoginEnv, Settings};
 use crate::hosts::json::{ErrorReport, line};
 use crate::io::env::Env;
@@ -47,7 +46,7 @@ pub fn run(args: &ActivityArgs, env: &Env) -> Result<u8, Error> {
     // The first scan can take minutes; what it has counted until then is kept.
     crate::io::platform::note_requests_to_end();
     // What is no terminal gets every column.
-    let columns = terminal_columns(env).unwrap_or(usize::MAX);
+    let columns = env.terminal_columns().unwrap_or(usize::MAX);
     let mut reports = Vec::new();
     for LoginEnv { account, env } in args.settings.logins(env) {
         let report = match (tell(args, &env), &account) {

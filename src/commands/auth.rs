@@ -4,7 +4,6 @@ use crate::codex::config::Config;
 use crate::codex::dotenv::with_dotenv;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
-use crate::commands::status::terminal_columns;
 use crate::io::env::Env;
 use crate::io::http::Client;
 use crate::io::output::{self, Log};
@@ -190,7 +189,7 @@ struct Page {
 
 impl Page {
     fn on(env: &Env) -> Page {
-        Page { text: String::new(), columns: terminal_columns(env) }
+        Page { text: String::new(), columns: env.terminal_columns() }
     }
 
     /// Lines break at blanks. A text with a word that does not fit beside the name begins below it.

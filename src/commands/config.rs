@@ -1,6 +1,5 @@
 //! `codexline config`: what is in force and where it comes from, and a file to start from.
 
-use crate::commands::status::terminal_columns;
 use crate::config::file::{ConfigFile, locate, quoted};
 use crate::config::layers::{Force, Layers, Typed};
 use crate::config::options::{OPTIONS, Opt};
@@ -44,7 +43,7 @@ pub fn show(args: &ConfigArgs, env: &Env) -> Result<(), Error> {
     let file = ConfigFile::read(env);
     let section = host.map(|host| host.name);
     let layers = Layers { file: file.as_ref(), section, env, typed };
-    let columns = terminal_columns(env).unwrap_or(usize::MAX);
+    let columns = env.terminal_columns().unwrap_or(usize::MAX);
     output::print(&report(host, &layers, locate(env).map(|(path, _)| path), columns)?);
     let mut mistakes = file.map(|file| file.every_mistake()).unwrap_or_default();
     let Some(last) = mistakes.pop() else { return Ok(()) };

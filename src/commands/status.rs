@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 /// How long a person waits for fresh numbers, if `--wait` does not say.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What a terminal has that does not say how wide it is.
-const COLUMNS: usize = 80;
 /// The page is made anew so often.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -143,7 +141,7 @@ impl Screen<'_> {
     fn draw(&self, views: &[View], footer: &str) -> String {
         let (settings, env) = (self.settings, self.env);
         let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
-        let (columns, lines) = size(env);
+        let (columns, lines) = env.page_size();
         let options = PageOptions {
             columns,
             // The footer and the blank line before it, or the prompt behind the page.
@@ -171,21 +169,6 @@ impl Screen<'_> {
         }
         out
     }
-}
-
-/// How many columns there are to write on. `None`: standard output is no terminal, and lines may
-/// be as long as they are.
-pub(crate) fn terminal_columns(env: &Env) -> Option<usize> {
-    env.stdout_is_terminal.then(|| size(env).0)
-}
-
-/// Columns and lines: `COLUMNS`, else what the terminal says, else the usual. The lines are known
-/// only of a terminal.
-fn size(env: &Env) -> (usize, Option<usize>) {
-    let named = env.text("COLUMNS").and_then(|text| text.trim().parse().ok());
-    let terminal = terminal_size();
-    let columns = named.or(terminal.map(|(columns, _)| columns)).filter(|columns| *columns > 0);
-    (columns.unwrap_or(COLUMNS), terminal.map(|(_, lines)| lines))
 }
 
 /// As it was wished; letters only where the locale has no others.

@@ -135,7 +135,7 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "max-idle",
         value: Some("DURATION"),
-        help: "ask so seldom while Codex is not in use here",
+        help: "ask only this often while Codex is not in use here",
         default: Some("15m"),
         apply: |settings, text| duration(text, LONGEST_AGE).map(|value| settings.max_idle = value),
         forward: forward(FETCH, |settings| format!("{}s", settings.max_idle.as_secs()).into()),

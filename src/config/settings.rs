@@ -178,10 +178,10 @@ impl Settings {
         let template = self.format.as_ref().filter(|_| !self.short);
         let shows = |what: fn(&Template) -> bool| template.is_some_and(what);
         Shows {
-            pools: self.shows.pools || self.host.tells_pools || shows(Template::tells_pools),
+            pools: self.shows.pools || self.host.tells_everything || shows(Template::tells_pools),
             // The program's own form has it among the limits.
             budget: self.shows.budget
-                || self.host.tells_pools
+                || self.host.tells_everything
                 || template.is_none()
                 || shows(Template::tells_budget),
         }

@@ -18,7 +18,7 @@ pub const HOST: Host = Host {
     markup: PLAIN_MARKUP,
     colour: AutoColour::Never,
     tells_today: true,
-    tells_pools: true,
+    tells_everything: true,
     envelope,
     ..PROMPT
 };

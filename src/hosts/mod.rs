@@ -42,8 +42,8 @@ pub struct Host {
     pub needs_zone: bool,
     /// The envelope tells what was done today, which has to be counted.
     pub tells_today: bool,
-    /// The envelope tells of everything, pools too.
-    pub tells_pools: bool,
+    /// The envelope tells of everything, pools and budget too.
+    pub tells_everything: bool,
     /// It speaks i3blocks' protocol: clicks and the window by environment, urgency by exit status.
     pub is_block: bool,
     /// Puts the line into the form that the host reads; ends with a line feed.
@@ -133,7 +133,7 @@ const PROMPT: Host = Host {
     colour: AutoColour::Always,
     needs_zone: false,
     tells_today: false,
-    tells_pools: false,
+    tells_everything: false,
     is_block: false,
     envelope: bare,
 };

@@ -26,6 +26,9 @@ pub const ACCESS_TOKEN: &str = "CODEX_ACCESS_TOKEN";
 /// All variables that hold a login which beats auth.json.
 pub const LOGIN_VARIABLES: [&str; 1] = [ACCESS_TOKEN];
 
+/// Of a terminal that does not tell how wide it is.
+const USUAL_COLUMNS: usize = 80;
+
 /// Looks up a variable by name.
 type Variables = dyn Fn(&str) -> Option<OsString>;
 
@@ -135,6 +138,21 @@ impl Env {
             TimeZone::posix(&name).or_else(|_| TimeZone::get(&name)).ok()
         };
         zone.or_else(named).unwrap_or_else(TimeZone::system)
+    }
+
+    /// Columns and lines to write on: `COLUMNS`, else what the terminal says, else the usual. The
+    /// lines are known only of a terminal.
+    pub fn page_size(&self) -> (usize, Option<usize>) {
+        let named = self.text("COLUMNS").and_then(|text| text.trim().parse().ok());
+        let terminal = platform::terminal_size();
+        let columns = named.or(terminal.map(|(columns, _)| columns)).filter(|columns| *columns > 0);
+        (columns.unwrap_or(USUAL_COLUMNS), terminal.map(|(_, lines)| lines))
+    }
+
+    /// How many columns there are to write on. `None`: standard output is no terminal, and lines
+    /// may be as long as they are.
+    pub fn terminal_columns(&self) -> Option<usize> {
+        self.stdout_is_terminal.then(|| self.page_size().0)
     }
 
     /// The user's home directory: `HOME` (on Windows `USERPROFILE`), else what the user database

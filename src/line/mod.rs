@@ -1,8 +1,9 @@
 //! The warm path, run at every prompt: look up the cache entry → decide whether it is stale → start
 //! a worker if it is → compose the line → print it.
 //!
-//! It opens no socket, reads no token and nothing else of Codex's. It only looks at the size and
-//! time of auth.json. It is fast because of what it does not do.
+//! It opens no socket and no file of Codex's. It only looks at the size and time of auth.json, and
+//! a login in the environment only chooses the cache entry. It is fast because of what it does not
+//! do.
 
 mod clicks;
 mod compose;

@@ -7,7 +7,7 @@ use crate::model::usage::Thresholds;
 use std::fmt;
 
 /// A limit this many percentage points below a threshold may cross it with the next turn. Then
-/// `--max-age` counts, as long as something happens: what stands still waits for `--max-idle`.
+/// `--max-age` counts, as long as the numbers change or Codex writes; otherwise `--max-idle`.
 const NEAR: f64 = 2.0;
 
 /// Seconds without a new line after which a turn that has told no limits is over. One that goes on

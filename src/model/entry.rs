@@ -420,7 +420,8 @@ impl Entry {
     }
 }
 
-/// [`Entry::moved_at`] once this answer has followed on an entry of the same account.
+/// [`Entry::moved_at`] of an entry with this answer. `previous`: the entry before it, of the same
+/// account.
 fn moved_at(previous: Option<&Entry>, answer: Option<&Answer>) -> Option<Timestamp> {
     let told = |answer: &Answer| {
         let used: Vec<f64> = answer.usage.limits().map(|limit| limit.used).collect();

@@ -1,7 +1,7 @@
 //! A template filled with what is known.
 
 use super::options::{LineOptions, TITLE, Templates, stale_mark};
-use super::template::{Count, Field, Piece, Placeholder, Which};
+use super::template::{Count, Field, Piece, Placeholder, Template, Which};
 use crate::model::pace::points_text;
 use crate::model::show::Show;
 use crate::model::text::short_count;
@@ -41,164 +41,145 @@ pub(super) fn fill(
     if is_only_a_word {
         return options.write(view.severity, view.word(), out);
     }
+    let filler = Filler { view, window: templates.window, options };
     // A template has no place for it.
     if let Some(blocked) = view.blocked().filter(|_| view.binding.is_some() && !tells_only_today) {
         options.write(view.severity, &blocked, out);
         let mut rest = String::new();
-        write(&line.pieces, None, view, templates, options, &mut rest);
+        filler.write(&line.pieces, None, &mut rest);
         if !rest.is_empty() {
             out.push_str(options.separator);
             out.push_str(&rest);
         }
     } else {
-        write(&line.pieces, None, view, templates, options, out);
+        filler.write(&line.pieces, None, out);
     }
     if view.stale_age().is_some() && !tells_only_today {
         (options.markup.escape)(&stale_mark(view, None, options), out);
     }
 }
 
-/// Appends pieces; whether every value was there.
-fn write(
-    pieces: &[Piece],
-    this: Option<&Limit>,
-    view: &View,
-    templates: &Templates,
-    options: &LineOptions,
-    out: &mut String,
-) -> bool {
-    let mut complete = true;
-    for piece in pieces {
-        match piece {
-            Piece::Text(text) => out.push_str(text),
-            Piece::Placeholder(value) => {
-                if !write_value(value, this, view, templates, options, out) {
-                    complete = false;
-                    out.truncate(out.trim_end_matches(' ').len());
-                }
-            }
-            Piece::Optional(inner) => {
-                let before = out.len();
-                let mut part = String::new();
-                if write(inner, this, view, templates, options, &mut part) {
-                    out.push_str(&part);
-                }
-                debug_assert!(out.len() >= before);
-            }
-        }
-    }
-    complete
+/// Fills the pieces of a template with what is known.
+struct Filler<'a> {
+    view: &'a View,
+    /// The template of `--window`.
+    window: &'a Template,
+    options: &'a LineOptions<'a>,
 }
 
-fn write_value(
-    value: &Placeholder,
-    this: Option<&Limit>,
-    view: &View,
-    templates: &Templates,
-    options: &LineOptions,
-    out: &mut String,
-) -> bool {
-    let usage = view.usage.as_ref();
-    let text = match value {
-        Placeholder::Windows => return write_windows(view, templates, options, out),
-        Placeholder::Pools => return write_pools(view, templates, options, out),
-        Placeholder::Resets => view.banked_resets().map(|banked| banked.count.to_string()),
-        Placeholder::ResetsExpire => view
-            .banked_resets()
-            .and_then(|banked| banked.next_expires_at)
-            .map(|at| countdown(at.seconds_since(view.now))),
-        Placeholder::ModelsOut => view.models_out(),
-        Placeholder::Account => view.account.clone(),
-        Placeholder::Plan => usage.and_then(|usage| usage.plan.clone()),
-        Placeholder::Credits => view.credits(),
-        Placeholder::Budget => view.budget(),
-        Placeholder::Age => view.age_seconds.map(age),
-        // The user's own, in the host's markup if they like.
-        Placeholder::Icon => match options.icon.unwrap_or(options.glyphs.icon) {
-            "" => None,
-            icon => {
-                out.push_str(icon);
-                return true;
-            }
-        },
-        Placeholder::Today(count) => view.today.map(|today| {
-            short_count(match count {
-                Count::Sessions => today.counts.sessions,
-                Count::Turns => today.counts.turns,
-                Count::Tokens => today.counts.total_tokens,
-            })
-        }),
-        Placeholder::Of(which, field) => {
-            let found = match which {
-                Which::This => this.cloned(),
-                Which::Binding => view.binding.clone(),
-                Which::Pool { name, label } => {
-                    usage.and_then(|usage| usage.pool_limit(name, label.as_deref()))
+impl Filler<'_> {
+    /// Appends pieces; whether every value was there.
+    fn write(&self, pieces: &[Piece], this: Option<&Limit>, out: &mut String) -> bool {
+        let mut complete = true;
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Placeholder(value) => {
+                    if !self.write_value(value, this, out) {
+                        complete = false;
+                        out.truncate(out.trim_end_matches(' ').len());
+                    }
                 }
-                Which::Named(label) => {
-                    usage.and_then(|usage| usage.limits().find(|limit| limit.label == *label))
+                Piece::Optional(inner) => {
+                    let before = out.len();
+                    let mut part = String::new();
+                    if self.write(inner, this, &mut part) {
+                        out.push_str(&part);
+                    }
+                    debug_assert!(out.len() >= before);
                 }
-            };
-            let text = found.as_ref().and_then(|limit| field_text(field, limit, view, options));
-            // Inside a window the whole window is painted, by the caller.
-            if let (Some(limit), Some(text), true) = (&found, &text, this.is_none()) {
-                options.write(view.severity_of(limit, options.thresholds), text, out);
-                return true;
             }
-            text
         }
-    };
-    match text {
-        Some(text) => {
-            (options.markup.escape)(&text, out);
-            true
+        complete
+    }
+
+    fn write_value(&self, value: &Placeholder, this: Option<&Limit>, out: &mut String) -> bool {
+        let Filler { view, options, .. } = *self;
+        let usage = view.usage.as_ref();
+        let text = match value {
+            Placeholder::Windows => return self.write_windows(out),
+            Placeholder::Pools => {
+                return usage.is_some_and(|usage| self.write_limits(usage.pool_limits(), out));
+            }
+            Placeholder::Resets => view.banked_resets().map(|banked| banked.count.to_string()),
+            Placeholder::ResetsExpire => view
+                .banked_resets()
+                .and_then(|banked| banked.next_expires_at)
+                .map(|at| countdown(at.seconds_since(view.now))),
+            Placeholder::ModelsOut => view.models_out(),
+            Placeholder::Account => view.account.clone(),
+            Placeholder::Plan => usage.and_then(|usage| usage.plan.clone()),
+            Placeholder::Credits => view.credits(),
+            Placeholder::Budget => view.budget(),
+            Placeholder::Age => view.age_seconds.map(age),
+            // The user's own, in the host's markup if they like.
+            Placeholder::Icon => match options.icon.unwrap_or(options.glyphs.icon) {
+                "" => None,
+                icon => {
+                    out.push_str(icon);
+                    return true;
+                }
+            },
+            Placeholder::Today(count) => view.today.map(|today| {
+                short_count(match count {
+                    Count::Sessions => today.counts.sessions,
+                    Count::Turns => today.counts.turns,
+                    Count::Tokens => today.counts.total_tokens,
+                })
+            }),
+            Placeholder::Of(which, field) => {
+                let found = match which {
+                    Which::This => this.cloned(),
+                    Which::Binding => view.binding.clone(),
+                    Which::Pool { name, label } => {
+                        usage.and_then(|usage| usage.pool_limit(name, label.as_deref()))
+                    }
+                    Which::Named(label) => {
+                        usage.and_then(|usage| usage.limits().find(|limit| limit.label == *label))
+                    }
+                };
+                let text = found.as_ref().and_then(|limit| field_text(field, limit, view, options));
+                // Inside a window the whole window is painted, by the caller.
+                if let (Some(limit), Some(text), true) = (&found, &text, this.is_none()) {
+                    options.write(view.severity_of(limit, options.thresholds), text, out);
+                    return true;
+                }
+                text
+            }
+        };
+        match text {
+            Some(text) => {
+                (options.markup.escape)(&text, out);
+                true
+            }
+            None => false,
         }
-        None => false,
     }
-}
 
-fn write_windows(
-    view: &View,
-    templates: &Templates,
-    options: &LineOptions,
-    out: &mut String,
-) -> bool {
-    let Some(usage) = &view.usage else { return false };
-    if !write_limits(usage.limits(), view, templates, options, out) {
-        // No window and no budget: a plan is then told by its state.
-        options.write(view.severity, &view.without_limits(), out);
-    }
-    true
-}
-
-fn write_pools(
-    view: &View,
-    templates: &Templates,
-    options: &LineOptions,
-    out: &mut String,
-) -> bool {
-    let Some(usage) = &view.usage else { return false };
-    write_limits(usage.pool_limits(), view, templates, options, out)
-}
-
-/// Appends each limit by the template of `--window`; whether there was one.
-fn write_limits(
-    limits: impl Iterator<Item = Limit>,
-    view: &View,
-    templates: &Templates,
-    options: &LineOptions,
-    out: &mut String,
-) -> bool {
-    let mut is_first = true;
-    for limit in limits {
-        if !std::mem::take(&mut is_first) {
-            out.push_str(options.separator);
+    fn write_windows(&self, out: &mut String) -> bool {
+        let Filler { view, options, .. } = *self;
+        let Some(usage) = &view.usage else { return false };
+        if !self.write_limits(usage.limits(), out) {
+            // No window and no budget: a plan is then told by its state.
+            options.write(view.severity, &view.without_limits(), out);
         }
-        let mut text = String::with_capacity(32);
-        write(&templates.window.pieces, Some(&limit), view, templates, options, &mut text);
-        options.paint(view.severity_of(&limit, options.thresholds), &text, out);
+        true
     }
-    !is_first
+
+    /// Appends each limit by the template of `--window`; whether there was one.
+    fn write_limits(&self, limits: impl Iterator<Item = Limit>, out: &mut String) -> bool {
+        let Filler { view, options, .. } = *self;
+        let mut is_first = true;
+        for limit in limits {
+            if !std::mem::take(&mut is_first) {
+                out.push_str(options.separator);
+            }
+            let mut text = String::with_capacity(32);
+            self.write(&self.window.pieces, Some(&limit), &mut text);
+            options.paint(view.severity_of(&limit, options.thresholds), &text, out);
+        }
+        !is_first
+    }
 }
 
 fn field_text(field: &Field, limit: &Limit, view: &View, options: &LineOptions) -> Option<String> {

@@ -13,7 +13,6 @@ use crate::codex::config::Config;
 use crate::codex::dotenv::Dotenv;
 use crate::codex::home::Home;
 use crate::codex::login::Login;
-use crate::commands::status::terminal_columns;
 use crate::config::settings::{LoginEnv, Settings};
 use crate::io::env::Env;
 use crate::io::http::{Endpoint, Reply};
@@ -196,7 +195,7 @@ pub fn run(args: &DoctorArgs, env: &Env) -> bool {
             .map_or_else(|| text.to_string(), |person| text.replace(person.as_str(), "~"))
     };
     let is_coloured = settings.color.applies(env.stdout_is_terminal, env);
-    let columns = terminal_columns(env);
+    let columns = env.terminal_columns();
     // Without a terminal it is a bug report or a script's: they want everything.
     let is_summary = columns.is_some() && !args.all && !args.json;
     let mut findings = Vec::new();

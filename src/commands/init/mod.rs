@@ -11,7 +11,6 @@ mod write;
 pub use snippets::{INTEGRATIONS, Integration};
 pub use uninstall::{UninstallArgs, uninstall};
 
-use crate::commands::status::terminal_columns;
 use crate::io::env::Env;
 use crate::io::output;
 use crate::model::error::Error;
@@ -295,7 +294,7 @@ fn overview(env: &Env) -> String {
     };
     let here: Vec<&Integration> =
         INTEGRATIONS.iter().filter(|integration| is_here(integration)).collect();
-    let columns = terminal_columns(env).unwrap_or(usize::MAX);
+    let columns = env.terminal_columns().unwrap_or(usize::MAX);
     let mut out = String::new();
     if here.is_empty() {
         out.push_str("No host that codexline knows is on PATH.\n\n");
